@@ -4,6 +4,7 @@ pub mod clock;
 pub mod pacer;
 pub mod receive;
 pub mod report;
+pub mod sync;
 pub mod vp8;
 
 /// RTP clock of every video stream (RFC 7741 section 6.1).

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rtc::rtcp::{reception_report::ReceptionReport, sender_report::SenderReport};
 
-use super::clock::{MediaClock, Ntp, WallClock};
+use super::clock::{Ntp, WallClock};
 
 /// Between two sender reports: the minimum of RFC 3550 section 6.2 is 5 s; every WebRTC stack sends one a second,
 /// and lip sync wants the first one early.
@@ -17,29 +17,42 @@ pub const INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct SenderReports {
     ssrc: u32,
-    clock: MediaClock,
+    hz: u32,
+    /// The newest packet: its RTP timestamp, and when that was captured.
+    newest: Option<(u32, Instant)>,
     packets: u32,
     octets: u32,
+    reported: bool,
 }
 
 impl SenderReports {
-    /// For the stream `ssrc` whose timestamps come from `clock`.
-    pub fn new(ssrc: u32, clock: MediaClock) -> Self {
-        Self { ssrc, clock, packets: 0, octets: 0 }
+    /// For the stream `ssrc` with `hz` ticks a second.
+    pub fn new(ssrc: u32, hz: u32) -> Self {
+        Self { ssrc, hz, newest: None, packets: 0, octets: 0, reported: false }
     }
 
-    /// Counts one packet with `payload` bytes.
-    pub fn sent(&mut self, payload: usize) {
+    /// Counts one packet with `payload` bytes, whose timestamp stands for `captured_at`.
+    pub fn sent(&mut self, payload: usize, timestamp: u32, captured_at: Instant) {
+        self.newest = Some((timestamp, captured_at));
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(payload as u32);
     }
 
+    /// Media was sent and never reported: without a first report the other side cannot sync lips.
+    pub fn first_is_due(&self) -> bool {
+        self.newest.is_some() && !self.reported
+    }
+
     /// The report for `now` (RFC 3550 section 6.4.1). None until a packet was sent.
-    pub fn report(&self, now: Instant, wall: &WallClock) -> Option<SenderReport> {
-        (self.packets > 0).then(|| SenderReport {
+    pub fn report(&mut self, now: Instant, wall: &WallClock) -> Option<SenderReport> {
+        let (timestamp, captured_at) = self.newest?;
+        self.reported = true;
+        let since = now.saturating_duration_since(captured_at);
+        let ticks = (since.as_nanos() * u128::from(self.hz) / 1_000_000_000) as u32;
+        Some(SenderReport {
             ssrc: self.ssrc,
             ntp_time: wall.ntp(now).0,
-            rtp_time: self.clock.timestamp(now),
+            rtp_time: timestamp.wrapping_add(ticks),
             packet_count: self.packets,
             octet_count: self.octets,
             ..SenderReport::default()
@@ -71,9 +84,9 @@ mod tests {
     fn a_report_is_written_only_after_media() {
         let now = Instant::now();
         let wall = WallClock::new(now, SystemTime::now());
-        let mut reports = SenderReports::new(7, MediaClock::new(48_000, now, 100));
+        let mut reports = SenderReports::new(7, 48_000);
         assert!(reports.report(now, &wall).is_none());
-        reports.sent(160);
+        reports.sent(160, 100, now);
         let report = reports.report(now + Duration::from_secs(1), &wall).unwrap();
         assert_eq!((report.ssrc, report.rtp_time, report.packet_count, report.octet_count), (7, 48_100, 1, 160));
     }
