@@ -123,6 +123,18 @@ pub struct IceCandidate {
     pub username_fragment: Option<String>,
 }
 
+impl IceCandidate {
+    /// What says that there are no more, in the form that every browser takes.
+    pub fn end() -> Self {
+        Self { sdp_mid: Some("0".to_owned()), sdp_m_line_index: Some(0), ..Self::default() }
+    }
+
+    /// Whether it says that there are no more.
+    pub fn is_end(&self) -> bool {
+        self.candidate.is_empty()
+    }
+}
+
 /// Why a call was hung up. On the wire a kebab-case word.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]

@@ -9,8 +9,13 @@
 //! `LocalOffer`, each `AcceptOffer` by one `LocalAnswer`, unless it reports a refusal or a failure instead.
 
 mod call;
+mod candidates;
+mod inbox;
 mod io;
 pub mod limits;
+mod negotiation;
+mod outbox;
+mod participant;
 mod status;
 mod switchboard;
 
