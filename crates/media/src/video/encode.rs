@@ -175,3 +175,117 @@ impl<S: FnMut(EncodedFrame)> Worker<S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{self, Receiver};
+
+    use super::*;
+    use crate::video::{
+        pattern,
+        slot::{FrameWriter, slot},
+    };
+
+    const FORMAT: VideoFormat = VideoFormat { width: 320, height: 180, fps: 30 };
+    /// Far over what a frame takes on a busy machine.
+    const LIMIT: Duration = Duration::from_secs(20);
+
+    struct Rig {
+        writer: FrameWriter,
+        encoder: VideoEncoder,
+        encoded: Receiver<EncodedFrame>,
+        captured_at: Instant,
+        counter: u32,
+    }
+
+    impl Rig {
+        fn new() -> Self {
+            let (writer, reader) = slot();
+            let (sender, encoded) = mpsc::channel();
+            let sink = move |frame| drop(sender.send(frame));
+            let encoder = VideoEncoder::spawn(reader, FORMAT, Bitrate::from_kbps(500), sink).expect("encoder");
+            Self { writer, encoder, encoded, captured_at: Instant::now(), counter: 0 }
+        }
+
+        /// Shows a picture and waits for what becomes of it.
+        fn frame(&mut self, width: u32, height: u32) -> EncodedFrame {
+            let mut frame = self.writer.buffer();
+            frame.resize(width, height);
+            self.counter += 1;
+            self.captured_at += Duration::from_secs(1) / FORMAT.fps;
+            frame.captured_at = self.captured_at;
+            pattern::draw(&mut frame, u64::from(self.counter), self.counter);
+            self.writer.publish(frame);
+            self.encoded.recv_timeout(LIMIT).expect("an encoded frame")
+        }
+    }
+
+    #[test]
+    fn a_requested_key_frame_is_the_very_next_frame_and_several_requests_are_one() {
+        let mut rig = Rig::new();
+        assert!(rig.frame(320, 180).key);
+        assert!(!rig.frame(320, 180).key);
+        for _ in 0..3 {
+            rig.encoder.request_key_frame();
+        }
+        let keys = [(); 4].map(|()| rig.frame(320, 180).key);
+        assert_eq!(keys, [true, false, false, false]);
+    }
+
+    #[test]
+    fn capture_times_and_sizes_go_through_and_are_counted() {
+        let mut rig = Rig::new();
+        let mut bytes = 0;
+        for (width, height) in [(320, 180), (320, 180), (160, 90)] {
+            let encoded = rig.frame(width, height);
+            assert_eq!((encoded.width, encoded.height, encoded.captured_at), (width, height, rig.captured_at));
+            bytes += encoded.data.len() as u64;
+        }
+        let stats = rig.encoder.stats();
+        assert_eq!((stats.frames, stats.key_frames, stats.bytes, stats.dropped), (3, 2, bytes, 0));
+        assert_eq!((stats.width, stats.height), (160, 90));
+        assert!(stats.encode_us > 0.0);
+    }
+
+    #[test]
+    fn a_lower_bitrate_makes_smaller_frames_without_a_key_frame() {
+        let mut rig = Rig::new();
+        let second = |rig: &mut Rig| (0..30).map(|_| rig.frame(320, 180).data.len()).sum::<usize>();
+        second(&mut rig);
+        let before = second(&mut rig);
+        rig.encoder.set_bitrate(Bitrate::from_kbps(200));
+        second(&mut rig);
+        let after = second(&mut rig);
+        assert!(after < before * 2 / 3, "{before} bytes a second became {after}");
+        assert_eq!(rig.encoder.stats().key_frames, 1);
+    }
+
+    #[test]
+    fn a_picture_that_cannot_be_encoded_is_left_out_and_the_next_one_is_a_key_frame() {
+        let mut rig = Rig::new();
+        rig.frame(320, 180);
+        let mut empty = rig.writer.buffer();
+        empty.resize(0, 0);
+        rig.writer.publish(empty);
+        let deadline = Instant::now() + LIMIT;
+        while rig.encoder.stats().dropped == 0 {
+            assert!(Instant::now() < deadline, "the picture was not even tried");
+            thread::yield_now();
+        }
+        assert!(rig.frame(320, 180).key);
+    }
+
+    #[test]
+    fn dropping_the_encoder_ends_its_thread_and_its_sink() {
+        let rig = Rig::new();
+        drop(rig.encoder);
+        assert!(rig.encoded.recv_timeout(LIMIT).is_err(), "the sink should be gone");
+    }
+
+    #[test]
+    fn the_thread_ends_when_the_camera_does() {
+        let rig = Rig::new();
+        drop(rig.writer);
+        assert_eq!(rig.encoded.recv_timeout(LIMIT).err(), Some(mpsc::RecvTimeoutError::Disconnected));
+    }
+}
