@@ -324,7 +324,10 @@ mod tests {
     #[test]
     fn impairments_are_read_and_nonsense_is_refused() {
         let all = net("loss=0.1,delay=50,jitter=10,rate=1000k,seed=7");
-        assert_eq!((all.loss, all.delay, all.jitter, all.seed), (0.1, Duration::from_millis(50), Duration::from_millis(10), 7));
+        assert_eq!(
+            (all.loss, all.delay, all.jitter, all.seed),
+            (0.1, Duration::from_millis(50), Duration::from_millis(10), 7)
+        );
         assert_eq!(all.rate.map(|rate| rate.kbps()), Some(1000));
         assert_eq!(net("").loss, 0.0);
         for bad in ["loss=2", "loss=NaN", "delay=-1", "delay=1e99", "rate=0", "x=1", "loss", "seed=-1"] {

@@ -12,9 +12,7 @@ use async_trait::async_trait;
 use rtc::{
     rtcp::{
         self,
-        payload_feedbacks::{
-            full_intra_request::FullIntraRequest, picture_loss_indication::PictureLossIndication,
-        },
+        payload_feedbacks::{full_intra_request::FullIntraRequest, picture_loss_indication::PictureLossIndication},
         receiver_report::ReceiverReport,
         reception_report::ReceptionReport,
         sender_report::SenderReport,
@@ -170,10 +168,8 @@ impl PeerConnectionEventHandler for Handler {
             RTCPeerConnectionState::Disconnected | RTCPeerConnectionState::Failed => {
                 self.report(LinkEvent::Disconnected).await;
             }
-            RTCPeerConnectionState::Unspecified
-            | RTCPeerConnectionState::New
-            | RTCPeerConnectionState::Connecting
-            | RTCPeerConnectionState::Closed => {}
+            // On the way there, or closed by us. (The crate's enum may grow.)
+            _ => {}
         }
     }
 
@@ -198,7 +194,7 @@ impl PeerConnectionEventHandler for Handler {
                 };
                 tokio::spawn(incoming.run(track));
             }
-            RtpCodecKind::Unspecified => {}
+            _ => debug!("a track that is neither sound nor picture"),
         }
     }
 }
@@ -381,8 +377,9 @@ pub(super) async fn rtcp(mut tapped: mpsc::Receiver<TappedRtcp>, mut context: Rt
         tokio::select! {
             rtcp = tapped.recv() => {
                 let Some((arrival, packets)) = rtcp else { return };
-                for packet in packets {
-                    context.read(arrival, packet.as_any()).await;
+                let key_wanted = packets.iter().filter(|packet| context.read(arrival, packet.as_any())).count() > 0;
+                if key_wanted {
+                    let _ = context.reports.send(LinkReport::KeyFrameWanted).await;
                 }
             }
             Ok(()) = context.estimate.changed() => {
@@ -395,7 +392,8 @@ pub(super) async fn rtcp(mut tapped: mpsc::Receiver<TappedRtcp>, mut context: Rt
 }
 
 impl RtcpContext {
-    async fn read(&mut self, arrival: Instant, packet: &(dyn std::any::Any + Send + Sync)) {
+    /// Takes one packet; true if it wants a key frame.
+    fn read(&self, arrival: Instant, packet: &dyn std::any::Any) -> bool {
         if let Some(report) = packet.downcast_ref::<SenderReport>() {
             lock(&self.clocks).reported(report);
             self.read_reception(arrival, &report.reports);
@@ -410,8 +408,9 @@ impl RtcpContext {
                 .is_some_and(|fir| fir.fir.iter().any(|entry| entry.ssrc == self.video))
         {
             self.stats.lock().video_out.key_requests += 1;
-            let _ = self.reports.send(LinkReport::KeyFrameWanted).await;
+            return true;
         }
+        false
     }
 
     fn read_reception(&self, arrival: Instant, reports: &[ReceptionReport]) {

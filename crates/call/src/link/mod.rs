@@ -19,9 +19,7 @@ use std::{sync::Arc, time::Instant};
 use ahoy_media::{units::Bitrate, video::EncodedFrame};
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
-use webrtc::peer_connection::{
-    PeerConnection, RTCIceCandidateInit, RTCSdpType, RTCSessionDescription,
-};
+use webrtc::peer_connection::{PeerConnection, RTCIceCandidateInit, RTCSdpType, RTCSessionDescription};
 
 pub use impair::{Impairment, ParseImpairmentError};
 pub use incoming::{AudioSink, ReceivedAudio, Sinks, VideoSink};
@@ -150,7 +148,13 @@ impl Actor {
         debug!(took = ?started.elapsed(), "link opened");
         let gate = outgoing::Gate::default();
         let feedback = stack.feedback.clone();
-        self.tasks.spawn(outgoing::video(video, stack.video.clone(), gate.clone(), self.stats.clone(), feedback.clone()));
+        self.tasks.spawn(outgoing::video(
+            video,
+            stack.video.clone(),
+            gate.clone(),
+            self.stats.clone(),
+            feedback.clone(),
+        ));
         self.tasks.spawn(outgoing::audio(audio, stack.audio.clone(), gate.clone(), self.stats.clone(), feedback));
         while let Some(command) = inbox.recv().await {
             let close = command == LinkCommand::Close;

@@ -284,7 +284,7 @@ fn local_addresses(config: &LinkConfig) -> Vec<String> {
 async fn outgoing_track(connection: &dyn PeerConnection, kind: RtpCodecKind) -> Result<Arc<OutgoingTrack>> {
     let (name, codec) = match kind {
         RtpCodecKind::Video => ("video", vp8()),
-        RtpCodecKind::Audio | RtpCodecKind::Unspecified => ("audio", opus()),
+        _ => ("audio", opus()),
     };
     let ssrc = fastrand::u32(1..);
     let encoding = RTCRtpEncodingParameters {

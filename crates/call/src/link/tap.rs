@@ -3,10 +3,7 @@
 //! The stack hands inbound RTCP to its own interceptors only; PLI and FIR have to reach the encoder, reports the lip
 //! sync and the statistics. An interceptor of ours sees them all, and needs no track to be found for them first.
 
-use std::{
-    collections::VecDeque,
-    time::Instant,
-};
+use std::{collections::VecDeque, time::Instant};
 
 use rtc::{
     interceptor::{Interceptor, Packet, StreamInfo, TaggedPacket},

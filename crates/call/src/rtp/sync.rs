@@ -72,7 +72,9 @@ mod tests {
     fn a_picture_is_held_until_just_before_its_sound() {
         let now = Instant::now() + Duration::from_secs(1);
         // (picture captured at ms, sound of ms 100 played so many ms ago, held ms)
-        for (video_ms, ago_ms, held_ms) in [(100, 0, 0), (115, 0, 0), (150, 0, 35), (150, 20, 15), (90, 0, 0), (600, 0, 0)] {
+        for (video_ms, ago_ms, held_ms) in
+            [(100, 0, 0), (115, 0, 0), (150, 0, 35), (150, 20, 15), (90, 0, 0), (600, 0, 0)]
+        {
             let playout = Playout { timestamp: 4800, at: now - Duration::from_millis(ago_ms) };
             let held = synced().hold(video_ms * 90, Some(playout), now);
             assert!((held.as_secs_f64() * 1e3 - f64::from(held_ms)).abs() < 0.01, "{video_ms} {ago_ms}: {held:?}");
