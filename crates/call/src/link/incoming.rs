@@ -20,7 +20,7 @@ use rtc::{
     },
     rtp_transceiver::rtp_sender::RtpCodecKind,
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tracing::{debug, trace};
 use webrtc::{
     media_stream::track_remote::{TrackRemote, TrackRemoteEvent},
@@ -30,7 +30,7 @@ use webrtc::{
 };
 
 use super::{
-    LinkReport,
+    Incoming, LinkReport,
     stack::{Clocks, Playing},
     stats::{FreezeDetector, SharedStats},
     tap::TappedRtcp,
@@ -114,14 +114,16 @@ impl PeerClocks {
 pub(super) struct Handler {
     reports: mpsc::Sender<LinkReport>,
     sinks: Arc<Mutex<Sinks>>,
+    key_request: Arc<Notify>,
     stats: SharedStats,
     playing: Playing,
     clocks: Clocks,
 }
 
 impl Handler {
-    pub(super) fn new(reports: mpsc::Sender<LinkReport>, sinks: Sinks, stats: SharedStats, playing: Playing) -> Self {
-        Self { reports, sinks: Arc::new(Mutex::new(sinks)), stats, playing, clocks: Clocks::default() }
+    pub(super) fn new(reports: mpsc::Sender<LinkReport>, incoming: Incoming, stats: SharedStats, playing: Playing) -> Self {
+        let Incoming { sinks, key_request } = incoming;
+        Self { reports, sinks: Arc::new(Mutex::new(sinks)), key_request, stats, playing, clocks: Clocks::default() }
     }
 
     pub(super) fn clocks(&self) -> Clocks {
@@ -163,7 +165,7 @@ impl PeerConnectionEventHandler for Handler {
         match state {
             RTCPeerConnectionState::Connected => {
                 self.report(LinkEvent::Connected).await;
-                let _ = self.reports.send(LinkReport::KeyFrameWanted).await;
+                let _ = self.reports.send(LinkReport::KeyFrameWanted { new_peer: true }).await;
             }
             RTCPeerConnectionState::Disconnected | RTCPeerConnectionState::Failed => {
                 self.report(LinkEvent::Disconnected).await;
@@ -183,6 +185,7 @@ impl PeerConnectionEventHandler for Handler {
                 let incoming = IncomingVideo {
                     sinks,
                     reports,
+                    key_request: Arc::clone(&self.key_request),
                     stats: self.stats.clone(),
                     playing: self.playing.clone(),
                     clocks: self.clocks(),
@@ -242,6 +245,7 @@ struct Held {
 struct IncomingVideo {
     sinks: Arc<Mutex<Sinks>>,
     reports: mpsc::Sender<LinkReport>,
+    key_request: Arc<Notify>,
     stats: SharedStats,
     playing: Playing,
     clocks: Clocks,
@@ -269,6 +273,7 @@ impl IncomingVideo {
                     Some(_) => continue,
                     None => return,
                 },
+                () = self.key_request.notified() => self.receiver.want_key_frame(Instant::now()),
                 () = alarm => self.receiver.handle_timeout(Instant::now()),
             }
             self.carry_out(&*track).await;
@@ -379,7 +384,7 @@ pub(super) async fn rtcp(mut tapped: mpsc::Receiver<TappedRtcp>, mut context: Rt
                 let Some((arrival, packets)) = rtcp else { return };
                 let key_wanted = packets.iter().filter(|packet| context.read(arrival, packet.as_any())).count() > 0;
                 if key_wanted {
-                    let _ = context.reports.send(LinkReport::KeyFrameWanted).await;
+                    let _ = context.reports.send(LinkReport::KeyFrameWanted { new_peer: false }).await;
                 }
             }
             Ok(()) = context.estimate.changed() => {

@@ -17,7 +17,7 @@ mod tap;
 use std::{sync::Arc, time::Instant};
 
 use ahoy_media::{units::Bitrate, video::EncodedFrame};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tracing::{debug, warn};
 use webrtc::peer_connection::{PeerConnection, RTCIceCandidateInit, RTCSdpType, RTCSessionDescription};
 
@@ -37,8 +37,11 @@ use crate::{
 pub enum LinkReport {
     /// Something the call state needs to know.
     Event(LinkEvent),
-    /// The other side cannot go on without a key frame (PLI, FIR), or has just been connected.
-    KeyFrameWanted,
+    /// The other side cannot go on without a key frame.
+    KeyFrameWanted {
+        /// It has just been connected, and has never had one; else it asked (PLI, FIR).
+        new_peer: bool,
+    },
     /// What the path to this peer carries, by the newest estimate.
     Estimate(Bitrate),
     /// The first whole picture came.
@@ -60,6 +63,7 @@ pub struct PeerLink {
     commands: mpsc::UnboundedSender<LinkCommand>,
     video: outgoing::VideoQueue,
     audio: outgoing::AudioQueue,
+    key_request: Arc<Notify>,
     stats: stats::SharedStats,
 }
 
@@ -71,9 +75,11 @@ impl PeerLink {
         let stats = stats::SharedStats::default();
         let (video, video_source) = outgoing::video_queue();
         let (audio, audio_source) = outgoing::audio_queue();
+        let key_request = Arc::new(Notify::new());
+        let incoming = Incoming { sinks, key_request: Arc::clone(&key_request) };
         let actor = Actor { config, reports, stats: stats.clone(), tasks: Tasks::default() };
-        tokio::spawn(actor.run(inbox, sinks, video_source, audio_source));
-        (Self { commands, video, audio, stats }, outbox)
+        tokio::spawn(actor.run(inbox, incoming, video_source, audio_source));
+        (Self { commands, video, audio, key_request, stats }, outbox)
     }
 
     /// Queues a command; they are carried out in order.
@@ -92,10 +98,21 @@ impl PeerLink {
         self.audio.push(packet);
     }
 
+    /// Asks the other side for a key frame, as often as is reasonable.
+    pub fn request_key_frame(&self) {
+        self.key_request.notify_one();
+    }
+
     /// Totals and newest measurements.
     pub fn stats(&self) -> LinkStats {
         self.stats.snapshot()
     }
+}
+
+/// What the receiving tasks work with.
+struct Incoming {
+    sinks: Sinks,
+    key_request: Arc<Notify>,
 }
 
 /// Aborts what still runs when the link goes down.
@@ -126,7 +143,7 @@ impl Actor {
     async fn run(
         mut self,
         mut inbox: mpsc::UnboundedReceiver<LinkCommand>,
-        sinks: Sinks,
+        incoming: Incoming,
         video: outgoing::VideoSource,
         audio: outgoing::AudioSource,
     ) {
@@ -138,7 +155,7 @@ impl Actor {
             }
         }
         let started = Instant::now();
-        let stack = match stack::build(&self.config, &self.reports, sinks, &self.stats).await {
+        let stack = match stack::build(&self.config, &self.reports, incoming, &self.stats).await {
             Ok(stack) => stack,
             Err(error) => {
                 self.report(LinkEvent::Failed(error.to_string())).await;

@@ -35,7 +35,7 @@ use webrtc::{
 };
 
 use super::{
-    Connection, LinkReport, Sinks,
+    Connection, Incoming, LinkReport,
     estimate::Estimator,
     impair::{ImpairedRuntime, Impairment},
     incoming::{self, Handler},
@@ -144,7 +144,7 @@ pub(super) fn offer_options(ice_restart: bool) -> RTCOfferOptions {
 pub(super) async fn build(
     config: &LinkConfig,
     reports: &mpsc::Sender<LinkReport>,
-    sinks: Sinks,
+    incoming: Incoming,
     stats: &SharedStats,
 ) -> Result<Stack> {
     let mut codecs = codecs()?;
@@ -160,7 +160,7 @@ pub(super) async fn build(
     extensions(&mut codecs)?;
 
     let playing = Playing(Arc::new(AtomicBool::new(true)));
-    let handler = Arc::new(Handler::new(reports.clone(), sinks, stats.clone(), playing.clone()));
+    let handler = Arc::new(Handler::new(reports.clone(), incoming, stats.clone(), playing.clone()));
     let runtime: Arc<dyn Runtime> = Arc::new(ImpairedRuntime::new(config.impairment.clone()));
     let connection: Connection = Arc::new(
         PeerConnectionBuilder::new()

@@ -197,6 +197,14 @@ impl VideoReceiver {
         }
     }
 
+    /// Whoever gets the frames cannot go on without a key frame: asks for one, as often as is reasonable.
+    pub fn want_key_frame(&mut self, now: Instant) {
+        if self.key_due.is_none() {
+            self.key_due = Some(self.key_request_allowed(now));
+        }
+        self.handle_timeout(now);
+    }
+
     /// What to do now, if anything.
     pub fn poll_output(&mut self) -> Option<ReceiveOutput> {
         self.outputs.pop_front()
@@ -239,6 +247,7 @@ impl VideoReceiver {
                         return;
                     };
                     self.continue_at(start);
+                    self.key_due = None;
                     start
                 }
             };
@@ -314,6 +323,9 @@ impl VideoReceiver {
         }
         self.stats.frames += 1;
         self.stats.key_frames += u64::from(key);
+        if key {
+            self.key_due = None;
+        }
         self.outputs.push_back(ReceiveOutput::Frame(ReceivedFrame { timestamp, key, data: data.freeze() }));
         self.continue_at(end + 1);
     }
@@ -321,14 +333,17 @@ impl VideoReceiver {
     fn continue_at(&mut self, next: i64) {
         self.settle_below(next);
         self.next = Some(next);
-        self.key_due = None;
     }
 
     /// Nothing can be shown before the next key frame: asks for it now, or as soon as the rate limit allows.
     fn await_key_frame(&mut self, now: Instant) {
         self.next = None;
-        let allowed = self.key_requested.map_or(now, |at| at + self.key_request_interval());
-        self.key_due = Some(self.key_due.map_or(allowed, |due| due.min(allowed)).max(now));
+        let allowed = self.key_request_allowed(now);
+        self.key_due = Some(self.key_due.map_or(allowed, |due| due.min(allowed)));
+    }
+
+    fn key_request_allowed(&self, now: Instant) -> Instant {
+        self.key_requested.map_or(now, |at| (at + self.key_request_interval()).max(now))
     }
 
     /// Forgets everything below `floor`; what is still missing there is lost.
