@@ -18,8 +18,11 @@ const BUCKETS: usize = 400;
 const QUANTILE: f32 = 0.97;
 /// Share of the histogram that 10 ms of sound replace: memory of 10 s, so the delay falls slowly.
 const FORGETTING: f32 = 0.001;
-/// A packet over the target weighs as much as this many: the delay rises after a few of them.
-const LATE_WEIGHT: f32 = 4.0;
+/// A packet over the target weighs as much as this many: so the delay rises after two or three stragglers, and stays up
+/// while one comes every five seconds.
+const LATE_WEIGHT: f32 = 8.0;
+/// But no single packet, however long, raises the delay: this is under what [`QUANTILE`] leaves out.
+const MAX_WEIGHT: f32 = 0.02;
 /// Packets before [`LATE_WEIGHT`] applies: until then the histogram takes in every packet at full weight anyway.
 const WARM_UP: u32 = 50;
 /// Jitter assumed before any was measured: most networks have it, and half a second without unlearns it.
@@ -96,7 +99,7 @@ impl DelayEstimator {
         let learning = 1.0 / (self.packets as f32 + 2.0);
         let mut weight = FORGETTING * length as f32 / FRAME_SAMPLES as f32;
         if self.packets > WARM_UP && jitter > self.jitter_allowance() {
-            weight *= LATE_WEIGHT;
+            weight = (weight * LATE_WEIGHT).min(MAX_WEIGHT);
         }
         let weight = weight.max(learning);
         self.packets = self.packets.saturating_add(1);

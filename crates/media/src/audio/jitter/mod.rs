@@ -244,10 +244,9 @@ impl JitterBuffer {
 
     /// How it is doing.
     pub fn stats(&self) -> JitterStats {
-        let undecoded = self.packets.last().map_or(0, |last| (last.end() - self.end).max(0));
         JitterStats {
             target_ms: to_ms(self.estimator.target()),
-            buffered_ms: to_ms(self.pcm.available() as i64 + undecoded),
+            buffered_ms: to_ms(self.pcm.available() as i64 + self.packets.span()),
             ..self.stats
         }
     }
@@ -282,8 +281,7 @@ impl JitterBuffer {
     }
 
     fn store(&mut self, packet: Waiting) {
-        let (arrival, timestamp, length, fec) =
-            (packet.arrival, packet.place.timestamp, packet.length, packet.fec > 0);
+        let (arrival, timestamp, length, fec) = (packet.arrival, packet.place.timestamp, packet.length, packet.fec > 0);
         match self.packets.insert(packet) {
             Inserted::Duplicate => self.stats.duplicates += 1,
             inserted => {
@@ -300,20 +298,26 @@ impl JitterBuffer {
 
     /// Jumps to where playout should be if it has fallen behind beyond all bounds, as after a stall of the device.
     fn drop_stale(&mut self, now: i64) {
-        let trail = |this: &Self| this.packets.first().map_or(0, |(first, _)| this.trail_of(first.place.timestamp, now));
-        if self.packets.len() < 2 || trail(self) <= self.estimator.limit() {
+        let limit = self.estimator.limit();
+        if self.first_trail(now) <= limit && self.packets.span() <= limit {
             return;
         }
-        while self.packets.len() > 1 && trail(self) > self.estimator.target() {
+        while self.packets.len() > 1 && (self.first_trail(now) > self.estimator.target() || self.packets.span() > limit)
+        {
             self.packets.skip_missing();
             self.packets.take();
             self.stats.dropped += 1;
         }
-        self.end_gap(0, false);
         self.packets.skip_missing();
         if let Some((first, _)) = self.packets.first() {
             self.end = first.place.timestamp;
         }
+        self.end_gap(0, false);
+    }
+
+    /// How far the first waiting packet would trail, if it were appended next.
+    fn first_trail(&self, now: i64) -> i64 {
+        self.packets.first().map_or(0, |(first, _)| self.trail_of(first.place.timestamp, now))
     }
 
     /// Appends the next piece of sound, whatever it has to be.

@@ -125,9 +125,10 @@ impl Packets {
         self.count
     }
 
-    /// The newest packet that is waiting.
-    pub fn last(&self) -> Option<&Waiting> {
-        (self.count > 0).then(|| self.slots.get(slot_of(self.newest))?.as_ref()).flatten()
+    /// Media time from the start of the first waiting packet to the end of the last one.
+    pub fn span(&self) -> i64 {
+        let last = self.slots.get(slot_of(self.newest)).and_then(Option::as_ref);
+        self.first().zip(last).map_or(0, |((first, _), last)| (last.end() - first.place.timestamp).max(0))
     }
 }
 
@@ -154,7 +155,7 @@ mod tests {
         for sequence in [12, 10, 11, 15] {
             assert_eq!(packets.insert(packet(sequence)), Inserted::Stored);
         }
-        assert_eq!(packets.last().map(|p| p.place.sequence), Some(15));
+        assert_eq!(packets.span(), 6 * 960);
         for sequence in [10, 11, 12] {
             assert_eq!(packets.first().map(|(p, missing)| (p.place.sequence, missing)), Some((sequence, 0)));
             assert_eq!(packets.take().unwrap().payload(), [TOC, sequence as u8]);
@@ -166,7 +167,7 @@ mod tests {
         packets.skip_missing();
         assert_eq!(packets.take().map(|p| p.place.sequence), Some(14));
         assert_eq!(packets.take().map(|p| p.place.sequence), Some(15));
-        assert!(packets.first().is_none() && packets.last().is_none() && packets.len() == 0);
+        assert!(packets.first().is_none() && packets.span() == 0 && packets.len() == 0);
     }
 
     #[test]
