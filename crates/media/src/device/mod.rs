@@ -1,1 +1,3 @@
-//! (to come)
+//! Lists of the devices that a user can choose from.
+
+pub mod audio;
