@@ -12,6 +12,6 @@ pub mod mixer;
 pub mod opus;
 pub mod process;
 pub mod resample;
-//pub mod speaker;
+pub mod speaker;
 pub mod tone;
 pub mod wav;

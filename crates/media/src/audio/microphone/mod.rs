@@ -116,6 +116,8 @@ struct Controls {
     expected_loss: AtomicU8,
     /// Bits of an `f32` in dBFS.
     level: AtomicU32,
+    /// Samples that the device gave and nobody took in time.
+    overruns: AtomicU64,
 }
 
 /// An open microphone. Dropping it stops the thread and closes the device.
@@ -144,6 +146,7 @@ impl Microphone {
             bitrate: AtomicU64::new(settings.opus.bitrate.bps()),
             expected_loss: AtomicU8::new(settings.opus.expected_loss.get()),
             level: AtomicU32::new(f32::NEG_INFINITY.to_bits()),
+            overruns: AtomicU64::new(0),
         });
         let source = source::Source::open(spec)?;
         let pipeline = pipeline::Pipeline::new(source, settings, reference, Arc::clone(&controls))?;
@@ -178,6 +181,11 @@ impl Microphone {
     /// How loud the processed sound is now, in dBFS (silence: negative infinity), muted or not: for a level meter.
     pub fn level(&self) -> f32 {
         f32::from_bits(self.controls.level.load(Ordering::Relaxed))
+    }
+
+    /// Samples of the device lost so far because this machine was too busy to take them.
+    pub fn overruns(&self) -> u64 {
+        self.controls.overruns.load(Ordering::Relaxed)
     }
 }
 

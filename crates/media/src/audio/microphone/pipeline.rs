@@ -72,6 +72,7 @@ impl Pipeline {
                 frame.fill(0.0);
             }
             self.encode(&frame, captured_at, &mut sink);
+            self.controls.overruns.store(self.source.overruns(), Ordering::Relaxed);
         }
     }
 

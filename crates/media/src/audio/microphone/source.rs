@@ -54,6 +54,14 @@ impl Source {
         !matches!(self, Self::Tone { .. })
     }
 
+    /// Samples of the device that were lost because nobody took them in time.
+    pub fn overruns(&self) -> u64 {
+        match self {
+            Self::Device(device) => device.overruns(),
+            Self::Tone { .. } | Self::File { .. } => 0,
+        }
+    }
+
     /// Waits a few ms at most for the next frame; gives the capture time of its first sample, or nothing yet.
     pub fn next(&mut self, frame: &mut Frame, events: &impl Fn(MicrophoneEvent)) -> Option<Instant> {
         match self {
@@ -152,6 +160,8 @@ pub(super) struct Device {
     /// When something other than digital silence came last.
     heard: Instant,
     silence_told: bool,
+    /// Overruns of the streams before this one.
+    earlier_overruns: u64,
 }
 
 enum DeviceState {
@@ -170,6 +180,7 @@ impl Device {
             filling: false,
             heard: now,
             silence_told: false,
+            earlier_overruns: 0,
         })))
     }
 
@@ -195,11 +206,20 @@ impl Device {
         None
     }
 
+    fn overruns(&self) -> u64 {
+        self.earlier_overruns
+            + match &self.state {
+                DeviceState::Open(capture) => capture.overruns(),
+                DeviceState::Lost(_) => 0,
+            }
+    }
+
     /// Goes from open to lost and back.
     fn follow(&mut self, events: &impl Fn(MicrophoneEvent)) {
         match &self.state {
             DeviceState::Open(capture) => {
                 if let Some(error) = capture.lost() {
+                    self.earlier_overruns += capture.overruns();
                     let choice = self.choice.clone();
                     self.state = DeviceState::Lost(Reopening::start(move || Capture::open(&choice)));
                     events(MicrophoneEvent::Lost(error));
