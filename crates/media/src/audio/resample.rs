@@ -112,7 +112,8 @@ mod tests {
             let wanted = sine(48_000, 440.0, 48_000);
             let error = output.iter().skip(delay + 480).zip(&wanted[480..]).map(|(a, b)| (a - b).abs());
             let worst = error.fold(0.0, f32::max);
-            assert!(worst < 0.03, "{rate} Hz: off by {worst}");
+            // The delay is told in whole samples: one of them is 0.058 of this sine's steepest slope.
+            assert!(worst < 0.08, "{rate} Hz: off by {worst}");
             assert!((47_000..=48_100).contains(&output.len()), "{rate} Hz: {} samples", output.len());
         }
     }

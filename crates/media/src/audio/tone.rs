@@ -119,6 +119,8 @@ const BEEP_THRESHOLD: f32 = 0.02;
 const BEEP_OVER_TONE: f32 = 2.0;
 /// A beep has ended under this part of its full amplitude; its edges are where half of it is reached.
 const BEEP_END: f32 = 0.3;
+/// This part of the power is the beep's while it lasts, else it is noise or speech that touches 1 kHz.
+const BEEP_PURITY: f32 = 0.5;
 /// Lengths taken for a beep; codecs and echo smear it, speech at 1 kHz lasts longer or shorter.
 const BEEP_LENGTHS_MS: std::ops::RangeInclusive<u64> = 30..=90;
 
@@ -129,6 +131,8 @@ pub struct Detector {
     beep_oscillator: Oscillator,
     tone_oscillator: Oscillator,
     beep: Quadrature,
+    /// Sum of squares of the current ms.
+    energy: f32,
     /// The last [`WINDOW_MS`] sums of 1 ms.
     window: [Quadrature; WINDOW_MS],
     envelope_before: f32,
@@ -176,6 +180,9 @@ struct Rise {
     first_ms: u64,
     envelope: Vec<f32>,
     peak: f32,
+    /// Sums over the same ms of all power, and of the beep's.
+    power: f32,
+    beep_power: f32,
 }
 
 impl Default for Detector {
@@ -192,6 +199,7 @@ impl Detector {
             beep_oscillator: Oscillator::new(BEEP_HZ),
             tone_oscillator: Oscillator::new(TONE_HZ),
             beep: Quadrature::default(),
+            energy: 0.0,
             window: Default::default(),
             envelope_before: 0.0,
             rise: None,
@@ -217,6 +225,7 @@ impl Detector {
             self.block.beep.add(beep, sample);
             self.block.tone.add(self.tone_oscillator.next(), sample);
             self.block.energy += sample * sample;
+            self.energy += sample * sample;
             self.block.samples += 1;
             self.position += 1;
             if self.position.is_multiple_of(SAMPLES_A_MS as u64) {
@@ -251,9 +260,12 @@ impl Detector {
         });
         let envelope = sum.amplitude(WINDOW_MS * SAMPLES_A_MS);
         let ms = self.position / SAMPLES_A_MS as u64;
+        let power = std::mem::take(&mut self.energy) / SAMPLES_A_MS as f32;
         if let Some(rise) = &mut self.rise {
             rise.envelope.push(envelope);
             rise.peak = rise.peak.max(envelope);
+            rise.power += power;
+            rise.beep_power += envelope * envelope / 2.0;
             self.block.beeping = true;
             let too_long = rise.envelope.len() as u64 > 2 * BEEP_LENGTHS_MS.end();
             if envelope < BEEP_END * rise.peak || too_long {
@@ -262,8 +274,8 @@ impl Detector {
             }
         } else if envelope > BEEP_THRESHOLD.max(BEEP_OVER_TONE * self.tone_amplitude) {
             self.block.beeping = true;
-            self.rise =
-                Some(Rise { first_ms: ms - 1, envelope: vec![self.envelope_before, envelope], peak: envelope });
+            let envelope = vec![self.envelope_before, envelope];
+            self.rise = Some(Rise { first_ms: ms - 1, envelope, peak: 0.0, power: 0.0, beep_power: 0.0 });
         }
         self.envelope_before = envelope;
     }
@@ -296,7 +308,8 @@ impl Rise {
         let down = self.envelope.windows(2).enumerate().rev().find_map(crossing)?;
         let length = Duration::from_secs_f32((down - up).max(0.0) / 1000.0);
         let onset_ms = self.first_ms as f64 + f64::from(up) - WINDOW_MS as f64 / 2.0;
-        BEEP_LENGTHS_MS.contains(&(length.as_millis() as u64)).then(|| Beep {
+        let pure = self.beep_power > BEEP_PURITY * self.power;
+        (pure && BEEP_LENGTHS_MS.contains(&(length.as_millis() as u64))).then(|| Beep {
             onset: (onset_ms * SAMPLES_A_MS as f64).max(0.0).round() as u64,
             length,
             amplitude: self.peak,

@@ -91,6 +91,9 @@ pub fn read(mut reader: impl Read, name: &str) -> Result<Vec<f32>, WavError> {
     if spec.channels == 0 || wav.len() % u32::from(spec.channels) != 0 {
         return refuse(format!("{} samples in {} channels", wav.len(), spec.channels));
     }
+    if u64::from(wav.duration()) > MAX_DURATION.as_secs() * u64::from(spec.sample_rate) {
+        return Err(WavError::TooLong { name: name.into() });
+    }
     match (spec.sample_format, spec.bits_per_sample) {
         (hound::SampleFormat::Float, _) => mono_48k(wav.into_samples::<f32>(), spec, name),
         (hound::SampleFormat::Int, bits @ 1..=32) => {
@@ -108,7 +111,6 @@ fn mono_48k(
 ) -> Result<Vec<f32>, WavError> {
     let mut resampler = Resampler::new(spec.sample_rate, SAMPLE_RATE)
         .map_err(|e| WavError::Format { name: name.into(), reason: e.to_string() })?;
-    let max_frames = MAX_DURATION.as_secs() * u64::from(spec.sample_rate);
     let mut output = Vec::new();
     let mut frames = 0_u64;
     'frames: loop {
@@ -125,9 +127,6 @@ fn mono_48k(
             }
         }
         frames += 1;
-        if frames > max_frames {
-            return Err(WavError::TooLong { name: name.into() });
-        }
         resampler.process(&[sum / f32::from(spec.channels)], |finished| output.extend_from_slice(finished));
     }
     if frames == 0 {

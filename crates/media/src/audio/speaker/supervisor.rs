@@ -62,22 +62,17 @@ impl Supervisor {
         signals: mpsc::Sender<Signal>,
     ) -> Result<Self, AudioDeviceError> {
         let playout = Arc::new(Playout::new(mixer, reference));
-        let device = |choice: DeviceChoice| {
-            let (playout, signals) = (Arc::clone(&playout), signals.clone());
-            let device = open_within(AudioDirection::Output, &choice, move |choice| {
-                Device::open(choice, &playout, &signals)
-            })?;
-            Ok::<_, AudioDeviceError>((choice, device))
+        let playing = |choice: DeviceChoice| {
+            let (opened, signals) = (Arc::clone(&playout), signals.clone());
+            let open = move |choice: &DeviceChoice| Device::open(choice, &opened, &signals);
+            let device = open_within(AudioDirection::Output, &choice, open)?;
+            Ok::<_, AudioDeviceError>(Output::Playing(Playing::start(choice, device, &playout)))
         };
-        let opened = match spec {
-            SpeakerSpec::None => Err(Output::Null),
-            SpeakerSpec::File(path) => Err(Output::File(wav::Writer::create(path)?)),
-            SpeakerSpec::Device(name) => Ok(device(DeviceChoice::Named(name.clone()))?),
-            SpeakerSpec::Default => Ok(device(DeviceChoice::Default)?),
-        };
-        let output = match opened {
-            Ok((choice, device)) => Output::Playing(Playing::start(choice, device, &playout)),
-            Err(output) => output,
+        let output = match spec {
+            SpeakerSpec::None => Output::Null,
+            SpeakerSpec::File(path) => Output::File(wav::Writer::create(path)?),
+            SpeakerSpec::Device(name) => playing(DeviceChoice::Named(name.clone()))?,
+            SpeakerSpec::Default => playing(DeviceChoice::Default)?,
         };
         Ok(Self { playout, output, signals, due: Instant::now() + FRAME, frame: [0.0; FRAME_SAMPLES] })
     }

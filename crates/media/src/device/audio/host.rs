@@ -54,7 +54,6 @@ fn default_device(host: &Host, direction: AudioDirection) -> Option<cpal::Device
 }
 
 fn devices(host: &Host, direction: AudioDirection) -> Vec<cpal::Device> {
-    // `input_devices` asks each device for its formats, which a PulseAudio sink answers with an error: those are left out.
     match direction {
         AudioDirection::Input => host.input_devices().map(Iterator::collect),
         AudioDirection::Output => host.output_devices().map(Iterator::collect),
