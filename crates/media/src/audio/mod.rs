@@ -1,9 +1,15 @@
-//! Sound: Opus, the jitter buffer, the mixer. Everything is 48 kHz mono in frames of 10 ms; other rates and channel
-//! counts exist only at the devices.
+//! Sound: from the microphone to Opus, and from Opus packets to the speaker. Everything between the devices is 48 kHz
+//! mono in frames of 10 ms; other rates and channel counts exist only at the devices.
 
 pub mod jitter;
+pub mod microphone;
 pub mod mixer;
 pub mod opus;
+pub mod process;
+pub mod resample;
+pub mod speaker;
+pub mod tone;
+pub mod wav;
 
 /// Samples a second, of every buffer of this module and of the RTP clock of Opus (RFC 7587 section 4.1).
 pub const SAMPLE_RATE: u32 = 48_000;
