@@ -154,6 +154,8 @@ pub struct Problem {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum ProblemCode {
+    /// There is a call already.
+    Busy,
     /// A message that cannot be read.
     BadMessage,
     /// A message for a call that does not exist.
@@ -187,11 +189,15 @@ impl Problem {
 
 impl From<&ParseError> for Problem {
     fn from(error: &ParseError) -> Self {
-        let text = error.to_string();
-        // The text of a parse error is "what: what to do".
-        let (what, todo) = text.rsplit_once(": ").unwrap_or((&text, ""));
+        let (what, todo) = explain(&error.to_string());
         Self::new(ProblemCode::BadMessage, what, todo)
     }
+}
+
+/// Cuts an error's text, which reads "what happened: what to do", in two.
+pub(crate) fn explain(text: &str) -> (String, String) {
+    let (what, todo) = text.rsplit_once(": ").or_else(|| text.rsplit_once("; ")).unwrap_or((text, ""));
+    (what.to_owned(), todo.to_owned())
 }
 
 #[cfg(test)]

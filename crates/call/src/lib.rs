@@ -9,6 +9,7 @@
 #![deny(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
+pub mod engine;
 pub mod event;
 pub mod id;
 pub mod link;

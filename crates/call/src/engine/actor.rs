@@ -15,7 +15,7 @@ use super::{
     routes::Routes,
 };
 use crate::{
-    event::{CallEvent, Problem, ProblemCode},
+    event::{CallEvent, Problem, ProblemCode, explain},
     id::{CallId, PeerId},
     link::{LinkConfig, LinkReport, PeerLink, Reports},
     message::{Envelope, MediaState},
@@ -47,7 +47,8 @@ pub(super) enum Notice {
 /// One participant's link and the place of its sound.
 struct Peer {
     link: Arc<PeerLink>,
-    sound: RemoteSound,
+    /// None: the mixer had no place for it.
+    sound: Option<RemoteSound>,
     sending: MediaState,
     estimate: Option<Bitrate>,
 }
@@ -105,8 +106,9 @@ impl Actor {
         let mut reachable = true;
         loop {
             self.carry_out_outputs();
+            let deadline = self.next_deadline();
             let alarm = async {
-                match self.next_deadline() {
+                match deadline {
                     Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
                     None => future::pending().await,
                 }
@@ -302,12 +304,18 @@ impl Actor {
         };
         let running = self.running.insert(running);
         let sound = RemoteSound::new(running.local.mixer());
-        let sinks = remote::sinks(&self.hub, remote_stream(call, peer), &sound, peer.clone(), self.notices.clone());
+        let unheard = sound.as_ref().err().map(ToString::to_string);
+        let sound = sound.ok();
+        let sinks = remote::sinks(&self.hub, remote_stream(call, peer), sound.as_ref(), peer.clone(), self.notices.clone());
         let (link, reports) = PeerLink::spawn(link_config(&self.config), sinks);
         tokio::spawn(forward(reports, call.clone(), peer.clone(), self.notices.clone()));
         let link = Arc::new(link);
         running.routes.add(peer.clone(), Arc::clone(&link));
         running.peers.insert(peer.clone(), Peer { link, sound, sending: MediaState::NONE, estimate: None });
+        if let Some(error) = unheard {
+            let (what, todo) = explain(&error);
+            self.tell(call.clone(), CallEvent::Problem(Problem::new(ProblemCode::Media, what, todo)));
+        }
     }
 
     fn stats(&self) -> Vec<PeerStats> {
@@ -316,7 +324,7 @@ impl Actor {
         let stats = |(peer, state): (&PeerId, &Peer)| PeerStats {
             peer: peer.clone(),
             link: state.link.stats(),
-            audio: state.sound.stats(),
+            audio: state.sound.as_ref().map(RemoteSound::stats).unwrap_or_default(),
             video,
         };
         running.peers.iter().map(stats).collect()

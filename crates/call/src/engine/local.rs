@@ -14,6 +14,7 @@ use ahoy_media::{
     audio::{
         microphone::{Microphone, MicrophoneEvent, MicrophoneSettings},
         mixer::{MixerHandle, mixer},
+        opus::Percent,
         process::{EchoReference, echo_reference},
         speaker::{Speaker, SpeakerEvent},
     },
@@ -174,7 +175,7 @@ impl LocalMedia {
     /// The share of packets that the worst path loses, which Opus protects against.
     pub(super) fn set_expected_loss(&self, loss: f64) {
         if let Slot::On(microphone) = &self.microphone {
-            microphone.set_expected_loss(loss.into());
+            microphone.set_expected_loss(Percent::new((loss * 100.0).round() as u8));
         }
     }
 
@@ -316,10 +317,7 @@ fn tell_speaker(notices: &mpsc::UnboundedSender<Notice>, event: SpeakerEvent) {
             CallEvent::DeviceLost { device: Device::Speaker, what, todo }
         }
         SpeakerEvent::Restored { .. } => CallEvent::DeviceBack { device: Device::Speaker },
-        other => {
-            debug!(?other, "speaker");
-            return;
-        }
+        _ => return,
     };
     let _ = notices.send(Notice::Device(event));
 }

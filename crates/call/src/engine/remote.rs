@@ -8,7 +8,7 @@ use std::{
 use ahoy_media::{
     audio::{
         jitter::Packet,
-        mixer::{AudioStream, MixerHandle, StreamStats},
+        mixer::{AudioStream, MixerError, MixerHandle, StreamStats},
     },
     video::{EncodedFrame, vp8::frame_size},
     webm::hub::{Hub, StreamId},
@@ -27,8 +27,8 @@ use crate::{
 pub(super) struct RemoteSound(Arc<Mutex<AudioStream>>);
 
 impl RemoteSound {
-    pub(super) fn new(mixer: &MixerHandle) -> Self {
-        Self(Arc::new(Mutex::new(mixer.add_stream())))
+    pub(super) fn new(mixer: &MixerHandle) -> Result<Self, MixerError> {
+        Ok(Self(Arc::new(Mutex::new(mixer.add_stream()?))))
     }
 
     pub(super) fn stats(&self) -> StreamStats {
@@ -36,8 +36,8 @@ impl RemoteSound {
     }
 
     fn playout(&self) -> Option<Playout> {
-        let playing = self.stats().playing?;
-        Some(Playout { timestamp: playing.timestamp, at: playing.at })
+        let playout = self.stats().playout?;
+        Some(Playout { timestamp: playout.playing.timestamp, at: playout.at })
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, AudioStream> {
@@ -66,22 +66,24 @@ impl StreamTime {
 pub(super) fn sinks(
     hub: &Hub,
     stream: StreamId,
-    sound: &RemoteSound,
+    sound: Option<&RemoteSound>,
     peer: PeerId,
     notices: mpsc::UnboundedSender<Notice>,
 ) -> Sinks {
     let pictures = hub.open(stream, move || drop(notices.send(Notice::RemoteKeyFrameWanted(peer.clone()))));
     let (mut time, mut size) = (StreamTime::default(), (0, 0));
-    let (playing, hearing) = (sound.clone(), sound.clone());
+    let (playing, hearing) = (sound.cloned(), sound.cloned());
     Sinks {
         audio: Box::new(move |audio| {
-            hearing.lock().push(Packet {
-                ssrc: audio.ssrc,
-                sequence: audio.sequence,
-                timestamp: audio.timestamp,
-                payload: audio.payload,
-                arrival: audio.arrival,
-            });
+            if let Some(hearing) = &hearing {
+                hearing.lock().push(Packet {
+                    ssrc: audio.ssrc,
+                    sequence: audio.sequence,
+                    timestamp: audio.timestamp,
+                    payload: audio.payload,
+                    arrival: audio.arrival,
+                });
+            }
         }),
         video: Box::new(move |frame: ReceivedFrame| {
             if frame.key {
@@ -91,7 +93,7 @@ pub(super) fn sinks(
             let captured_at = Instant::now();
             pictures.push(&EncodedFrame { data: frame.data, key: frame.key, width, height, captured_at }, timestamp);
         }),
-        playout: Box::new(move || playing.playout()),
+        playout: Box::new(move || playing.as_ref()?.playout()),
     }
 }
 
