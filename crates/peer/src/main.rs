@@ -1,1 +1,25 @@
-fn main() {}
+//! `ahoy-peer`: the engine without a window, for tests, benchmarks, scripts and servers.
+
+mod clock;
+mod demo;
+mod devices;
+mod latency;
+mod options;
+mod output;
+mod process;
+mod session;
+mod stats;
+mod stdio;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let options = options::Options::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()))
+        .with_writer(std::io::stderr)
+        .init();
+    options.run().into()
+}

@@ -86,7 +86,12 @@ impl Actor {
         let (notices, inbox) = mpsc::unbounded_channel();
         let (outbox, queue) = mpsc::unbounded_channel();
         tokio::spawn(send_messages(Arc::clone(&signaler), queue, notices.clone()));
-        let wanted = MediaState { audio: config.microphone.is_some(), video: config.camera.is_some() };
+        let wanted = if config.echo {
+            MediaState::BOTH
+        } else {
+            MediaState { audio: config.microphone.is_some(), video: config.camera.is_some() }
+        };
+        let config = if config.echo { EngineConfig { camera: None, microphone: None, ..config } } else { config };
         Self {
             config,
             signaler,
@@ -177,7 +182,9 @@ impl Actor {
             Err(error) => {
                 debug!(from = %incoming.from, %error, "bad message");
                 // Said where a user looks: in the call that runs, if it is that peer's.
-                if let Some(running) = self.running.as_ref().filter(|running| running.peers.contains_key(&incoming.from)) {
+                if let Some(running) =
+                    self.running.as_ref().filter(|running| running.peers.contains_key(&incoming.from))
+                {
                     self.tell(running.id.clone(), CallEvent::Problem((&error).into()));
                 } else {
                     warn!(from = %incoming.from, %error, "a message that cannot be read");
@@ -239,6 +246,11 @@ impl Actor {
                         running.key_frames.want(now);
                     }
                     running.make_key_frame();
+                    if self.config.echo
+                        && let Some(peer) = running.peers.get(&peer)
+                    {
+                        peer.link.request_key_frame();
+                    }
                 }
             }
             LinkReport::Estimate(estimate) => {
@@ -303,10 +315,18 @@ impl Actor {
             }
         };
         let running = self.running.insert(running);
+        let echo = self.config.echo.then(|| running.routes.clone());
         let sound = RemoteSound::new(running.local.mixer());
         let unheard = sound.as_ref().err().map(ToString::to_string);
         let sound = sound.ok();
-        let sinks = remote::sinks(&self.hub, remote_stream(call, peer), sound.as_ref(), peer.clone(), self.notices.clone());
+        let sinks = remote::sinks(
+            &self.hub,
+            remote_stream(call, peer),
+            sound.as_ref(),
+            peer.clone(),
+            self.notices.clone(),
+            echo,
+        );
         let (link, reports) = PeerLink::spawn(link_config(&self.config), sinks);
         tokio::spawn(forward(reports, call.clone(), peer.clone(), self.notices.clone()));
         let link = Arc::new(link);

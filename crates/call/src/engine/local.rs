@@ -35,6 +35,10 @@ use crate::{
     message::MediaState,
 };
 
+/// Opus prepares for at least this much loss: at 0 it leaves forward error correction out, and the first loss of a
+/// good line would be heard.
+const LOSS_FLOOR: Percent = Percent::new(5);
+
 /// A device's handle, by its state.
 enum Slot<T> {
     Off,
@@ -117,6 +121,9 @@ impl LocalMedia {
 
     /// What can be sent at all, as far as is known.
     pub(super) fn available(&self) -> MediaState {
+        if self.config.echo {
+            return MediaState::BOTH;
+        }
         MediaState {
             audio: self.config.microphone.is_some() && !matches!(self.microphone, Slot::Failed),
             video: self.config.camera.is_some() && !matches!(self.camera, Slot::Failed),
@@ -175,7 +182,7 @@ impl LocalMedia {
     /// The share of packets that the worst path loses, which Opus protects against.
     pub(super) fn set_expected_loss(&self, loss: f64) {
         if let Slot::On(microphone) = &self.microphone {
-            microphone.set_expected_loss(Percent::new((loss * 100.0).round() as u8));
+            microphone.set_expected_loss(Percent::new((loss * 100.0).round() as u8).max(LOSS_FLOOR));
         }
     }
 
@@ -197,8 +204,8 @@ impl LocalMedia {
                 let (writer, reader) = slot();
                 let camera = Camera::open(&spec, format, writer, move |event| tell_camera(&events, event))
                     .map_err(|error| error.to_string())?;
-                let encoder = VideoEncoder::spawn(reader, camera.format(), target, sink)
-                    .map_err(|error| error.to_string())?;
+                let encoder =
+                    VideoEncoder::spawn(reader, camera.format(), target, sink).map_err(|error| error.to_string())?;
                 Ok(Pictures { _camera: camera, encoder })
             };
             let _ = tell.send(Notice::Opened(Opened::Camera(number, open())));

@@ -23,12 +23,7 @@ mod stats;
 use std::sync::Arc;
 
 use ahoy_media::{
-    audio::{
-        microphone::MicrophoneSpec,
-        opus::OpusSettings,
-        process::ProcessingSettings,
-        speaker::SpeakerSpec,
-    },
+    audio::{microphone::MicrophoneSpec, opus::OpusSettings, process::ProcessingSettings, speaker::SpeakerSpec},
     units::{Bitrate, VideoFormat},
     video::capture::CameraSpec,
     webm::hub::{Hub, StreamId},
@@ -69,6 +64,8 @@ pub struct EngineConfig {
     pub loopback_only: bool,
     /// A bad network, for tests.
     pub impairment: Option<Impairment>,
+    /// Instead of what the devices give, each peer gets back what it sends; no device is opened but the speaker.
+    pub echo: bool,
 }
 
 /// What a user can do.

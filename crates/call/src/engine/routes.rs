@@ -69,6 +69,22 @@ impl Routes {
         }
     }
 
+    /// Sends a peer its own picture back.
+    pub(super) fn echo_video(&self, peer: &PeerId, frame: &EncodedFrame) {
+        if let Some((_, link)) = self.lock().iter().find(|(other, _)| other == peer)
+            && !link.send_video(frame)
+        {
+            link.request_key_frame();
+        }
+    }
+
+    /// Sends a peer its own sound back.
+    pub(super) fn echo_audio(&self, peer: &PeerId, packet: OutgoingAudio) {
+        if let Some((_, link)) = self.lock().iter().find(|(other, _)| other == peer) {
+            link.send_audio(packet);
+        }
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(PeerId, Arc<PeerLink>)>> {
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -121,7 +121,12 @@ pub(super) struct Handler {
 }
 
 impl Handler {
-    pub(super) fn new(reports: mpsc::Sender<LinkReport>, incoming: Incoming, stats: SharedStats, playing: Playing) -> Self {
+    pub(super) fn new(
+        reports: mpsc::Sender<LinkReport>,
+        incoming: Incoming,
+        stats: SharedStats,
+        playing: Playing,
+    ) -> Self {
         let Incoming { sinks, key_request } = incoming;
         Self { reports, sinks: Arc::new(Mutex::new(sinks)), key_request, stats, playing, clocks: Clocks::default() }
     }

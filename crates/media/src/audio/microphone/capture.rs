@@ -63,16 +63,14 @@ impl Capture {
         let name = chosen.name;
         let error = |e: cpal::Error| AudioDeviceError::of(direction, &name, &e);
         let (config, format) = native_config(&chosen.device).map_err(error)?;
-        let unsupported =
-            |reason: String| AudioDeviceError::Unsupported { direction, device: name.clone(), reason };
+        let unsupported = |reason: String| AudioDeviceError::Unsupported { direction, device: name.clone(), reason };
         let resampler = Resampler::new(config.sample_rate, SAMPLE_RATE).map_err(|e| unsupported(e.to_string()))?;
         let (producer, samples) = RingBuffer::new(in_samples(RING, config.sample_rate));
         let (marks_in, marks) = RingBuffer::new(RING_MARKS);
         let overruns = Arc::new(AtomicU64::new(0));
         let writer = Writer { samples: producer, marks: marks_in, position: 0, overruns: Arc::clone(&overruns) };
         let (report, errors) = mpsc::channel();
-        let stream =
-            build(&chosen.device, config, format, writer, report).map_err(error)?;
+        let stream = build(&chosen.device, config, format, writer, report).map_err(error)?;
         stream.play().map_err(error)?;
         Ok(Self {
             _stream: stream,
@@ -163,10 +161,12 @@ fn in_time(samples: usize, rate: u32) -> Duration {
 fn native_config(device: &cpal::Device) -> Result<(StreamConfig, SampleFormat), cpal::Error> {
     let default = device.default_input_config()?;
     let native_48k = (default.sample_rate() != SAMPLE_RATE && !names_own_rate(device))
-        .then(|| device.supported_input_configs().ok()?.find_map(|range| {
-            (range.channels() == default.channels() && range.sample_format() == default.sample_format())
-                .then(|| range.try_with_sample_rate(SAMPLE_RATE))?
-        }))
+        .then(|| {
+            device.supported_input_configs().ok()?.find_map(|range| {
+                (range.channels() == default.channels() && range.sample_format() == default.sample_format())
+                    .then(|| range.try_with_sample_rate(SAMPLE_RATE))?
+            })
+        })
         .flatten();
     let config = native_48k.unwrap_or(default);
     let period = (config.sample_rate() / PERIODS_A_SECOND).max(1);
@@ -231,7 +231,8 @@ impl Writer {
         let Some(data) = data.as_slice::<T>() else { return };
         let timestamp = info.timestamp();
         let age = timestamp.callback.checked_duration_since(timestamp.capture).unwrap_or_default();
-        let mark = Mark { position: self.position, captured_at: Instant::now().checked_sub(age).unwrap_or_else(Instant::now) };
+        let mark =
+            Mark { position: self.position, captured_at: Instant::now().checked_sub(age).unwrap_or_else(Instant::now) };
         // A full ring of marks only makes the clock a little less exact.
         let _ = self.marks.push(mark);
         let frames = data.len() / channels;

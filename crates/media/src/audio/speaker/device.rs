@@ -87,11 +87,9 @@ fn of_rodio(name: &str, error: DeviceSinkError) -> AudioDeviceError {
         | DeviceSinkError::BuildError(e)
         | DeviceSinkError::SupportedConfigsError(e) => AudioDeviceError::of(direction, name, &e),
         DeviceSinkError::NoDevice => AudioDeviceError::None { direction },
-        DeviceSinkError::UnsupportedSampleFormat => AudioDeviceError::Unsupported {
-            direction,
-            device: name.to_owned(),
-            reason: error.to_string(),
-        },
+        DeviceSinkError::UnsupportedSampleFormat => {
+            AudioDeviceError::Unsupported { direction, device: name.to_owned(), reason: error.to_string() }
+        }
     }
 }
 

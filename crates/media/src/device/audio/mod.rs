@@ -9,8 +9,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-pub use error::{AudioDeviceError, AudioDirection};
 pub(crate) use error::ends_stream;
+pub use error::{AudioDeviceError, AudioDirection};
 pub(crate) use host::{Reopening, choose, open_within};
 
 /// The synthetic microphone's id, and its spelling in a [`crate::audio::microphone::MicrophoneSpec`].

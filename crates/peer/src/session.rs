@@ -1,0 +1,316 @@
+//! `call`, `answer` and `echo`: one engine, one call, stdio around it.
+
+use std::{future, sync::Arc, time::Duration};
+
+use ahoy_call::{
+    engine::{Engine, EngineCommand, EngineConfig, EngineEvent, Events, remote_stream},
+    event::{CallEvent, Problem, ProblemCode, Side},
+    id::CallId,
+    message::HangupReason,
+};
+use ahoy_media::webm::hub::Hub;
+use bytes::Bytes;
+use serde::Serialize;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, Interval, MissedTickBehavior, interval, sleep_until},
+};
+use tracing::error;
+
+use crate::{
+    clock::unix_ms,
+    options::{Exit, PeerOptions, Signal},
+    output::{self, Output},
+    stats::Statistics,
+    stdio::{self, Command, Line, StdioSignaler},
+};
+
+/// An interval between two lines of statistics.
+const STATS_INTERVAL: Duration = Duration::from_secs(1);
+/// After a hang-up the message has to leave, and links and devices close.
+const FAREWELL_LIMIT: Duration = Duration::from_secs(3);
+/// Media of which nothing came for so long has stopped.
+const MEDIA_LIMIT: Duration = Duration::from_secs(10);
+
+/// Which side of a call this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Calls at once.
+    Call,
+    /// Accepts the first call.
+    Answer,
+    /// Accepts the first call, and sends back what comes.
+    Echo,
+}
+
+/// Holds one call.
+pub fn run(role: Role, options: PeerOptions) -> Exit {
+    // The two threads are one for the network and one for whatever waits; media has its own.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    match runtime {
+        Ok(runtime) => {
+            let exit = runtime.block_on(async { Session::start(role, options).run().await });
+            // stdin cannot be interrupted: its reader would be waited for.
+            runtime.shutdown_background();
+            exit
+        }
+        Err(error) => {
+            error!(%error, "no threads: close other programs and try again");
+            Exit::NoConnection
+        }
+    }
+}
+
+/// How far the call has come, as the exit code and the statistics tell it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Waiting,
+    Ringing,
+    Connecting,
+    Active,
+    OnHold,
+    Disconnected,
+}
+
+impl Stage {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Ringing => "ringing",
+            Self::Connecting => "connecting",
+            Self::Active => "active",
+            Self::OnHold => "on-hold",
+            Self::Disconnected => "disconnected",
+        }
+    }
+}
+
+struct Session {
+    role: Role,
+    options: PeerOptions,
+    engine: Engine,
+    events: Events,
+    lines: mpsc::Receiver<Line>,
+    hub: Hub,
+    problems: mpsc::UnboundedReceiver<CallEvent>,
+    tell: mpsc::UnboundedSender<CallEvent>,
+    stats: Option<Output>,
+    statistics: Statistics,
+    stage: Stage,
+    was_connected: bool,
+    accept_at: Option<Instant>,
+    hang_up_at: Option<Instant>,
+    leave_at: Option<Instant>,
+    media: MediaWatch,
+}
+
+/// Tells when a peer that should be sending has not been heard or seen for too long.
+#[derive(Debug, Default)]
+struct MediaWatch {
+    packets: u64,
+    since: Option<Instant>,
+}
+
+impl MediaWatch {
+    /// `packets`: all that came so far. True: nothing came for [`MEDIA_LIMIT`].
+    fn stopped(&mut self, now: Instant, packets: u64, expected: bool) -> bool {
+        if packets != self.packets || !expected || self.since.is_none() {
+            (self.packets, self.since) = (packets, Some(now));
+        }
+        self.since.is_some_and(|since| now - since >= MEDIA_LIMIT)
+    }
+}
+
+#[derive(Serialize)]
+struct EventLine<'a> {
+    #[serde(flatten)]
+    event: &'a CallEvent,
+    call: Option<&'a CallId>,
+    t: u64,
+}
+
+impl Session {
+    fn start(role: Role, options: PeerOptions) -> Self {
+        let Signal::Stdio = options.signal;
+        let (signaler, lines) = StdioSignaler::start();
+        let config = EngineConfig { echo: role == Role::Echo, ..options.engine() };
+        let hub = Hub::new();
+        let (engine, events) = Engine::start(config, Arc::new(signaler), hub.clone());
+        let (tell, problems) = mpsc::unbounded_channel();
+        let stats = options.stats.clone().map(|path| Output::open(path, ProblemCode::StatsOutput, tell.clone()));
+        Self {
+            role,
+            options,
+            engine,
+            events,
+            lines,
+            hub,
+            problems,
+            tell,
+            stats,
+            statistics: Statistics::start(),
+            stage: Stage::Waiting,
+            was_connected: false,
+            accept_at: None,
+            hang_up_at: None,
+            leave_at: None,
+            media: MediaWatch::default(),
+        }
+    }
+
+    async fn run(mut self) -> Exit {
+        if self.role == Role::Call {
+            let id = self.options.channel.clone().unwrap_or_else(CallId::random);
+            self.engine.command(EngineCommand::Call { peer: stdio::other_side(), id });
+        }
+        let mut second: Interval = interval(STATS_INTERVAL);
+        second.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        second.tick().await;
+        let mut stdin_open = true;
+        loop {
+            let next = [self.accept_at, self.hang_up_at, self.leave_at].into_iter().flatten().min();
+            let alarm = async {
+                match next {
+                    Some(at) => sleep_until(at).await,
+                    None => future::pending().await,
+                }
+            };
+            tokio::select! {
+                event = self.events.recv() => match event {
+                    Some(event) => if let Some(exit) = self.event(event) {
+                        return exit;
+                    },
+                    None => return self.exit_of_failure(),
+                },
+                line = self.lines.recv(), if stdin_open => match line {
+                    Some(Line::Command(command)) => self.command(command),
+                    Some(Line::BadCommand(error)) => self.print(None, &bad_command(&error)),
+                    Some(Line::End) | None => {
+                        // Whoever drives us is gone, and with it the way to the other side.
+                        stdin_open = false;
+                        self.hang_up();
+                    }
+                },
+                Some(problem) = self.problems.recv() => self.print(None, &problem),
+                _ = second.tick() => self.every_second().await,
+                () = alarm => if let Some(exit) = self.alarm() {
+                    return exit;
+                },
+            }
+        }
+    }
+
+    fn alarm(&mut self) -> Option<Exit> {
+        let now = Instant::now();
+        let due = |at: &mut Option<Instant>| at.take_if(|at| *at <= now).is_some();
+        if due(&mut self.accept_at) {
+            self.engine.command(EngineCommand::Accept);
+        }
+        if due(&mut self.hang_up_at) {
+            self.hang_up();
+        }
+        due(&mut self.leave_at).then(|| if self.was_connected { Exit::Normal } else { Exit::NoConnection })
+    }
+
+    fn hang_up(&mut self) {
+        self.engine.command(EngineCommand::HangUp);
+        // Where no call runs, no event will end us.
+        self.leave_at =
+            Some(Instant::now() + if self.stage == Stage::Waiting { Duration::ZERO } else { FAREWELL_LIMIT });
+    }
+
+    fn command(&mut self, command: Command) {
+        self.engine.command(match command {
+            Command::Mute => EngineCommand::SetAudio(false),
+            Command::Unmute => EngineCommand::SetAudio(true),
+            Command::CameraOff => EngineCommand::SetVideo(false),
+            Command::CameraOn => EngineCommand::SetVideo(true),
+            Command::Hold => EngineCommand::Hold,
+            Command::Resume => EngineCommand::Resume,
+            Command::Accept => EngineCommand::Accept,
+            Command::Decline => EngineCommand::Decline,
+            Command::Hangup => return self.hang_up(),
+        });
+    }
+
+    fn event(&mut self, EngineEvent { call, event }: EngineEvent) -> Option<Exit> {
+        self.print(Some(&call), &event);
+        match &event {
+            CallEvent::Incoming { .. } => {
+                self.stage = Stage::Ringing;
+                self.accept_at = Some(Instant::now() + Duration::from_millis(self.options.ring));
+            }
+            CallEvent::Ringing { .. } => self.stage = Stage::Ringing,
+            CallEvent::Connecting { peer } => {
+                self.stage = Stage::Connecting;
+                if let Some(path) = self.options.remote_webm.take() {
+                    let output = Output::open(path, ProblemCode::MediaOutput, self.tell.clone());
+                    tokio::spawn(output::copy_stream(self.hub.clone(), remote_stream(&call, peer), output));
+                }
+            }
+            CallEvent::Connected { .. } => {
+                self.stage = Stage::Active;
+                self.was_connected = true;
+                self.hang_up_at = self.options.duration().map(|duration| Instant::now() + duration);
+            }
+            CallEvent::Reconnected { .. } => self.stage = Stage::Active,
+            CallEvent::Reconnecting { .. } => self.stage = Stage::Disconnected,
+            CallEvent::Hold { local, remote, .. } => {
+                self.stage = if *local || *remote { Stage::OnHold } else { Stage::Active };
+            }
+            CallEvent::Ended { reason, by, .. } => return Some(self.exit_of(reason, *by)),
+            CallEvent::Missed { .. }
+            | CallEvent::MediaState { .. }
+            | CallEvent::FirstVideo { .. }
+            | CallEvent::FirstAudio { .. }
+            | CallEvent::DeviceMissing { .. }
+            | CallEvent::DeviceLost { .. }
+            | CallEvent::DeviceBack { .. }
+            | CallEvent::Replaced { .. }
+            | CallEvent::Problem(_) => {}
+        }
+        None
+    }
+
+    fn exit_of(&self, reason: &HangupReason, by: Side) -> Exit {
+        match reason {
+            HangupReason::Failed | HangupReason::Timeout => self.exit_of_failure(),
+            HangupReason::Hangup | HangupReason::Other(_) if self.was_connected || by == Side::Local => Exit::Normal,
+            HangupReason::Hangup
+            | HangupReason::Declined
+            | HangupReason::Busy
+            | HangupReason::Glare
+            | HangupReason::Other(_) => Exit::NoConnection,
+        }
+    }
+
+    fn exit_of_failure(&self) -> Exit {
+        if self.was_connected { Exit::MediaStopped } else { Exit::NoConnection }
+    }
+
+    async fn every_second(&mut self) {
+        let peer = self.engine.stats().await.into_iter().next();
+        let packets = peer.as_ref().map_or(0, |peer| peer.link.video_in.receive.packets + peer.link.audio_in_packets);
+        if self.media.stopped(Instant::now(), packets, self.stage == Stage::Active) {
+            self.media = MediaWatch::default();
+            let what = format!("nothing has come from the other side for {} s", MEDIA_LIMIT.as_secs());
+            let todo = "If it has not switched everything off, hang up and call again.";
+            self.print(None, &CallEvent::Problem(Problem::new(ProblemCode::Media, what, todo)));
+        }
+        let line = self.statistics.line(self.stage.name(), peer);
+        if let (Some(output), Ok(mut line)) = (&self.stats, serde_json::to_vec(&line)) {
+            line.push(b'\n');
+            output.write(Bytes::from(line)).await;
+        }
+    }
+
+    fn print(&self, call: Option<&CallId>, event: &CallEvent) {
+        // A closed stdout ends the call by stdin's end or by the signaler; events have nobody left to read them.
+        let _ = stdio::write(&EventLine { event, call, t: unix_ms() });
+    }
+}
+
+fn bad_command(error: &str) -> CallEvent {
+    let what = format!("a command that is not known ({error})");
+    CallEvent::Problem(Problem::new(ProblemCode::BadMessage, what, "See `ahoy-peer call --help`."))
+}
