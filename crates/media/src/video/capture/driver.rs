@@ -141,9 +141,12 @@ fn open_any(device: &str, wanted: VideoFormat) -> Result<(Node, Stream), CameraE
     for node in camera::matching(device) {
         match Stream::open(&node, wanted) {
             Ok(stream) => return Ok((node, stream)),
-            // The metadata node of a USB camera says nothing about the camera.
-            Err(CameraError::NoUsableFormat { .. }) if matches!(result, Err(CameraError::Busy { .. })) => {}
-            Err(error) => result = Err(error),
+            // The metadata node of a USB camera says nothing about the camera; any other error does.
+            Err(error) => {
+                if matches!(result, Err(CameraError::NotFound { .. } | CameraError::NoUsableFormat { .. })) {
+                    result = Err(error);
+                }
+            }
         }
     }
     result

@@ -157,7 +157,7 @@ mod tests {
         let image =
             turbojpeg::Image { pixels: &*red, width: 64, pitch: 192, height: 64, format: turbojpeg::PixelFormat::RGB };
         for subsamp in [Subsamp::Sub2x2, Subsamp::Sub2x1, Subsamp::None] {
-            let jpeg = turbojpeg::compress(image.clone(), 95, subsamp).expect("compressor");
+            let jpeg = turbojpeg::compress(image, 95, subsamp).expect("compressor");
             let mut frame = picture();
             MjpegDecoder::new().expect("decoder").decode(&jpeg, 64, 64, &mut frame).expect("a picture");
             let (y, u, v) = frame.planes();

@@ -44,7 +44,7 @@ pub(super) struct Stream {
     name: String,
     format: CameraFormat,
     mjpeg: MjpegDecoder,
-    last_capture: Instant,
+    last_capture: Option<Instant>,
 }
 
 impl Stream {
@@ -54,7 +54,7 @@ impl Stream {
         let format = set_nearest(&mut camera, node, wanted)?;
         camera.open_stream().map_err(|error| classify(&error, &node.name))?;
         let mjpeg = MjpegDecoder::new().map_err(|error| driver_error(&node.name, error.to_string()))?;
-        Ok(Self { camera, name: node.name.clone(), format, mjpeg, last_capture: Instant::now() })
+        Ok(Self { camera, name: node.name.clone(), format, mjpeg, last_capture: None })
     }
 
     pub(super) fn format(&self) -> VideoFormat {
@@ -81,8 +81,10 @@ impl Stream {
             tracing::debug!(camera = self.name, error, "a damaged picture is dropped");
             return Ok(false);
         }
-        frame.captured_at = captured_at(&buffer).max(self.last_capture);
-        self.last_capture = frame.captured_at;
+        // Never before the picture before, whatever the wall clock does in between.
+        let taken = captured_at(&buffer);
+        frame.captured_at = self.last_capture.map_or(taken, |last| taken.max(last));
+        self.last_capture = Some(frame.captured_at);
         Ok(true)
     }
 }
