@@ -35,7 +35,7 @@ impl<const WORDS: usize> Snapshot<WORDS> {
             let mut words = self.words.iter().map(|word| word.load(Ordering::Relaxed));
             let words = std::array::from_fn(|_| words.next().unwrap_or(0));
             fence(Ordering::Acquire);
-            if before % 2 == 0 && self.version.load(Ordering::Relaxed) == before {
+            if before.is_multiple_of(2) && self.version.load(Ordering::Relaxed) == before {
                 return words;
             }
             std::hint::spin_loop();
