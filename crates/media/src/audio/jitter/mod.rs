@@ -13,6 +13,7 @@
 mod admission;
 mod decide;
 mod delay;
+mod fuzz;
 mod packets;
 mod pcm;
 mod report;
@@ -24,6 +25,7 @@ use std::time::{Duration, Instant};
 use admission::{Admission, Header, Place, Verdict};
 use decide::{Before, Next, Step, next_step};
 use delay::DelayEstimator;
+pub use fuzz::fuzz;
 use packets::{Inserted, Packets, Waiting};
 use pcm::Pcm;
 pub use report::{JitterStats, Playing, Pulled};
