@@ -21,7 +21,7 @@ pub use shared::{Playout, StreamStats};
 use stream::{PacketSlot, Source, Stream};
 
 use super::{
-    Frame, SAMPLE_RATE,
+    FRAME_SAMPLES, Frame, SAMPLE_RATE,
     jitter::{JitterBuffer, JitterSettings, Packet},
     opus::OpusError,
 };
@@ -52,14 +52,14 @@ pub fn mixer() -> (MixerHandle, Mixer) {
     let (removed, removed_out) = RingBuffer::new(MAX_STREAMS);
     let ends = Arc::new(Mutex::new(Ends { added: added_in, removed: removed_out }));
     let streams = Vec::with_capacity(MAX_STREAMS);
-    (MixerHandle { ends }, Mixer { added, removed, streams, limiter: Limiter::new() })
+    (MixerHandle { ends }, Mixer { added, removed, streams, scratch: [0.0; FRAME_SAMPLES], limiter: Limiter::new() })
 }
 
 /// The control side's ends of the rings.
 #[derive(Debug)]
 struct Ends {
-    added: Producer<Box<Stream>>,
-    removed: Consumer<Box<Stream>>,
+    added: Producer<Stream>,
+    removed: Consumer<Stream>,
 }
 
 /// Frees what the render side is done with.
@@ -91,7 +91,7 @@ impl MixerHandle {
     fn add(&self, source: Source) -> Result<Control, MixerError> {
         free_removed(&self.ends);
         let shared = Arc::new(Shared::new());
-        let stream = Box::new(Stream::new(source, Arc::clone(&shared)));
+        let stream = Stream::new(source, Arc::clone(&shared));
         let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
         ends.added.push(stream).map_err(|_| MixerError::Full)?;
         Ok(Control { shared, ends: Arc::clone(&self.ends) })
@@ -181,9 +181,10 @@ impl PcmStream {
 /// The speaker's end.
 #[derive(Debug)]
 pub struct Mixer {
-    added: Consumer<Box<Stream>>,
-    removed: Producer<Box<Stream>>,
-    streams: Vec<Box<Stream>>,
+    added: Consumer<Stream>,
+    removed: Producer<Stream>,
+    streams: Vec<Stream>,
+    scratch: Frame,
     limiter: Limiter,
 }
 
@@ -197,7 +198,7 @@ impl Mixer {
         }
         out.fill(0.0);
         for stream in &mut self.streams {
-            stream.mix_into(out, now);
+            stream.mix_into(out, &mut self.scratch, now);
         }
         self.remove_ended();
         self.limiter.limit(out);

@@ -23,7 +23,10 @@ const FORGETTING: f32 = 0.001;
 const LATE_WEIGHT: f32 = 8.0;
 /// But no single packet, however long, raises the delay: this is under what [`QUANTILE`] leaves out.
 const MAX_WEIGHT: f32 = 0.02;
-/// Packets before [`LATE_WEIGHT`] applies: until then the histogram takes in every packet at full weight anyway.
+/// The delay falls by one part in this many of the time that passes, 5 ms a second: so jitter that comes in bursts
+/// finds the delay nearly as the last burst left it.
+const FALL: i64 = 200;
+/// Packets in which everything is still learned at once, before [`LATE_WEIGHT`] and [`FALL`] apply.
 const WARM_UP: u32 = 50;
 /// Jitter assumed before any was measured: most networks have it, and half a second without unlearns it.
 const INITIAL_JITTER: i64 = 960;
@@ -48,7 +51,8 @@ pub struct DelayEstimator {
     loss: f32,
     fec_seen: bool,
     await_fec: bool,
-    target: i64,
+    /// Delay on top of a packet's length.
+    margin: i64,
 }
 
 /// [`JitterSettings`] in samples.
@@ -77,9 +81,9 @@ impl DelayEstimator {
             loss: 0.0,
             fec_seen: false,
             await_fec: false,
-            target: 0,
+            margin: 0,
         };
-        estimator.update_target();
+        estimator.margin = estimator.wanted_margin();
         estimator
     }
 
@@ -98,7 +102,7 @@ impl DelayEstimator {
 
         let learning = 1.0 / (self.packets as f32 + 2.0);
         let mut weight = FORGETTING * length as f32 / FRAME_SAMPLES as f32;
-        if self.packets > WARM_UP && jitter > self.jitter_allowance() {
+        if self.packets > WARM_UP && jitter > self.margin - PULL {
             weight = (weight * LATE_WEIGHT).min(MAX_WEIGHT);
         }
         let weight = weight.max(learning);
@@ -109,7 +113,8 @@ impl DelayEstimator {
         if let Some(share) = self.histogram.get_mut(bucket) {
             *share += weight;
         }
-        self.update_target();
+        let fall = if self.packets > WARM_UP { (length / FALL).max(1) } else { self.margin };
+        self.margin = self.wanted_margin().max(self.margin - fall);
     }
 
     /// Takes in that `count` packets were not there when they were to be played.
@@ -122,12 +127,11 @@ impl DelayEstimator {
     pub fn packet_played(&mut self) {
         self.loss -= LOSS_WEIGHT * self.loss;
         self.await_fec = self.fec_seen && self.loss > if self.await_fec { LOSS_LOW } else { LOSS_HIGH };
-        self.update_target();
     }
 
     /// How far playout should trail [`Self::base`]: one packet, and what jitter and loss ask for.
     pub fn target(&self) -> i64 {
-        self.target
+        self.packet_length + self.margin
     }
 
     /// Playout that trails by more than this has lost touch, and jumps.
@@ -140,12 +144,8 @@ impl DelayEstimator {
         self.base.min().unwrap_or(0)
     }
 
-    /// The most jitter that the present target has room for.
-    fn jitter_allowance(&self) -> i64 {
-        self.target - self.packet_length - PULL
-    }
-
-    fn update_target(&mut self) {
+    /// What jitter and loss ask for now.
+    fn wanted_margin(&self) -> i64 {
         let mut late = 1.0 - QUANTILE;
         let bucket = self.histogram.iter().rposition(|share| {
             late -= share;
@@ -153,7 +153,7 @@ impl DelayEstimator {
         });
         let jitter = (bucket.unwrap_or(0) as i64 + 1) * BUCKET;
         let fec = if self.await_fec { self.packet_length } else { 0 };
-        self.target = self.packet_length + (jitter + PULL + fec).clamp(self.limits.min, self.limits.max);
+        (jitter + PULL + fec).clamp(self.limits.min, self.limits.max)
     }
 }
 
@@ -273,13 +273,16 @@ mod tests {
         let mut e = estimator();
         let t = run(&mut e, 0, 500, |_| 0);
         let before = e.target();
-        e.packet_arrived(t, t, 20 * MS, true);
         e.packets_lost(5);
         e.packet_played();
+        e.packet_arrived(t, t, 20 * MS, true);
+        e.packet_played();
+        let t = run(&mut e, t + 20 * MS, 1, |_| 0);
         assert_eq!(e.target(), before + 20 * MS);
         for _ in 0..500 {
             e.packet_played();
         }
+        run(&mut e, t, 500, |_| 0);
         assert_eq!(e.target(), before);
     }
 

@@ -13,18 +13,24 @@
 mod admission;
 mod decide;
 mod delay;
+mod fuzz;
 mod packets;
 mod pcm;
+mod report;
+mod steer;
 mod stretch;
 
 use std::time::{Duration, Instant};
 
 use admission::{Admission, Header, Place, Verdict};
 use decide::{Before, Next, Step, next_step};
-use delay::{DelayEstimator, WindowMin};
+use delay::DelayEstimator;
+pub use fuzz::fuzz;
 use packets::{Inserted, Packets, Waiting};
 use pcm::Pcm;
-use stretch::{MAX_LAG, MIN_LAG, WINDOW, Wish};
+pub use report::{JitterStats, Playing, Pulled};
+use steer::{Correction, Steering};
+use stretch::{MAX_LAG, WINDOW};
 
 use super::{
     FRAME_SAMPLES, Frame, SAMPLE_RATE,
@@ -62,76 +68,6 @@ pub struct Packet<'a> {
     pub arrival: Instant,
 }
 
-/// What the frame from [`JitterBuffer::pull`] is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pulled {
-    /// The sender's sound.
-    Sound,
-    /// A guess at missing sound, at least at its end.
-    Concealed,
-    /// The sender is silent; this is its background noise.
-    Comfort,
-    /// Nothing came yet, or nothing for long.
-    Silence,
-}
-
-/// What is being played, for lip sync.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Playing {
-    /// The source.
-    pub ssrc: u32,
-    /// RTP timestamp of the first sample of the frame pulled last.
-    pub timestamp: u32,
-}
-
-/// How the buffer is doing. Counts are totals since the buffer was made; samples are of 48 kHz.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct JitterStats {
-    /// Delay aimed at, from a packet's capture being complete to its first sample being played, in ms; a packet's own
-    /// length is in it.
-    pub target_ms: f32,
-    /// Sound waiting, decoded or not, in ms.
-    pub buffered_ms: f32,
-    /// Samples played since the first packet.
-    pub total_samples: u64,
-    /// Of these, guesses at missing sound. Counted when a gap ends: only then loss can be told from the sender's silence.
-    pub concealed_samples: u64,
-    /// Samples left out by time-stretch.
-    pub accelerated_samples: u64,
-    /// Samples put in by time-stretch.
-    pub decelerated_samples: u64,
-    /// Packets not there when they were to be played, whether they came later or never.
-    pub lost: u64,
-    /// Of the lost ones, those that came later.
-    pub late: u64,
-    /// Of the lost ones, those restored from the packet after them.
-    pub recovered: u64,
-    /// Packets that came twice.
-    pub duplicates: u64,
-    /// Packets dropped because the delay had grown over its bound.
-    pub dropped: u64,
-    /// Packets that are too large, are not Opus, or seemed to be of another stream and were not confirmed.
-    pub refused: u64,
-    /// What is being played.
-    pub playing: Option<Playing>,
-}
-
-/// Steps of the window in which the smallest trail counts: half a second in all, several periods of any sound device,
-/// because a device that takes 20 ms at once needs the second half of it early.
-const TRAIL_STEP: i64 = 1200;
-/// The trail has to be known over this much playing, 100 ms, before sound is left out.
-const TRAIL_KNOWN: i64 = 4800;
-/// Over the target by this, 3 ms, sound is left out: the shortest jump that stays over the target.
-const ACCELERATE_FROM: i64 = MIN_LAG as i64 + 24;
-/// Under the target by this, 2.5 ms, sound is put in.
-const DECELERATE_FROM: i64 = 120;
-/// Sound between two jumps, 30 ms: closer ones are heard as roughness.
-const STRETCH_SPACING: i64 = 1440;
-/// A seam is good from this likeness on ...
-const LIKENESS: f32 = 0.9;
-/// ... but the further the delay is off target, the less matters; at 20 ms any seam is better than the delay.
-const LIKENESS_IRRELEVANT: f32 = 960.0;
-
 /// Concealment is believable for 100 ms; comfort noise as long as the sender refreshes it, which Opus does every 400 ms.
 const CONCEAL_HOLD: i64 = 4800;
 const COMFORT_HOLD: i64 = 2 * SAMPLE_RATE as i64;
@@ -159,9 +95,7 @@ pub struct JitterBuffer {
     filled: i64,
     /// The last thing in `pcm` is digital silence.
     silent: bool,
-    trail: WindowMin,
-    trail_known: i64,
-    since_stretch: i64,
+    steering: Steering,
     stats: JitterStats,
 }
 
@@ -180,9 +114,7 @@ impl JitterBuffer {
             before: Before::Nothing,
             filled: 0,
             silent: true,
-            trail: WindowMin::new(TRAIL_STEP),
-            trail_known: 0,
-            since_stretch: 0,
+            steering: Steering::new(),
             stats: JitterStats::default(),
         })
     }
@@ -407,8 +339,7 @@ impl JitterBuffer {
                 self.stats.concealed_samples += self.filled as u64;
             }
             self.filled = 0;
-            self.trail.clear();
-            self.trail_known = 0;
+            self.steering.restart();
         }
         if missing > 0 {
             self.stats.lost += u64::from(missing);
@@ -418,35 +349,23 @@ impl JitterBuffer {
 
     /// Stretches what comes next if playout trails by more or less than it should.
     fn approach_target(&mut self, now: i64) {
-        self.since_stretch += FRAME_SAMPLES as i64;
         if self.filled > 0 || self.before == Before::Nothing {
+            self.steering.pass();
             return;
         }
-        self.trail_known += FRAME_SAMPLES as i64;
-        self.trail.insert(now, self.trail_of(self.end, now));
-        let excess = self.trail.min().unwrap_or(0) - self.estimator.target();
-        if self.since_stretch < STRETCH_SPACING {
-            return;
-        }
-        let wish = Wish {
-            samples: usize::try_from(excess.abs()).unwrap_or(0),
-            likeness: LIKENESS * (1.0 - excess.abs() as f32 / LIKENESS_IRRELEVANT).max(-1.0),
-        };
-        let moved = if excess >= ACCELERATE_FROM && self.trail_known >= TRAIL_KNOWN {
-            self.decode_ahead();
-            let lag = self.pcm.accelerate(wish);
-            self.stats.accelerated_samples += lag as u64;
-            -(lag as i64)
-        } else if excess <= -DECELERATE_FROM {
-            let lag = self.pcm.decelerate(wish);
-            self.stats.decelerated_samples += lag as u64;
-            lag as i64
-        } else {
-            0
-        };
-        if moved != 0 {
-            self.trail.shift(moved);
-            self.since_stretch = 0;
+        match self.steering.observe(now, self.trail_of(self.end, now), self.estimator.target()) {
+            Correction::None => {}
+            Correction::Accelerate(wish) => {
+                self.decode_ahead();
+                let lag = self.pcm.accelerate(wish);
+                self.stats.accelerated_samples += lag as u64;
+                self.steering.jumped(-(lag as i64));
+            }
+            Correction::Decelerate(wish) => {
+                let lag = self.pcm.decelerate(wish);
+                self.stats.decelerated_samples += lag as u64;
+                self.steering.jumped(lag as i64);
+            }
         }
     }
 

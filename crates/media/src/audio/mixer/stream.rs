@@ -61,12 +61,11 @@ pub struct Stream {
     shared: Arc<Shared>,
     /// As of the last sample rendered; moves to the wanted one over a frame.
     gain: f32,
-    frame: Frame,
 }
 
 impl Stream {
     pub fn new(source: Source, shared: Arc<Shared>) -> Self {
-        Self { source, shared, gain: 1.0, frame: [0.0; FRAME_SAMPLES] }
+        Self { source, shared, gain: 1.0 }
     }
 
     /// Its owner is gone, and it has faded out.
@@ -74,19 +73,19 @@ impl Stream {
         self.shared.is_closed() && self.gain == 0.0
     }
 
-    /// Adds 10 ms of it to `out`.
-    pub fn mix_into(&mut self, out: &mut Frame, now: Instant) {
+    /// Adds 10 ms of it to `out`, by way of `scratch`.
+    pub fn mix_into(&mut self, out: &mut Frame, scratch: &mut Frame, now: Instant) {
         let audible = match &mut self.source {
             Source::Packets { ring, buffer } => {
                 while let Ok(slot) = ring.pop() {
                     buffer.insert(slot.packet());
                 }
-                let pulled = buffer.pull(&mut self.frame, now);
+                let pulled = buffer.pull(scratch, now);
                 self.shared.publish(buffer.stats(), now);
                 pulled != Pulled::Silence
             }
             Source::Pcm { ring } => {
-                let (popped, missing) = ring.pop_partial_slice(&mut self.frame);
+                let (popped, missing) = ring.pop_partial_slice(scratch);
                 missing.fill(0.0);
                 !popped.is_empty()
             }
@@ -95,9 +94,9 @@ impl Stream {
         let step = (wanted - self.gain) / FRAME_SAMPLES as f32;
         let mut power = 0.0;
         if audible {
-            for ((out, sample), i) in out.iter_mut().zip(&self.frame).zip(1..) {
-                *out += sample * (self.gain + i as f32 * step);
-                power += sample * sample;
+            for ((out, sample), i) in out.iter_mut().zip(scratch).zip(1..) {
+                *out += *sample * (self.gain + i as f32 * step);
+                power += *sample * *sample;
             }
         }
         self.gain = wanted;

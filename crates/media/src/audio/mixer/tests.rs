@@ -1,10 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::audio::{
-    FRAME_SAMPLES,
-    opus::{Encoder, MAX_PACKET, OpusSettings},
-};
+use crate::audio::opus::{Encoder, MAX_PACKET, OpusSettings};
 
 const FRAME: Duration = Duration::from_millis(10);
 

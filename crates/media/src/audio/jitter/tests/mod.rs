@@ -191,6 +191,26 @@ fn silence_of_the_sender_is_no_loss() {
 }
 
 #[test]
+fn comfort_noise_lasts_while_the_sender_may_be_silent_and_then_fades() {
+    let mut random = Random(9);
+    let noise: Vec<f64> = (0..48_000).map(|_| 0.1 * (random.below(2000) as f64 / 1000.0 - 1.0)).collect();
+    let mut sent = sender().send(SECOND, |t| noise[(t * 48_000.0) as usize % noise.len()]);
+    // The announcement of silence: the table of contents byte alone.
+    sent.last_mut().unwrap().payload.truncate(1);
+    let mut speaker = Speaker::new();
+    speaker.play(&network(sent, |_| DELAY), 4 * SECOND);
+    let rms = |from: i64| {
+        let sound = speaker.sound(SECOND + from * MS, SECOND + (from + 30) * MS);
+        (sound.iter().map(|s| s * s).sum::<f32>() / sound.len() as f32).sqrt()
+    };
+    let (steady, fading) = (rms(1900), rms(2130));
+    assert!(steady > 1e-3, "comfort noise of {steady}");
+    assert!(fading < 0.5 * steady && fading > 0.0, "{fading} after {steady}");
+    assert_eq!(rms(2300), 0.0);
+    assert_eq!((speaker.stats().concealed_samples, speaker.stats().lost), (0, 0));
+}
+
+#[test]
 fn another_source_takes_over_within_a_moment_and_without_clicks() {
     let mut sender = sender();
     let mut sent = sender.send(3 * SECOND, tone);
@@ -369,5 +389,27 @@ fn whatever_comes_frames_are_filled_and_the_delay_is_bounded() {
             assert!(heard.stats.buffered_ms < 1000.0, "seed {seed}: {:?}", heard.stats);
             assert!(heard.stats.target_ms <= 740.0, "seed {seed}: {:?}", heard.stats);
         }
+    }
+}
+
+#[test]
+fn fuzzing_finds_nothing_in_a_fixed_number_of_cases() {
+    let genuine = sender().send(SECOND, syllables);
+    let mut random = Random(11);
+    for _ in 0..500 {
+        let mut data = Vec::new();
+        for n in 0..100 {
+            let flags = if random.chance(0.2) { random.next() } else { 0 } as u8;
+            let payload: Vec<u8> = match random.below(4) {
+                0 => (0..random.below(200)).map(|_| random.next() as u8).collect(),
+                _ => genuine[n % genuine.len()].payload.clone(),
+            };
+            data.extend([flags]);
+            data.extend((0..8).map(|_| random.next() as u8));
+            data.extend([random.below(5) as u8]);
+            data.extend((payload.len() as u16).to_be_bytes());
+            data.extend(payload);
+        }
+        fuzz(&data);
     }
 }
