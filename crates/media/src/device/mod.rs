@@ -1,1 +1,4 @@
-//! (to come)
+//! Which devices there are, under ids that stay the same from one start to the next.
+
+pub mod audio;
+pub mod camera;

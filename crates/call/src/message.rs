@@ -1,0 +1,491 @@
+//! The signaling messages: what two peers say to each other until media flows, and to end it.
+//!
+//! The six base messages are what a browser peer speaks, field for field; the others are ours, and a peer that does
+//! not know them ignores them, as we ignore types and fields that we do not know.
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::id::CallId;
+
+/// The one version of the schema so far.
+pub const VERSION: u64 = 1;
+
+/// Longest envelope as JSON. A whole offer of Chromium has 8 KiB; a hostile peer must not make us parse megabytes.
+pub const MAX_ENVELOPE_BYTES: usize = 64 * 1024;
+
+/// Longest session description. Six times Chromium's, or 200 candidates written into one; the rest of the envelope is
+/// room for the escapes that JSON adds to its line ends.
+pub const MAX_SDP_BYTES: usize = 48 * 1024;
+
+/// Longest candidate line: an address, a related address and a few extensions have under 300 bytes.
+pub const MAX_CANDIDATE_BYTES: usize = 1024;
+
+/// Longest `sdpMid` and `usernameFragment`. RFC 8839 section 5.4 allows fragments of up to 256 characters.
+pub const MAX_TOKEN_BYTES: usize = 256;
+
+/// Longest hang-up reason of somebody else's making that is kept; the rest is cut off.
+pub const MAX_REASON_BYTES: usize = 64;
+
+/// Longest account of what is wrong with a message: the parser's may quote a field of the message whole.
+const MAX_ERROR_BYTES: usize = 200;
+
+/// One message on its way: which call it belongs to, where it stands in its sender's order, and what it says.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Envelope {
+    v: u64,
+    /// The call.
+    pub channel: CallId,
+    /// Rises with each message of one sender in one call. A peer that leaves it out, or always sends the same, must
+    /// have an ordered transport.
+    pub seq: u64,
+    /// What it says.
+    pub payload: Payload,
+}
+
+/// What a message says. JSON: an object with the kebab-case name as its `type`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum Payload {
+    /// Caller to callee: will you talk?
+    CallRequest {
+        /// What the caller is going to send, where it says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        media: Option<MediaState>,
+    },
+    /// Callee to caller: accepted; make your offer.
+    CallAck,
+    /// A session description to answer (RFC 9429 section 4.1.8); the first one is the caller's.
+    CallOffer {
+        /// The description.
+        sdp: String,
+    },
+    /// The answer to an offer.
+    CallAnswer {
+        /// The description.
+        sdp: String,
+    },
+    /// A trickled candidate (RFC 8838). None, or one with an empty line: there are no more.
+    IceCandidate {
+        /// The candidate.
+        #[serde(deserialize_with = "required")]
+        candidate: Option<IceCandidate>,
+    },
+    /// Either side, at any time: the call is over.
+    CallHangup {
+        /// Why; a plain hang-up where nothing is said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<HangupReason>,
+    },
+    /// Ours. Callee to caller: somebody is being told.
+    Ringing,
+    /// Ours. What the sender of this message sends from now on.
+    MediaState(MediaState),
+    /// Ours. The sender of this message has put the call on hold, or taken it back.
+    CallHold {
+        /// Whether it is held from now on.
+        held: bool,
+    },
+    /// A type that we do not know: ignored.
+    #[serde(other)]
+    Unknown,
+}
+
+/// Which media are sent. An absent field is false, as in the constraints of `getUserMedia`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct MediaState {
+    /// A microphone, not muted.
+    #[serde(default)]
+    pub audio: bool,
+    /// A camera, switched on.
+    #[serde(default)]
+    pub video: bool,
+}
+
+impl MediaState {
+    /// Sound and picture.
+    pub const BOTH: Self = Self { audio: true, video: true };
+    /// Neither.
+    pub const NONE: Self = Self { audio: false, video: false };
+}
+
+/// A candidate as `RTCIceCandidate.toJSON()` gives it (W3C webrtc-pc section 4.8.1).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IceCandidate {
+    /// The `candidate-attribute` line of RFC 8839 section 5.1; empty: there are no more.
+    #[serde(default)]
+    pub candidate: String,
+    /// The media section it belongs to, by its `mid`.
+    #[serde(default)]
+    pub sdp_mid: Option<String>,
+    /// The media section it belongs to, by its place.
+    #[serde(default, rename = "sdpMLineIndex")]
+    pub sdp_m_line_index: Option<u16>,
+    /// The ICE generation it belongs to.
+    #[serde(default)]
+    pub username_fragment: Option<String>,
+}
+
+impl IceCandidate {
+    /// What says that there are no more, in the form that every browser takes.
+    pub fn end() -> Self {
+        Self { sdp_mid: Some("0".to_owned()), sdp_m_line_index: Some(0), ..Self::default() }
+    }
+
+    /// Whether it says that there are no more.
+    pub fn is_end(&self) -> bool {
+        self.candidate.is_empty()
+    }
+}
+
+/// Why a call was hung up. On the wire a kebab-case word.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum HangupReason {
+    /// Somebody hung up.
+    Hangup,
+    /// The callee does not want to talk now.
+    Declined,
+    /// The callee is in another call.
+    Busy,
+    /// Nobody answered in time.
+    Timeout,
+    /// It could not be established, or broke.
+    Failed,
+    /// Both called at once, and the other call goes on.
+    Glare,
+    /// Another peer's word.
+    Other(String),
+}
+
+impl HangupReason {
+    /// The word on the wire.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Hangup => "hangup",
+            Self::Declined => "declined",
+            Self::Busy => "busy",
+            Self::Timeout => "timeout",
+            Self::Failed => "failed",
+            Self::Glare => "glare",
+            Self::Other(word) => word,
+        }
+    }
+}
+
+impl From<String> for HangupReason {
+    fn from(mut word: String) -> Self {
+        match word.as_str() {
+            "hangup" => Self::Hangup,
+            "declined" => Self::Declined,
+            "busy" => Self::Busy,
+            "timeout" => Self::Timeout,
+            "failed" => Self::Failed,
+            "glare" => Self::Glare,
+            _ => {
+                word.truncate(word.floor_char_boundary(MAX_REASON_BYTES));
+                Self::Other(word)
+            }
+        }
+    }
+}
+
+impl From<HangupReason> for String {
+    fn from(reason: HangupReason) -> Self {
+        reason.as_str().to_owned()
+    }
+}
+
+/// Why bytes are no envelope.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParseError {
+    /// Over [`MAX_ENVELOPE_BYTES`].
+    #[error("the message has {bytes} bytes, and {MAX_ENVELOPE_BYTES} are allowed: the sender has to shorten it")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+    },
+    /// Not JSON at all.
+    #[error("the message is not JSON ({0}): the sender has to write one JSON object a message")]
+    NotJson(String),
+    /// A version that is not [`VERSION`].
+    #[error(
+        "the message is of version {found}, and this program speaks version {VERSION}: bring both sides up to date"
+    )]
+    OtherVersion {
+        /// Its version.
+        found: u64,
+    },
+    /// JSON, but a field is missing or of the wrong kind.
+    #[error("the message does not follow the schema ({0}): the sender has to correct it")]
+    Schema(String),
+    /// A field over its limit.
+    #[error("{field} has {bytes} bytes, and {limit} are allowed: the sender has to shorten it")]
+    FieldTooLong {
+        /// Its name.
+        field: &'static str,
+        /// Its size.
+        bytes: usize,
+        /// Its limit.
+        limit: usize,
+    },
+}
+
+/// An envelope that must not be sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the message would have {bytes} bytes, and {MAX_ENVELOPE_BYTES} are allowed: use fewer codecs or candidates")]
+pub struct EncodeError {
+    /// Its size.
+    pub bytes: usize,
+}
+
+impl Envelope {
+    /// An envelope of this version.
+    pub fn new(channel: CallId, seq: u64, payload: Payload) -> Self {
+        Self { v: VERSION, channel, seq, payload }
+    }
+
+    /// Reads one envelope; never panics, whatever the bytes.
+    ///
+    /// # Errors
+    /// [`ParseError`] says what is wrong, in words for whoever writes the other side.
+    pub fn parse(json: &[u8]) -> Result<Self, ParseError> {
+        #[derive(Deserialize)]
+        struct Version {
+            v: u64,
+        }
+        #[derive(Deserialize)]
+        struct Content {
+            channel: CallId,
+            #[serde(default)]
+            seq: u64,
+            payload: Payload,
+        }
+
+        if json.len() > MAX_ENVELOPE_BYTES {
+            return Err(ParseError::TooLarge { bytes: json.len() });
+        }
+        // The version first: what another version looks like is not ours to judge.
+        let Version { v } = serde_json::from_slice(json).map_err(describe)?;
+        if v != VERSION {
+            return Err(ParseError::OtherVersion { found: v });
+        }
+        let Content { channel, seq, payload } = serde_json::from_slice(json).map_err(describe)?;
+        payload.check_lengths()?;
+        Ok(Self { v, channel, seq, payload })
+    }
+
+    /// The envelope as one line of JSON.
+    ///
+    /// # Errors
+    /// The line would be longer than any peer takes.
+    pub fn to_json(&self) -> Result<String, EncodeError> {
+        // Serialising strings, numbers and flags into memory cannot fail; an empty line would be caught by the peer.
+        let json = serde_json::to_string(self).unwrap_or_default();
+        if json.len() > MAX_ENVELOPE_BYTES { Err(EncodeError { bytes: json.len() }) } else { Ok(json) }
+    }
+}
+
+impl Payload {
+    fn check_lengths(&self) -> Result<(), ParseError> {
+        match self {
+            Self::CallOffer { sdp } | Self::CallAnswer { sdp } => check_length("sdp", sdp, MAX_SDP_BYTES),
+            Self::IceCandidate { candidate: Some(candidate) } => {
+                check_length("candidate", &candidate.candidate, MAX_CANDIDATE_BYTES)?;
+                let tokens = [("sdpMid", &candidate.sdp_mid), ("usernameFragment", &candidate.username_fragment)];
+                tokens
+                    .into_iter()
+                    .filter_map(|(field, token)| token.as_ref().map(|token| (field, token)))
+                    .try_for_each(|(field, token)| check_length(field, token, MAX_TOKEN_BYTES))
+            }
+            Self::CallRequest { .. }
+            | Self::CallAck
+            | Self::IceCandidate { candidate: None }
+            | Self::CallHangup { .. }
+            | Self::Ringing
+            | Self::MediaState(_)
+            | Self::CallHold { .. }
+            | Self::Unknown => Ok(()),
+        }
+    }
+}
+
+fn check_length(field: &'static str, text: &str, limit: usize) -> Result<(), ParseError> {
+    if text.len() > limit { Err(ParseError::FieldTooLong { field, bytes: text.len(), limit }) } else { Ok(()) }
+}
+
+fn describe(error: serde_json::Error) -> ParseError {
+    let mut text = error.to_string();
+    text.truncate(text.floor_char_boundary(MAX_ERROR_BYTES));
+    if error.is_data() { ParseError::Schema(text) } else { ParseError::NotJson(text) }
+}
+
+/// An optional value whose field must be there: serde would read an absent one as none.
+fn required<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    Option::deserialize(deserializer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(payload: &str) -> Result<Payload, ParseError> {
+        let json = format!(r#"{{"v":1,"channel":"c","seq":7,"payload":{payload}}}"#);
+        Envelope::parse(json.as_bytes()).map(|envelope| envelope.payload)
+    }
+
+    fn candidate() -> IceCandidate {
+        IceCandidate {
+            candidate: "candidate:1 1 udp 2122260223 192.0.2.1 5000 typ host".into(),
+            sdp_mid: Some("0".into()),
+            sdp_m_line_index: Some(0),
+            username_fragment: None,
+        }
+    }
+
+    /// The wire form of each message, exactly; what is written is read back.
+    #[test]
+    fn messages_are_written_and_read_field_for_field() {
+        let table = [
+            (
+                Payload::CallRequest { media: Some(MediaState { audio: true, video: false }) },
+                r#"{"type":"call-request","media":{"audio":true,"video":false}}"#,
+            ),
+            (Payload::CallRequest { media: None }, r#"{"type":"call-request"}"#),
+            (Payload::CallAck, r#"{"type":"call-ack"}"#),
+            (Payload::CallOffer { sdp: "v=0\r\n".into() }, r#"{"type":"call-offer","sdp":"v=0\r\n"}"#),
+            (Payload::CallAnswer { sdp: "v=0\r\n".into() }, r#"{"type":"call-answer","sdp":"v=0\r\n"}"#),
+            (
+                Payload::IceCandidate { candidate: Some(candidate()) },
+                r#"{"type":"ice-candidate","candidate":{"candidate":"candidate:1 1 udp 2122260223 192.0.2.1 5000 typ host","sdpMid":"0","sdpMLineIndex":0,"usernameFragment":null}}"#,
+            ),
+            (Payload::IceCandidate { candidate: None }, r#"{"type":"ice-candidate","candidate":null}"#),
+            (Payload::CallHangup { reason: None }, r#"{"type":"call-hangup"}"#),
+            (
+                Payload::CallHangup { reason: Some(HangupReason::Declined) },
+                r#"{"type":"call-hangup","reason":"declined"}"#,
+            ),
+            (
+                Payload::CallHangup { reason: Some(HangupReason::Other("elsewhere".into())) },
+                r#"{"type":"call-hangup","reason":"elsewhere"}"#,
+            ),
+            (Payload::Ringing, r#"{"type":"ringing"}"#),
+            (Payload::MediaState(MediaState::BOTH), r#"{"type":"media-state","audio":true,"video":true}"#),
+            (Payload::CallHold { held: true }, r#"{"type":"call-hold","held":true}"#),
+        ];
+        for (payload, json) in table {
+            let envelope = Envelope::new("c".parse().unwrap(), 7, payload);
+            let line = format!(r#"{{"v":1,"channel":"c","seq":7,"payload":{json}}}"#);
+            assert_eq!(envelope.to_json().unwrap(), line);
+            assert_eq!(Envelope::parse(line.as_bytes()).unwrap(), envelope);
+        }
+    }
+
+    #[test]
+    fn what_is_unknown_is_ignored() {
+        assert_eq!(parse(r#"{"type":"screen-share","window":{"id":3}}"#), Ok(Payload::Unknown));
+        assert_eq!(parse(r#"{"type":"call-ack","mood":"good"}"#), Ok(Payload::CallAck));
+        let json = br#"{"from":"x","v":1,"channel":"c","seq":1,"payload":{"type":"call-ack"}}"#;
+        assert!(Envelope::parse(json).is_ok());
+    }
+
+    /// What browsers leave out or set to null.
+    #[test]
+    fn absent_and_null_fields_are_read_as_browsers_mean_them() {
+        let table = [
+            (r#"{"type":"call-request","media":null}"#, Payload::CallRequest { media: None }),
+            (
+                r#"{"type":"call-request","media":{"audio":true}}"#,
+                Payload::CallRequest { media: Some(MediaState { audio: true, video: false }) },
+            ),
+            (r#"{"type":"call-hangup","reason":null}"#, Payload::CallHangup { reason: None }),
+            (
+                r#"{"type":"ice-candidate","candidate":{"candidate":"","sdpMid":null,"sdpMLineIndex":null}}"#,
+                Payload::IceCandidate { candidate: Some(IceCandidate::default()) },
+            ),
+        ];
+        for (json, payload) in table {
+            assert_eq!(parse(json), Ok(payload), "{json}");
+        }
+        assert!(IceCandidate::default().is_end() && IceCandidate::end().is_end() && !candidate().is_end());
+        let without_seq = Envelope::parse(br#"{"v":1,"channel":"c","payload":{"type":"call-ack"}}"#);
+        assert_eq!(without_seq.map(|envelope| envelope.seq), Ok(0));
+    }
+
+    #[test]
+    fn each_error_says_what_was_wrong_and_what_to_do() {
+        let large = format!(r#"{{"v":1,"x":"{}"}}"#, "x".repeat(MAX_ENVELOPE_BYTES));
+        let sdp = format!(
+            r#"{{"v":1,"channel":"c","seq":1,"payload":{{"type":"call-offer","sdp":"{}"}}}}"#,
+            "x".repeat(MAX_SDP_BYTES + 1)
+        );
+        let fragment = format!(
+            r#"{{"v":1,"channel":"c","seq":1,"payload":{{"type":"ice-candidate","candidate":{{"usernameFragment":"{}"}}}}}}"#,
+            "x".repeat(MAX_TOKEN_BYTES + 1)
+        );
+        let table: &[(&[u8], &str)] = &[
+            (b"", "not JSON"),
+            (b"hello", "not JSON"),
+            (b"{\"v\":1", "not JSON"),
+            (b"\xff\xfe", "not JSON"),
+            (large.as_bytes(), "65536 are allowed"),
+            (br#"{"v":2,"all":"different"}"#, "of version 2"),
+            (b"[]", "invalid length 0"),
+            (br#"{"channel":"c"}"#, "missing field `v`"),
+            (br#"{"v":1,"payload":{"type":"call-ack"}}"#, "missing field `channel`"),
+            (br#"{"v":1,"channel":"","payload":{"type":"call-ack"}}"#, "a call id has 1 to 128 bytes"),
+            (br#"{"v":1,"channel":"c","seq":1}"#, "missing field `payload`"),
+            (br#"{"v":1,"channel":"c","seq":-1,"payload":{"type":"call-ack"}}"#, "invalid value"),
+            (br#"{"v":1,"channel":"c","seq":1,"payload":{}}"#, "missing field `type`"),
+            (br#"{"v":1,"channel":"c","seq":1,"payload":{"type":"call-offer"}}"#, "missing field `sdp`"),
+            (br#"{"v":1,"channel":"c","seq":1,"payload":{"type":"ice-candidate"}}"#, "missing field `candidate`"),
+            (sdp.as_bytes(), "sdp has 49153 bytes"),
+            (fragment.as_bytes(), "usernameFragment has 257 bytes"),
+        ];
+        for (json, wanted) in table {
+            let error = Envelope::parse(json).unwrap_err().to_string();
+            assert!(error.contains(wanted), "{wanted:?} is not in {error:?}");
+            assert!(error.contains(": the sender has to ") || error.contains(": bring both sides"), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn long_foreign_reasons_are_cut_at_a_character() {
+        let json = format!(r#"{{"type":"call-hangup","reason":"{}"}}"#, "é".repeat(MAX_REASON_BYTES));
+        let Ok(Payload::CallHangup { reason: Some(reason) }) = parse(&json) else { panic!("not taken") };
+        assert_eq!(reason.as_str(), "é".repeat(MAX_REASON_BYTES / 2));
+    }
+
+    #[test]
+    fn an_envelope_that_nobody_would_take_is_not_written() {
+        let sdp = "\n".repeat(MAX_SDP_BYTES);
+        let envelope = Envelope::new("c".parse().unwrap(), 1, Payload::CallOffer { sdp });
+        assert!(envelope.to_json().unwrap_err().bytes > MAX_ENVELOPE_BYTES);
+    }
+
+    /// Valid messages, cut, spliced and with bits flipped: the parser may refuse, never panic.
+    #[test]
+    fn damaged_messages_do_not_panic() {
+        use rand::{RngExt, SeedableRng, rngs::StdRng};
+        let mut chances = StdRng::seed_from_u64(1);
+        let valid = Envelope::new("c".parse().unwrap(), 7, Payload::IceCandidate { candidate: Some(candidate()) });
+        let valid = valid.to_json().unwrap().into_bytes();
+        for _ in 0..20_000 {
+            let mut json = valid.clone();
+            for _ in 0..chances.random_range(1..5) {
+                let at = chances.random_range(0..json.len());
+                match chances.random_range(0..4) {
+                    0 => json[at] = chances.random(),
+                    1 => json.truncate(at + 1),
+                    2 => json.extend_from_within(at..),
+                    _ => drop(json.remove(at)),
+                }
+                if json.is_empty() {
+                    break;
+                }
+            }
+            let _ = Envelope::parse(&json);
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! One other side of a call: its status, its limits, what was agreed with it.
+
+use std::time::Instant;
+
+use super::{
+    CallError, CallStatus, LinkCommand, LinkEvent, ParticipantStatus, Role,
+    exchange::Exchange,
+    inbox::Inbox,
+    limits::{CONNECT_LIMIT, RECONNECT_LIMIT, RESTART_GRACE, RESTART_INTERVAL, RING_LIMIT},
+    outbox::Outbox,
+};
+use crate::{
+    event::{CallEvent, ProblemCode, Side},
+    id::PeerId,
+    message::{Envelope, HangupReason, IceCandidate, MediaState, Payload},
+};
+
+/// What is the same for all participants of a call.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Local {
+    pub(super) role: Role,
+    /// What the user wants to send.
+    pub(super) media: MediaState,
+    /// The user holds the call.
+    pub(super) held: bool,
+}
+
+/// A participant leaves the call.
+#[derive(Debug)]
+pub(super) struct Leave {
+    /// What to tell it; nothing where it left by itself.
+    pub(super) farewell: Option<HangupReason>,
+    /// How the call ends if nobody else is in it.
+    pub(super) end: CallStatus,
+}
+
+impl Leave {
+    pub(super) fn hung_up(reason: HangupReason) -> Self {
+        Self { farewell: Some(reason.clone()), end: CallStatus::Ended { reason, by: Side::Local } }
+    }
+
+    fn failed(error: CallError) -> Self {
+        Self { farewell: Some(HangupReason::Failed), end: CallStatus::Failed(error) }
+    }
+}
+
+/// Whether the participant stays in the call.
+pub(super) type Stays = Result<(), Leave>;
+
+/// One other side of a call.
+#[derive(Debug)]
+pub(super) struct Participant {
+    pub(super) peer: PeerId,
+    pub(super) status: ParticipantStatus,
+    /// When the patience with this status is over.
+    limit: Option<Instant>,
+    /// When to try the next ICE restart.
+    restart_at: Option<Instant>,
+    exchange: Exchange,
+    inbox: Inbox,
+    /// It holds the call.
+    holds: bool,
+    /// What the link was told to send; none without a link.
+    sending: Option<MediaState>,
+}
+
+impl Participant {
+    fn new(now: Instant, peer: PeerId, role: Role, status: ParticipantStatus) -> Self {
+        Self {
+            exchange: Exchange::new(peer.clone(), role),
+            peer,
+            status,
+            limit: Some(now + RING_LIMIT),
+            restart_at: None,
+            inbox: Inbox::default(),
+            holds: false,
+            sending: None,
+        }
+    }
+
+    /// Somebody we call. The offer is made while it rings, and sent on acceptance.
+    pub(super) fn invite(now: Instant, peer: PeerId, local: Local, out: &mut Outbox) -> Self {
+        let mut this = Self::new(now, peer, local.role, ParticipantStatus::Invited);
+        out.send(&this.peer, Payload::CallRequest { media: Some(local.media) });
+        this.open_link(local, out);
+        this.exchange.make_offer(false, out);
+        this
+    }
+
+    /// Somebody who calls us.
+    pub(super) fn inviting(now: Instant, peer: PeerId, role: Role) -> Self {
+        Self::new(now, peer, role, ParticipantStatus::Ringing)
+    }
+
+    /// Whether it is in the call, or may yet be.
+    pub(super) fn is_present(&self) -> bool {
+        self.status != ParticipantStatus::Declined
+    }
+
+    /// Whether both sides have agreed to talk.
+    pub(super) fn is_accepted(&self) -> bool {
+        match self.status {
+            ParticipantStatus::Connecting | ParticipantStatus::Connected | ParticipantStatus::Disconnected => true,
+            ParticipantStatus::Invited | ParticipantStatus::Ringing | ParticipantStatus::Declined => false,
+        }
+    }
+
+    pub(super) fn holds(&self) -> bool {
+        self.holds
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.limit.into_iter().chain(self.restart_at).min()
+    }
+
+    /// We take its call.
+    pub(super) fn accept(&mut self, now: Instant, local: Local, out: &mut Outbox) {
+        out.send(&self.peer, Payload::CallAck);
+        self.open_link(local, out);
+        self.connect(now, local, out);
+    }
+
+    /// Tells the link, and it, what is sent from now on.
+    pub(super) fn update_media(&mut self, local: Local, out: &mut Outbox) {
+        if self.is_accepted() {
+            out.send(&self.peer, Payload::MediaState(local.media));
+        }
+        self.update_sending(local, out);
+    }
+
+    /// Tells the link, and it, whether we hold the call.
+    pub(super) fn update_hold(&mut self, local: Local, out: &mut Outbox) {
+        if !self.is_accepted() {
+            return;
+        }
+        out.send(&self.peer, Payload::CallHold { held: local.held });
+        self.update_sending(local, out);
+        out.link(&self.peer, LinkCommand::SetPlaying(!local.held));
+        self.tell_hold(local, out);
+    }
+
+    /// Takes a message of the participant.
+    pub(super) fn receive(&mut self, now: Instant, envelope: Envelope, local: Local, out: &mut Outbox) -> Stays {
+        if !self.inbox.is_new(&envelope) {
+            return Ok(());
+        }
+        let seq = envelope.seq;
+        match envelope.payload {
+            Payload::CallAck => self.on_ack(now, local, out),
+            Payload::CallOffer { sdp } => self.exchange.on_offer(seq, sdp, out),
+            Payload::CallAnswer { sdp } => self.exchange.on_answer(seq, sdp, out),
+            Payload::IceCandidate { candidate } => self.exchange.on_candidate(candidate.unwrap_or_default(), out),
+            Payload::CallHangup { reason } => {
+                let reason = reason.unwrap_or(HangupReason::Hangup);
+                return Err(Leave { farewell: None, end: CallStatus::Ended { reason, by: Side::Remote } });
+            }
+            Payload::Ringing => {
+                if self.status == ParticipantStatus::Invited {
+                    self.status = ParticipantStatus::Ringing;
+                    out.event(CallEvent::Ringing { peer: self.peer.clone() });
+                }
+            }
+            Payload::MediaState(media) => {
+                if self.inbox.media.admit(seq) {
+                    out.event(CallEvent::MediaState { peer: self.peer.clone(), media });
+                }
+            }
+            Payload::CallHold { held } => {
+                if self.inbox.hold.admit(seq) && self.holds != held {
+                    self.holds = held;
+                    self.update_sending(local, out);
+                    self.tell_hold(local, out);
+                }
+            }
+            // A request is known by now; what is unknown is ignored.
+            Payload::CallRequest { .. } | Payload::Unknown => {}
+        }
+        Ok(())
+    }
+
+    /// Takes a report of the participant's link.
+    pub(super) fn on_link(&mut self, now: Instant, event: LinkEvent, local: Local, out: &mut Outbox) -> Stays {
+        match event {
+            LinkEvent::LocalOffer(sdp) => self.exchange.on_local_offer(sdp, out),
+            LinkEvent::LocalAnswer(sdp) => self.exchange.on_local_answer(sdp, out),
+            LinkEvent::LocalCandidate(candidate) => self.exchange.on_local_candidate(candidate, out),
+            LinkEvent::LocalCandidatesDone => self.exchange.on_local_candidate(IceCandidate::end(), out),
+            LinkEvent::Connected => self.on_connected(out),
+            LinkEvent::Disconnected => self.on_disconnected(now, local, out),
+            LinkEvent::Failed(error) => return Err(Leave::failed(CallError::Link(error))),
+            LinkEvent::RemoteDescriptionRefused(error) => return self.on_refused(error, out),
+            LinkEvent::CandidateRefused(error) => out.problem(
+                ProblemCode::BadCandidate,
+                format!("{} sent a candidate that cannot be used ({error})", self.peer),
+                "nothing: the call goes on with the other candidates",
+            ),
+        }
+        Ok(())
+    }
+
+    /// A message to it could not be sent.
+    pub(super) fn on_send_failed(&mut self, error: String, out: &mut Outbox) -> Stays {
+        match self.status {
+            // The request itself: waiting for an answer would be in vain.
+            ParticipantStatus::Invited => Err(Leave::failed(CallError::Signaling(error))),
+            ParticipantStatus::Ringing
+            | ParticipantStatus::Connecting
+            | ParticipantStatus::Connected
+            | ParticipantStatus::Disconnected
+            | ParticipantStatus::Declined => {
+                out.problem(
+                    ProblemCode::SignalingFailed,
+                    format!("a message to {} could not be sent ({error})", self.peer),
+                    "check the network; the call goes on as long as its connection holds",
+                );
+                Ok(())
+            }
+        }
+    }
+
+    /// Lets time pass.
+    pub(super) fn expire(&mut self, now: Instant, out: &mut Outbox) -> Stays {
+        if self.limit.is_some_and(|limit| limit <= now) {
+            self.limit = None;
+            match self.status {
+                ParticipantStatus::Invited | ParticipantStatus::Ringing => {
+                    return Err(Leave::hung_up(HangupReason::Timeout));
+                }
+                ParticipantStatus::Connecting => return Err(Leave::failed(CallError::ConnectTimeout)),
+                ParticipantStatus::Disconnected => return Err(Leave::failed(CallError::ConnectionLost)),
+                ParticipantStatus::Connected | ParticipantStatus::Declined => {}
+            }
+        }
+        if self.restart_at.is_some_and(|at| at <= now) {
+            self.restart_at = Some(now + RESTART_INTERVAL);
+            // Where an offer is still open, the signaling is what is slow: a second one would not be faster.
+            self.exchange.make_offer(true, out);
+        }
+        Ok(())
+    }
+
+    /// Ends everything with the participant.
+    pub(super) fn leave(&mut self, farewell: Option<HangupReason>, out: &mut Outbox) {
+        if let Some(reason) = farewell {
+            out.send(&self.peer, Payload::CallHangup { reason: Some(reason) });
+        }
+        if self.sending.take().is_some() {
+            out.link(&self.peer, LinkCommand::Close);
+        }
+        (self.limit, self.restart_at) = (None, None);
+    }
+
+    fn open_link(&mut self, local: Local, out: &mut Outbox) {
+        out.link(&self.peer, LinkCommand::Open { role: local.role });
+        self.sending = Some(local.media);
+        out.link(&self.peer, LinkCommand::SetSending(local.media));
+    }
+
+    /// Both sides have agreed to talk.
+    fn connect(&mut self, now: Instant, local: Local, out: &mut Outbox) {
+        self.status = ParticipantStatus::Connecting;
+        self.limit = Some(now + CONNECT_LIMIT);
+        // First what everything else waits for.
+        self.exchange.accept(out);
+        out.send(&self.peer, Payload::MediaState(local.media));
+        out.event(CallEvent::Connecting { peer: self.peer.clone() });
+        if local.held {
+            self.update_hold(local, out);
+        }
+    }
+
+    fn on_ack(&mut self, now: Instant, local: Local, out: &mut Outbox) {
+        match (self.status, local.role) {
+            (ParticipantStatus::Invited | ParticipantStatus::Ringing, Role::Caller) => self.connect(now, local, out),
+            (ParticipantStatus::Invited | ParticipantStatus::Ringing, Role::Callee) => out.problem(
+                ProblemCode::UnexpectedMessage,
+                format!("{} accepted its own call", self.peer),
+                "nothing: it is ignored; the other side's program has to be corrected",
+            ),
+            // Accepted twice is accepted.
+            (
+                ParticipantStatus::Connecting
+                | ParticipantStatus::Connected
+                | ParticipantStatus::Disconnected
+                | ParticipantStatus::Declined,
+                Role::Caller | Role::Callee,
+            ) => {}
+        }
+    }
+
+    fn on_connected(&mut self, out: &mut Outbox) {
+        let event = match self.status {
+            ParticipantStatus::Connecting => CallEvent::Connected { peer: self.peer.clone() },
+            ParticipantStatus::Disconnected => CallEvent::Reconnected { peer: self.peer.clone() },
+            ParticipantStatus::Invited
+            | ParticipantStatus::Ringing
+            | ParticipantStatus::Connected
+            | ParticipantStatus::Declined => return,
+        };
+        self.status = ParticipantStatus::Connected;
+        (self.limit, self.restart_at) = (None, None);
+        out.event(event);
+    }
+
+    fn on_disconnected(&mut self, now: Instant, local: Local, out: &mut Outbox) {
+        // While connecting, ICE may lose a pair and find another: the connect limit stands for all of it.
+        if self.status != ParticipantStatus::Connected {
+            return;
+        }
+        self.status = ParticipantStatus::Disconnected;
+        self.limit = Some(now + RECONNECT_LIMIT);
+        self.restart_at = Some(match local.role {
+            Role::Caller => now,
+            Role::Callee => now + RESTART_GRACE,
+        });
+        out.event(CallEvent::Reconnecting { peer: self.peer.clone() });
+    }
+
+    fn on_refused(&mut self, error: String, out: &mut Outbox) -> Stays {
+        if self.status == ParticipantStatus::Connecting {
+            return Err(Leave::failed(CallError::Negotiation(error)));
+        }
+        self.exchange.on_refused(out);
+        out.problem(
+            ProblemCode::BadDescription,
+            format!("{} sent a session description that cannot be used ({error})", self.peer),
+            "nothing: the call goes on as it was agreed before",
+        );
+        Ok(())
+    }
+
+    fn update_sending(&mut self, local: Local, out: &mut Outbox) {
+        let wanted = if local.held || self.holds { MediaState::NONE } else { local.media };
+        if let Some(sending) = self.sending.as_mut().filter(|sending| **sending != wanted) {
+            *sending = wanted;
+            out.link(&self.peer, LinkCommand::SetSending(wanted));
+        }
+    }
+
+    fn tell_hold(&self, local: Local, out: &mut Outbox) {
+        out.event(CallEvent::Hold { peer: self.peer.clone(), local: local.held, remote: self.holds });
+    }
+}
