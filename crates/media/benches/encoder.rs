@@ -95,7 +95,7 @@ fn timed(encoder: &mut dyn Encode, frame: &I420Frame, key: bool) -> (Duration, u
 
 fn percentiles(_: &mut Criterion) {
     println!("{:<24} {:>8} {:>8} {:>8} {:>8} {:>8}", "ms a frame", "p50", "p95", "max", "kbit/s", "dropped");
-    let mut row = |name: &str, encoder: &mut dyn Encode, frames: u32, key_interval: u32| {
+    let row = |name: &str, encoder: &mut dyn Encode, frames: u32, key_interval: u32| {
         let mut camera = Camera::new();
         let (mut times, mut keys, mut bytes, mut dropped) = (Vec::new(), Vec::new(), 0, 0);
         for index in 0..frames {

@@ -23,10 +23,6 @@ pub struct Frame {
     pub timestamp_ms: u64,
     /// Whether the container calls it a key frame.
     pub key: bool,
-    /// Pixels in a row, as the initialisation segment before it states.
-    pub width: u32,
-    /// Rows, likewise.
-    pub height: u32,
     /// The VP8 frame.
     pub data: Bytes,
 }
@@ -80,7 +76,7 @@ enum State {
     Segment,
     /// What describes the track.
     Track,
-    /// Clusters, or another EBML header: a stream goes on with another segment when its picture changes size.
+    /// Clusters, or another EBML header: a reader that starts anew appends another segment.
     Clusters,
     /// The inside of a cluster: bytes left of it, and its timestamp once known.
     Cluster { left: u64, timestamp_ms: Option<u64> },
@@ -93,16 +89,10 @@ pub struct Demuxer {
     /// Bytes yet to come of an element that is of no interest.
     skip: u64,
     state: State,
-    track: Track,
+    /// The track's number.
+    track: u8,
     key_seen: bool,
     last_timestamp_ms: Option<u64>,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Track {
-    number: u8,
-    width: u32,
-    height: u32,
 }
 
 impl Default for Demuxer {
@@ -118,7 +108,7 @@ impl Demuxer {
             buffer: BytesMut::new(),
             skip: 0,
             state: State::Start,
-            track: Track::default(),
+            track: 0,
             key_seen: false,
             last_timestamp_ms: None,
         }
@@ -211,7 +201,7 @@ impl Demuxer {
             }
             (id::TRACKS, _) => {
                 self.track = track(&body).ok_or(DemuxError::Track)?;
-                self.key_seen = false;
+                (self.key_seen, self.last_timestamp_ms) = (false, None);
                 self.state = State::Clusters;
             }
             (id::TIMESTAMP, State::Cluster { timestamp_ms, .. }) => *timestamp_ms = Some(unsigned(&body)),
@@ -229,7 +219,7 @@ impl Demuxer {
         const LACING: u8 = 0x06;
         let &[track, high, low, flags] = body.first_chunk().ok_or(DemuxError::Block)?;
         body.advance(4);
-        if track != 0x80 | self.track.number || flags & LACING != 0 || body.is_empty() {
+        if track != 0x80 | self.track || flags & LACING != 0 || body.is_empty() {
             return Err(DemuxError::Block);
         }
         let offset = i16::from_be_bytes([high, low]);
@@ -240,7 +230,7 @@ impl Demuxer {
         let key = flags & FLAG_KEY != 0;
         self.key_seen |= key;
         match self.key_seen {
-            true => Ok(Frame { timestamp_ms, key, width: self.track.width, height: self.track.height, data: body }),
+            true => Ok(Frame { timestamp_ms, key, data: body }),
             false => Err(DemuxError::NoKeyFrame),
         }
     }
@@ -263,7 +253,8 @@ fn check_document(body: &[u8]) -> Result<(), DemuxError> {
     if webm && readable { Ok(()) } else { Err(DemuxError::NotWebm) }
 }
 
-fn track(body: &[u8]) -> Option<Track> {
+/// The number of the one track, if it is VP8 of a sound size.
+fn track(body: &[u8]) -> Option<u8> {
     /// Numbers that take one byte in a block; muxers count from 1.
     const NUMBERS: RangeInclusive<u64> = 1..=126;
     let mut entries = children(body).filter(|&(child, _)| child == id::TRACK_ENTRY);
@@ -272,9 +263,110 @@ fn track(body: &[u8]) -> Option<Track> {
     let video = child(entry, id::VIDEO)?;
     let (width, height) = (unsigned(child(video, id::PIXEL_WIDTH)?), unsigned(child(video, id::PIXEL_HEIGHT)?));
     let vp8 = child(entry, id::CODEC_ID)? == CODEC_VP8 && unsigned(child(entry, id::TRACK_TYPE)?) == TRACK_TYPE_VIDEO;
-    (vp8 && NUMBERS.contains(&number) && SIDES.contains(&width) && SIDES.contains(&height)).then_some(Track {
-        number: number as u8,
-        width: width as u32,
-        height: height as u32,
-    })
+    let sound = vp8 && NUMBERS.contains(&number) && SIDES.contains(&width) && SIDES.contains(&height);
+    sound.then_some(number as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::webm::{Muxer, ebml};
+
+    fn stream() -> Vec<u8> {
+        let mut muxer = Muxer::new(640, 360);
+        let mut stream = muxer.init_segment().to_vec();
+        for index in 0..4 {
+            stream.extend_from_slice(&muxer.cluster(&[index; 300], index == 0, 33 * u64::from(index)));
+        }
+        stream
+    }
+
+    fn init() -> Vec<u8> {
+        Muxer::new(640, 360).init_segment().to_vec()
+    }
+
+    fn cluster(children: &[(u32, &[u8])]) -> Vec<u8> {
+        let (mut body, mut out) = (Vec::new(), Vec::new());
+        children.iter().for_each(|(id, data)| ebml::write(&mut body, *id, data));
+        ebml::write(&mut out, id::CLUSTER, &body);
+        out
+    }
+
+    /// The error that a stream of these parts ends with.
+    fn error(parts: &[&[u8]]) -> DemuxError {
+        Demuxer::new().push(&parts.concat()).expect_err("an error")
+    }
+
+    #[test]
+    fn a_stream_in_any_portions_gives_the_same_frames() {
+        let stream = stream();
+        let whole = Demuxer::new().push(&stream).expect("frames");
+        assert_eq!(whole.len(), 4);
+        for portion in [1, 2, 7, 64, 1000] {
+            let mut demuxer = Demuxer::new();
+            let frames = stream.chunks(portion).flat_map(|part| demuxer.push(part).expect("frames"));
+            assert_eq!(frames.collect::<Vec<_>>(), whole, "in portions of {portion}");
+        }
+    }
+
+    #[test]
+    fn elements_of_no_interest_are_skipped() {
+        const VOID: u32 = 0xEC;
+        let mut void = Vec::new();
+        ebml::write(&mut void, VOID, &[0; 1000]);
+        let block = cluster(&[(VOID, &[0; 9]), (id::TIMESTAMP, &[7]), (id::SIMPLE_BLOCK, &[0x81, 0, 1, 0x80, 42])]);
+        let frames = Demuxer::new().push(&[init(), void.clone(), block, void].concat()).expect("frames");
+        assert_eq!(frames.iter().map(|frame| frame.timestamp_ms).collect::<Vec<_>>(), [8]);
+    }
+
+    #[test]
+    fn what_breaks_the_format_is_named() {
+        let key = |timestamp: u8, track: u8, flags: u8| {
+            cluster(&[(id::TIMESTAMP, &[timestamp]), (id::SIMPLE_BLOCK, &[track, 0, 0, flags, 42])])
+        };
+        let (init, good) = (init(), key(9, 0x81, 0x80));
+        let with = |from: &[u8], to: &[u8]| {
+            let at = init.windows(from.len()).position(|window| window == from).expect("found in the init segment");
+            [&init[..at], to, &init[at + from.len()..]].concat()
+        };
+        let before_timestamp = cluster(&[(id::SIMPLE_BLOCK, &[0x81, 0, 0, 0x80, 42])]);
+        let too_large = [&[0x1F, 0x43, 0xB6, 0x75, 0x82][..], &[0xE7, 0x83]].concat();
+        let table: [(&[&[u8]], DemuxError); 13] = [
+            (&[&[0; 4]], DemuxError::NotEbml),
+            (&[&good], DemuxError::OutOfPlace(id::CLUSTER)),
+            (&[&with(b"webm", b"mkvx")], DemuxError::NotWebm),
+            (&[&with(&[0x42, 0x85, 0x81, 2], &[0x42, 0x85, 0x81, 9])], DemuxError::NotWebm),
+            (&[&with(b"V_VP8", b"V_VP9")], DemuxError::Track),
+            (&[&with(&[0x0F, 0x42, 0x40], &[0x0F, 0x42, 0x41])], DemuxError::Track),
+            (&[&with(&[0xB0, 0x82, 2, 128], &[0xB0, 0x82, 255, 255])], DemuxError::Track),
+            (&[&init, &key(0, 0x81, 0)], DemuxError::NoKeyFrame),
+            (&[&init, &key(0, 0x82, 0x80)], DemuxError::Block),
+            (&[&init, &key(0, 0x81, 0x82)], DemuxError::Block),
+            (&[&init, &before_timestamp], DemuxError::OutOfPlace(id::SIMPLE_BLOCK)),
+            (&[&init, &good, &good], DemuxError::Timestamp { now_ms: 9, before_ms: 9 }),
+            (&[&init, &too_large], DemuxError::ElementSize { id: id::TIMESTAMP, size: Some(3) }),
+        ];
+        for (index, (parts, expected)) in table.into_iter().enumerate() {
+            assert_eq!(error(parts), expected, "row {index}");
+        }
+    }
+
+    #[test]
+    fn memory_stays_bounded_whatever_sizes_are_stated() {
+        let huge = |id: u32, size: u64| {
+            let mut out = Vec::new();
+            ebml::write_header(&mut out, id, size);
+            out
+        };
+        let block = [init(), huge(id::CLUSTER, 1 << 40), huge(id::SIMPLE_BLOCK, ELEMENT_MAX + 1)].concat();
+        let size = Some(ELEMENT_MAX + 1);
+        assert_eq!(error(&[&block]), DemuxError::ElementSize { id: id::SIMPLE_BLOCK, size });
+
+        let mut demuxer = Demuxer::new();
+        demuxer.push(&[init(), huge(0xEC, 1 << 50)].concat()).expect("void");
+        for _ in 0..100 {
+            demuxer.push(&[0; 100_000]).expect("more void");
+            assert!(demuxer.buffer.len() < 100_000, "what is skipped should not be kept");
+        }
+    }
 }

@@ -1,16 +1,14 @@
 //! Streams on their way to readers: the page by `media://`, a file, the echo contact.
 //!
 //! A writer pushes frames, and never waits. Any number of readers poll: a read answers with everything after the
-//! reader's cursor, or waits for it. What a reader gets is WebM (see [`super::mux`]):
+//! reader's cursor, or waits for it. What a reader gets in all is one WebM stream (see [`super::mux`]): first an
+//! initialisation segment and the newest key frame, then cluster by cluster what follows. A reader that is too slow is
+//! moved to the newest key frame; its timestamps then jump.
 //!
-//! - its first chunk, and every chunk that does not follow on the one before (the reader was too slow, and is moved to
-//!   the newest key frame), starts with an initialisation segment and a key frame;
-//! - where the picture changes its size, the new size's initialisation segment stands before its key frame, also in
-//!   the middle of a chunk.
-//!
-//! Either way the reader meets an EBML header in its byte stream. A MediaSource takes it as it is: a source buffer
-//! accepts an initialisation segment between any two media segments. A demuxer before WebCodecs starts over at it, and
-//! needs no new decoder, because a VP8 key frame states its own size. Timestamps rise throughout.
+//! A picture that changes its size does so at a key frame, within the segment, as it does in what browsers record:
+//! a VP8 key frame states its own size, and every decoder behind MediaSource or WebCodecs goes by that. A second
+//! initialisation segment in the stream would make ffmpeg warn, and gain nothing. Only a reader that joins later is
+//! told the new size in its initialisation segment.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -197,8 +195,8 @@ pub struct StreamWriter {
 }
 
 impl StreamWriter {
-    /// Appends a frame; `timestamp` is the time since the stream's start. Frames before the first key frame, and
-    /// those of a new size before its key frame, are left out: no reader could decode them.
+    /// Appends a frame; `timestamp` is the time since the stream's start. Frames before the first key frame are left
+    /// out: no reader could decode them.
     pub fn push(&self, frame: &EncodedFrame, timestamp: Duration) {
         let mut decodable = true;
         self.window.send_if_modified(|window| {
@@ -247,10 +245,6 @@ struct Window {
 struct Cluster {
     data: Bytes,
     key: bool,
-    /// The initialisation segment that it needs before it in the stream; the same for all of one size.
-    init: Bytes,
-    /// Whether it is the first of its size.
-    opens_segment: bool,
     timestamp: Duration,
 }
 
@@ -267,19 +261,17 @@ enum Found {
 impl Window {
     /// Appends a frame; false if nobody could decode it.
     fn push(&mut self, frame: &EncodedFrame, timestamp: Duration) -> bool {
-        let size = (frame.width, frame.height);
-        let opens_segment = self.muxer.as_ref().is_none_or(|muxer| muxer.size() != size);
-        if opens_segment && !frame.key {
-            return false;
-        }
-        let muxer = self.muxer.get_or_insert_with(|| Muxer::new(frame.width, frame.height));
-        if muxer.size() != size {
+        let muxer = match &mut self.muxer {
+            Some(muxer) => muxer,
+            None if frame.key => self.muxer.insert(Muxer::new(frame.width, frame.height)),
+            None => return false,
+        };
+        if frame.key && muxer.size() != (frame.width, frame.height) {
             muxer.resize(frame.width, frame.height);
         }
         let data = muxer.cluster(&frame.data, frame.key, timestamp.as_millis() as u64);
         self.bytes += data.len();
-        let init = muxer.init_segment();
-        self.clusters.push_back(Cluster { data, key: frame.key, init, opens_segment, timestamp });
+        self.clusters.push_back(Cluster { data, key: frame.key, timestamp });
         self.trim(WINDOW);
         true
     }
@@ -298,28 +290,22 @@ impl Window {
     }
 
     /// What there is from the cluster of index `after` on, or from the newest key frame on if that cluster is gone.
+    /// The newest key frame is of the muxer's size, so that its initialisation segment fits.
     fn find(&self, after: Option<u64>) -> Found {
         let end = self.first + self.clusters.len() as u64;
-        // An index past the end was never given out.
-        let place = after.filter(|index| (self.first..=end).contains(index));
-        if place == Some(end) {
-            return Found::NothingYet;
-        }
-        let start = match place {
-            Some(index) => (index - self.first) as usize,
+        // An index past the end was never given out; before the first one kept, the reader's place is gone.
+        let after = after.filter(|&index| index <= end);
+        let start = match after.and_then(|index| index.checked_sub(self.first)) {
+            Some(place) if place == self.clusters.len() as u64 => return Found::NothingYet,
+            Some(place) => place as usize,
             None => match self.clusters.iter().rposition(|cluster| cluster.key) {
                 Some(newest_key) => newest_key,
                 None => return Found::NoKeyFrame,
             },
         };
-        let mut pieces = Vec::new();
-        for (index, cluster) in self.clusters.iter().enumerate().skip(start) {
-            if cluster.opens_segment || (index == start && place.is_none()) {
-                pieces.push(cluster.init.clone());
-            }
-            pieces.push(cluster.data.clone());
-        }
-        Found::Pieces(pieces, end)
+        let init = self.muxer.iter().filter(|_| after.is_none()).map(Muxer::init_segment);
+        let clusters = self.clusters.iter().skip(start).map(|cluster| cluster.data.clone());
+        Found::Pieces(init.chain(clusters).collect(), end)
     }
 }
 
@@ -334,3 +320,6 @@ fn concat(pieces: Vec<Bytes>) -> Bytes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,7 @@
 //! Video on its way to the page: VP8 in WebM, one frame a cluster, kept by a hub for whoever reads.
 //!
 //! The format is Matroska (RFC 9559) in EBML (RFC 8794), as restricted by WebM. What is written is a live stream: a
-//! segment of unknown size, no duration, no cues. A stream whose picture changes its size goes on with another
-//! initialisation segment (see [`hub`]).
+//! segment of unknown size, no duration, no cues.
 
 pub mod demux;
 mod ebml;

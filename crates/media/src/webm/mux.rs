@@ -40,8 +40,8 @@ impl Muxer {
         (self.width, self.height)
     }
 
-    /// Goes on with pictures of another size: readers need the new initialisation segment before the next cluster,
-    /// whose frame must be a key frame. Timestamps go on.
+    /// Goes on with pictures of another size, from the next frame on, which must be a key frame. Only for readers yet
+    /// to come: those before need no new initialisation segment, since a VP8 key frame states its own size.
     pub fn resize(&mut self, width: u32, height: u32) {
         *self = Self { last_timestamp_ms: self.last_timestamp_ms, ..Self::new(width, height) };
     }
@@ -100,4 +100,46 @@ fn init_segment(width: u32, height: u32) -> Bytes {
     write(&mut out, id::INFO, &info);
     write(&mut out, id::TRACKS, &tracks);
     out.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::webm::{Demuxer, demux::Frame};
+
+    #[test]
+    fn muxed_frames_come_back_out_of_the_demuxer() {
+        let mut muxer = Muxer::new(1280, 720);
+        let mut demuxer = Demuxer::new();
+        assert_eq!(demuxer.push(&muxer.init_segment()), Ok(vec![]));
+        // Lengths around those where an element's size takes a byte more.
+        for (index, len) in [1, 115, 116, 117, 125, 16_370, 16_380, 2_200_000].into_iter().enumerate() {
+            let (data, key) = (vec![index as u8; len], index % 3 == 0);
+            let timestamp_ms = [0, 33, 255, 256, 65_536, 1 << 24, 1 << 32, 1 << 40][index];
+            let frame = Frame { timestamp_ms, key, data: data.clone().into() };
+            assert_eq!(demuxer.push(&muxer.cluster(&data, key, timestamp_ms)), Ok(vec![frame]));
+        }
+    }
+
+    #[test]
+    fn a_cluster_is_one_allocation() {
+        let mut muxer = Muxer::new(16, 16);
+        for (len, timestamp_ms) in [(1, 0), (200, 1 << 14), (1 << 21, u64::MAX - 1)] {
+            let cluster = muxer.cluster(&vec![0; len], true, timestamp_ms);
+            assert!(cluster.len() <= len + CLUSTER_OVERHEAD, "{} bytes around {len}", cluster.len() - len);
+        }
+    }
+
+    #[test]
+    fn timestamps_rise_strictly_whatever_comes_and_across_a_change_of_size() {
+        let mut muxer = Muxer::new(640, 360);
+        let mut stream = muxer.init_segment().to_vec();
+        for timestamp_ms in [10, 10, 5, 43] {
+            stream.extend_from_slice(&muxer.cluster(b"frame", true, timestamp_ms));
+        }
+        muxer.resize(320, 180);
+        stream.extend_from_slice(&muxer.cluster(b"frame", true, 43));
+        let frames = Demuxer::new().push(&stream).expect("a WebM stream");
+        assert_eq!(frames.iter().map(|frame| frame.timestamp_ms).collect::<Vec<_>>(), [10, 11, 12, 43, 44]);
+    }
 }

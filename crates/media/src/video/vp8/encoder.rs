@@ -234,7 +234,7 @@ fn wrap(frame: &I420Frame) -> Result<vpx_image_t, Vp8Error> {
     if !wrapped {
         return Err(Vp8Error::Encode(format!("no image of {}x{}", frame.width(), frame.height())));
     }
-    // libvpx assumes rows padded to an even width; ours are not padded.
+    // Of an odd width libvpx takes half rounded down as the chroma's; a frame of ours has it rounded up.
     let (y, u, v) = frame.planes();
     image.planes = [y.as_ptr().cast_mut(), u.as_ptr().cast_mut(), v.as_ptr().cast_mut(), ptr::null_mut()];
     let chroma = frame.chroma_width() as c_int;

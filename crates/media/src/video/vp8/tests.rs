@@ -60,18 +60,20 @@ fn assert_near(kbps: f64, target: f64) {
     assert!((0.8..=1.2).contains(&(kbps / target)), "{kbps:.0} kbit/s instead of {target}");
 }
 
-/// Mean absolute difference of the luma.
+/// Mean absolute difference of the plane that differs most.
 fn difference(a: &I420Frame, b: &I420Frame) -> f64 {
     assert_eq!((a.width(), a.height()), (b.width(), b.height()));
-    let (a, b) = (a.planes().0, b.planes().0);
-    a.iter().zip(b).map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>() / a.len() as f64
+    let mean =
+        |a: &[u8], b: &[u8]| a.iter().zip(b).map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>() / a.len() as f64;
+    let ((y, u, v), (other_y, other_u, other_v)) = (a.planes(), b.planes());
+    mean(y, other_y).max(mean(u, other_u)).max(mean(v, other_v))
 }
 
 #[test]
 fn key_frames_come_first_and_on_request_only() {
     let (mut encoder, mut camera) = (encoder(SMALL, KBPS_300), Camera::new(SMALL));
     let mut keys = Vec::new();
-    for index in 0..120 {
+    for index in 0..300 {
         // A cut to another scene is no reason for a key frame either.
         let frame = if index == 60 { camera.next_noise() } else { camera.next() };
         let encoded = encoder.encode(frame, [40, 41, 90].contains(&index)).expect("encodes");
@@ -123,6 +125,16 @@ fn a_camera_slower_than_its_nominal_rate_still_gets_the_whole_bitrate() {
 }
 
 #[test]
+fn bitrate_stays_what_it_was_changed_to_when_the_size_changes() {
+    let (mut encoder, mut camera) = (encoder(SMALL, KBPS_300), Camera::new(SMALL));
+    encode(&mut encoder, camera.next());
+    encoder.set_bitrate(Bitrate::from_kbps(900)).expect("takes the rate");
+    let mut camera = Camera::new(VideoFormat { width: 640, height: 360, fps: 30 });
+    measure(&mut encoder, &mut camera, 30);
+    assert_near(measure(&mut encoder, &mut camera, 60), 900.0);
+}
+
+#[test]
 fn frames_of_any_size_come_out_of_the_decoder_as_they_went_in() {
     let sizes = [(320, 180), (33, 17), (17, 33), (16, 16), (1, 1), (2, 3), (641, 359), (320, 180), (640, 360)];
     let mut encoder = encoder(SMALL, Bitrate::from_kbps(2000));
@@ -137,7 +149,7 @@ fn frames_of_any_size_come_out_of_the_decoder_as_they_went_in() {
             assert_eq!((encoded.width, encoded.height), (width, height));
             let decoded = decoder.decode(&encoded.data).expect("decodes").expect("a picture");
             let difference = difference(frame, &decoded);
-            assert!(difference < 8.0, "{width}x{height} frame {index} differs by {difference}");
+            assert!(difference < 12.0, "{width}x{height} frame {index} differs by {difference}");
         }
     }
 }
