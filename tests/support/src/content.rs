@@ -1,0 +1,93 @@
+//! What arrived at one end of a call, and whether it is what was sent: the test signal, silence, or nothing.
+//!
+//! The form of the signal is in `docs/architecture.md`, "The test signal".
+
+/// A picture as it was shown.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shown {
+    /// When, in unix ms.
+    pub at: f64,
+    /// What its cells said; `None` where it is not the test pattern.
+    pub cells: Option<Cells>,
+}
+
+/// What the cells of the test pattern say.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cells {
+    /// From the frame's capture until it was shown, in ms.
+    pub age_ms: f64,
+    /// Its number.
+    pub counter: u32,
+    /// Whether the white square was there.
+    pub flash: bool,
+}
+
+/// 50 ms of sound.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Level {
+    /// Their end, in unix ms.
+    pub at: f64,
+    /// Root mean square of everything, full scale 1.
+    pub rms: f64,
+    /// Amplitude of the 440 Hz, full scale 1.
+    pub tone: f64,
+}
+
+/// What arrived over a stretch of a call.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Content {
+    /// Pictures, in order.
+    pub frames: Vec<Shown>,
+    /// Loudness, in order.
+    pub levels: Vec<Level>,
+    /// Onsets of 1 kHz beeps, in unix ms.
+    pub beeps: Vec<f64>,
+    /// The stretch itself, from and to, in unix ms.
+    pub watched: (f64, f64),
+}
+
+/// As many pictures in a row tell a stream from a lucky one: a third of a second.
+const PICTURES: usize = 10;
+/// Levels in a row that tell a tone from a click: half a second, which a beep touches at two places at most.
+const LEVELS: usize = 10;
+/// Under this amplitude the tone would be a hundredth of what was sent.
+const FAINT: f64 = 0.0005;
+/// How far a second between two beeps may be off: a playout that stretches or shortens sound to keep up.
+const BEEP_JITTER_MS: f64 = 120.0;
+/// Rounding and comfort noise stay under this (-60 dBFS).
+const SILENCE: f64 = 0.001;
+/// How long silence or darkness must last: a beep is due once a second, a picture far more often.
+const QUIET_MS: f64 = 1500.0;
+
+impl Content {
+    /// Readable pictures of the test pattern, their numbers and times rising.
+    pub fn shows_pattern(&self) -> bool {
+        let mut cells: Vec<Cells> = self.frames.iter().rev().map_while(|shown| shown.cells).take(PICTURES).collect();
+        cells.reverse();
+        cells.len() == PICTURES && cells.is_sorted_by(|one, next| one.counter < next.counter)
+    }
+
+    /// 440 Hz that is nearly all there is between the beeps, and two beeps a second apart.
+    pub fn sounds_tone(&self) -> bool {
+        let pure = |level: &&Level| level.tone > FAINT && level.tone / f64::sqrt(2.0) > 0.9 * level.rms;
+        let tone = self.levels.iter().filter(pure).count() >= LEVELS;
+        let second_apart = |pair: &[f64]| (pair[1] - pair[0] - 1000.0).abs() < BEEP_JITTER_MS;
+        tone && self.beeps.windows(2).any(second_apart)
+    }
+
+    /// The stretch ends with silence that was played: no tone, no beep, but a sound stream.
+    pub fn ends_silent(&self) -> bool {
+        let since = self.watched.1 - QUIET_MS;
+        let mut last = self.levels.iter().filter(|level| level.at > since).peekable();
+        self.watched.0 <= since
+            && last.peek().is_some()
+            && last.all(|level| level.rms < SILENCE)
+            && !self.beeps.iter().any(|&beep| beep > since)
+    }
+
+    /// The stretch ends with no picture at all.
+    pub fn ends_dark(&self) -> bool {
+        let since = self.watched.1 - QUIET_MS;
+        self.watched.0 <= since && !self.frames.iter().any(|frame| frame.at > since)
+    }
+}
