@@ -86,13 +86,14 @@ pub struct Log(Arc<Mutex<Vec<String>>>);
 
 impl Log {
     async fn keep(self, stderr: impl AsyncRead + Unpin) {
-        let mut lines = BufReader::new(stderr).lines();
-        while let Ok(Some(line)) = lines.next_line().await {
+        // Bytes, not text: reading must go on whatever is written, or the program waits for a full pipe.
+        let mut lines = BufReader::new(stderr).split(b'\n');
+        while let Ok(Some(line)) = lines.next_segment().await {
             let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             if kept.len() == KEPT_LINES {
                 kept.remove(0);
             }
-            kept.push(line);
+            kept.push(String::from_utf8_lossy(&line).into_owned());
         }
     }
 
