@@ -1,1 +1,3 @@
-//! (to come)
+//! Which devices there are, under ids that stay the same from one start to the next.
+
+pub mod camera;

@@ -1,0 +1,398 @@
+//! The task that owns calls, links and devices.
+
+use std::{collections::HashMap, future, sync::Arc, time::Instant};
+
+use ahoy_media::{units::Bitrate, webm::hub::Hub};
+use tokio::sync::mpsc;
+use tracing::{debug, warn};
+
+use super::{
+    EngineCommand, EngineConfig, EngineEvent, PeerStats, Request,
+    keyframes::KeyFrameLimiter,
+    local::{LocalMedia, Opened},
+    remote::{self, RemoteSound},
+    remote_stream,
+    routes::Routes,
+};
+use crate::{
+    event::{CallEvent, Problem, ProblemCode},
+    id::{CallId, PeerId},
+    link::{LinkConfig, LinkReport, PeerLink, Reports},
+    message::{Envelope, MediaState},
+    signaler::{Incoming, Signaler},
+    state::{Input, LinkCommand, Output, Switchboard},
+};
+
+/// What sound needs of the estimate; the picture gets the rest.
+const SOUND_SHARE: Bitrate = Bitrate::from_kbps(50);
+/// Less is no picture at all; the encoder then drops frames by itself.
+const MIN_PICTURE: Bitrate = Bitrate::from_kbps(80);
+
+/// What the engine's own threads and tasks tell it.
+pub(super) enum Notice {
+    /// A link reports.
+    Link { call: CallId, peer: PeerId, report: LinkReport },
+    /// A device was opened, or could not be.
+    Opened(Opened),
+    /// Something befell a device.
+    Device(CallEvent),
+    /// Somebody who gets our pictures cannot go on without a key frame.
+    KeyFrameWanted,
+    /// The reader of a peer's pictures cannot go on without a key frame.
+    RemoteKeyFrameWanted(PeerId),
+    /// A message could not be sent.
+    SendFailed { call: CallId, to: PeerId, error: String },
+}
+
+/// One participant's link and the place of its sound.
+struct Peer {
+    link: Arc<PeerLink>,
+    sound: RemoteSound,
+    sending: MediaState,
+    estimate: Option<Bitrate>,
+}
+
+/// The one call that can run, as far as media goes.
+struct Running {
+    id: CallId,
+    local: LocalMedia,
+    routes: Routes,
+    peers: HashMap<PeerId, Peer>,
+    key_frames: KeyFrameLimiter,
+}
+
+pub(super) struct Actor {
+    config: EngineConfig,
+    signaler: Arc<dyn Signaler>,
+    hub: Hub,
+    events: mpsc::UnboundedSender<EngineEvent>,
+    notices: mpsc::UnboundedSender<Notice>,
+    inbox: mpsc::UnboundedReceiver<Notice>,
+    outbox: mpsc::UnboundedSender<(PeerId, Envelope)>,
+    calls: Switchboard,
+    running: Option<Running>,
+    /// What the user wants to send; remembered from call to call.
+    wanted: MediaState,
+}
+
+impl Actor {
+    pub(super) fn new(
+        config: EngineConfig,
+        signaler: Arc<dyn Signaler>,
+        hub: Hub,
+        events: mpsc::UnboundedSender<EngineEvent>,
+    ) -> Self {
+        let (notices, inbox) = mpsc::unbounded_channel();
+        let (outbox, queue) = mpsc::unbounded_channel();
+        tokio::spawn(send_messages(Arc::clone(&signaler), queue, notices.clone()));
+        let wanted = MediaState { audio: config.microphone.is_some(), video: config.camera.is_some() };
+        Self {
+            config,
+            signaler,
+            hub,
+            events,
+            notices,
+            inbox,
+            outbox,
+            calls: Switchboard::default(),
+            running: None,
+            wanted,
+        }
+    }
+
+    pub(super) async fn run(mut self, mut requests: mpsc::UnboundedReceiver<Request>) {
+        let signaler = Arc::clone(&self.signaler);
+        let mut reachable = true;
+        loop {
+            self.carry_out_outputs();
+            let alarm = async {
+                match self.next_deadline() {
+                    Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+                    None => future::pending().await,
+                }
+            };
+            tokio::select! {
+                request = requests.recv() => match request {
+                    Some(Request::Command(command)) => self.command(command),
+                    Some(Request::Stats(answer)) => drop(answer.send(self.stats())),
+                    None => {
+                        self.current_input(Input::HangUp);
+                        self.carry_out_outputs();
+                        return;
+                    }
+                },
+                incoming = signaler.receive(), if reachable => match incoming {
+                    Some(incoming) => self.receive(incoming),
+                    // Nobody can tell us anything any more; what runs may go on.
+                    None => reachable = false,
+                },
+                Some(notice) = self.inbox.recv() => self.notice(notice),
+                () = alarm => self.tick(),
+            }
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let key_frame = self.running.as_ref().and_then(|running| running.key_frames.next_deadline());
+        self.calls.next_deadline().into_iter().chain(key_frame).min()
+    }
+
+    fn command(&mut self, command: EngineCommand) {
+        let input = match command {
+            EngineCommand::Call { peer, id } => {
+                if let Err(error) = self.calls.place(Instant::now(), id.clone(), peer, self.wanted) {
+                    let todo = "Hang up first.";
+                    self.tell(id, CallEvent::Problem(Problem::new(ProblemCode::Busy, error.to_string(), todo)));
+                }
+                return;
+            }
+            EngineCommand::Accept => Input::Accept { media: self.wanted },
+            EngineCommand::Decline => Input::Decline,
+            EngineCommand::HangUp => Input::HangUp,
+            EngineCommand::Hold => Input::Hold,
+            EngineCommand::Resume => Input::Resume,
+            EngineCommand::SetAudio(on) => {
+                self.wanted.audio = on && self.config.microphone.is_some();
+                Input::SetMedia(self.wanted)
+            }
+            EngineCommand::SetVideo(on) => {
+                self.wanted.video = on && self.config.camera.is_some();
+                Input::SetMedia(self.wanted)
+            }
+        };
+        self.current_input(input);
+    }
+
+    fn current_input(&mut self, input: Input) {
+        if let Some(id) = self.calls.current().map(|call| call.id().clone()) {
+            self.calls.handle(Instant::now(), &id, input);
+        }
+    }
+
+    fn receive(&mut self, incoming: Incoming) {
+        match incoming.message {
+            Ok(envelope) => self.calls.receive(Instant::now(), incoming.from, envelope),
+            Err(error) => {
+                debug!(from = %incoming.from, %error, "bad message");
+                // Said where a user looks: in the call that runs, if it is that peer's.
+                if let Some(running) = self.running.as_ref().filter(|running| running.peers.contains_key(&incoming.from)) {
+                    self.tell(running.id.clone(), CallEvent::Problem((&error).into()));
+                } else {
+                    warn!(from = %incoming.from, %error, "a message that cannot be read");
+                }
+            }
+        }
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        match notice {
+            Notice::Link { call, peer, report } => self.link_report(&call, peer, report),
+            Notice::Opened(opened) => {
+                if let Some(running) = &mut self.running {
+                    let event = running.local.opened(opened);
+                    let (id, available) = (running.id.clone(), running.local.available());
+                    if let Some(event) = event {
+                        self.tell(id, event);
+                        let media = MediaState {
+                            audio: self.wanted.audio && available.audio,
+                            video: self.wanted.video && available.video,
+                        };
+                        self.current_input(Input::SetMedia(media));
+                    }
+                }
+            }
+            Notice::Device(event) => {
+                if let Some(running) = &self.running {
+                    self.tell(running.id.clone(), event);
+                }
+            }
+            Notice::KeyFrameWanted => {
+                if let Some(running) = &mut self.running {
+                    running.key_frames.want(Instant::now());
+                    running.make_key_frame();
+                }
+            }
+            Notice::RemoteKeyFrameWanted(peer) => {
+                if let Some(peer) = self.running.as_ref().and_then(|running| running.peers.get(&peer)) {
+                    peer.link.request_key_frame();
+                }
+            }
+            Notice::SendFailed { call, to, error } => {
+                self.calls.handle(Instant::now(), &call, Input::SendFailed { to, error });
+            }
+        }
+    }
+
+    fn link_report(&mut self, call: &CallId, peer: PeerId, report: LinkReport) {
+        let now = Instant::now();
+        match report {
+            LinkReport::Event(event) => self.calls.handle(now, call, Input::Link { peer, event }),
+            LinkReport::FirstVideo => self.tell(call.clone(), CallEvent::FirstVideo { peer }),
+            LinkReport::FirstAudio => self.tell(call.clone(), CallEvent::FirstAudio { peer }),
+            LinkReport::KeyFrameWanted { new_peer } => {
+                if let Some(running) = self.running.as_mut().filter(|running| running.id == *call) {
+                    if new_peer {
+                        running.key_frames.want_at_once(now);
+                    } else {
+                        running.key_frames.want(now);
+                    }
+                    running.make_key_frame();
+                }
+            }
+            LinkReport::Estimate(estimate) => {
+                if let Some(running) = self.running.as_mut().filter(|running| running.id == *call)
+                    && let Some(peer) = running.peers.get_mut(&peer)
+                {
+                    peer.estimate = Some(estimate);
+                    running.adapt(self.config.bitrate);
+                }
+            }
+        }
+    }
+
+    fn tick(&mut self) {
+        self.calls.tick(Instant::now());
+        if let Some(running) = &mut self.running {
+            running.make_key_frame();
+        }
+    }
+
+    fn carry_out_outputs(&mut self) {
+        while let Some((call, output)) = self.calls.poll_output() {
+            match output {
+                Output::Send { to, envelope } => drop(self.outbox.send((to, envelope))),
+                Output::Event(event) => self.tell(call, event),
+                Output::Link { peer, command } => self.command_link(&call, peer, command),
+            }
+        }
+    }
+
+    fn command_link(&mut self, call: &CallId, peer: PeerId, command: LinkCommand) {
+        if let LinkCommand::Open { .. } = command {
+            self.open_link(call, &peer);
+        }
+        let Some(running) = self.running.as_mut().filter(|running| running.id == *call) else { return };
+        if let LinkCommand::SetSending(media) = command {
+            running.set_sending(&peer, media);
+            return;
+        }
+        let close = command == LinkCommand::Close;
+        if let Some(peer) = running.peers.get(&peer) {
+            peer.link.command(command);
+        }
+        if close {
+            running.routes.remove(&peer);
+            running.peers.remove(&peer);
+            if running.peers.is_empty() {
+                self.running = None;
+            }
+        }
+    }
+
+    fn open_link(&mut self, call: &CallId, peer: &PeerId) {
+        let running = match self.running.take() {
+            Some(running) if running.id == *call => running,
+            // The state machine closes a call's links before it opens another's.
+            Some(_) | None => {
+                let routes = Routes::new(self.notices.clone());
+                let local = LocalMedia::start(&self.config, &self.hub, &routes, &self.notices);
+                let key_frames = KeyFrameLimiter::default();
+                Running { id: call.clone(), local, routes, peers: HashMap::new(), key_frames }
+            }
+        };
+        let running = self.running.insert(running);
+        let sound = RemoteSound::new(running.local.mixer());
+        let sinks = remote::sinks(&self.hub, remote_stream(call, peer), &sound, peer.clone(), self.notices.clone());
+        let (link, reports) = PeerLink::spawn(link_config(&self.config), sinks);
+        tokio::spawn(forward(reports, call.clone(), peer.clone(), self.notices.clone()));
+        let link = Arc::new(link);
+        running.routes.add(peer.clone(), Arc::clone(&link));
+        running.peers.insert(peer.clone(), Peer { link, sound, sending: MediaState::NONE, estimate: None });
+    }
+
+    fn stats(&self) -> Vec<PeerStats> {
+        let Some(running) = &self.running else { return Vec::new() };
+        let video = running.local.video_encoding();
+        let stats = |(peer, state): (&PeerId, &Peer)| PeerStats {
+            peer: peer.clone(),
+            link: state.link.stats(),
+            audio: state.sound.stats(),
+            video,
+        };
+        running.peers.iter().map(stats).collect()
+    }
+
+    fn tell(&self, call: CallId, event: CallEvent) {
+        // Whoever stopped listening does not want to know.
+        let _ = self.events.send(EngineEvent { call, event });
+    }
+}
+
+impl Running {
+    /// What one peer gets; the devices follow what all get together.
+    fn set_sending(&mut self, peer: &PeerId, media: MediaState) {
+        if let Some(peer) = self.peers.get_mut(peer) {
+            peer.sending = media;
+        }
+        let any = |wanted: fn(&MediaState) -> bool| self.peers.values().any(|peer| wanted(&peer.sending));
+        let all = MediaState { audio: any(|media| media.audio), video: any(|media| media.video) };
+        self.local.want(all);
+        for peer in self.peers.values() {
+            // Muted for all, the microphone itself gives silence, and its last packets let the other side fade out
+            // instead of guessing; muted for one alone, the gate of that link is what closes.
+            let media = MediaState { audio: peer.sending.audio || !all.audio, ..peer.sending };
+            peer.link.command(LinkCommand::SetSending(media));
+        }
+    }
+
+    fn make_key_frame(&mut self) {
+        if self.key_frames.take(Instant::now()) {
+            self.local.request_key_frame();
+        }
+    }
+
+    /// The one encoder goes by the slowest path.
+    fn adapt(&mut self, ceiling: Bitrate) {
+        let slowest = self.peers.values().filter_map(|peer| peer.estimate).min();
+        if let Some(estimate) = slowest {
+            let rest = estimate.bps().saturating_sub(SOUND_SHARE.bps()).max(MIN_PICTURE.bps());
+            self.local.set_bitrate(Bitrate::from_bps(rest).min(ceiling));
+        }
+        let worst = self.peers.values().map(|peer| peer.link.stats().loss_out).fold(0.0, f64::max);
+        self.local.set_expected_loss(worst);
+    }
+}
+
+fn link_config(config: &EngineConfig) -> LinkConfig {
+    LinkConfig {
+        ice_servers: config.ice_servers.clone(),
+        relay_only: config.relay_only,
+        loopback_only: config.loopback_only,
+        impairment: config.impairment.clone(),
+        video_bitrate: config.bitrate,
+    }
+}
+
+/// Sends messages in their order, however long the transport takes for each.
+async fn send_messages(
+    signaler: Arc<dyn Signaler>,
+    mut queue: mpsc::UnboundedReceiver<(PeerId, Envelope)>,
+    notices: mpsc::UnboundedSender<Notice>,
+) {
+    while let Some((to, envelope)) = queue.recv().await {
+        if let Err(error) = signaler.send(&to, &envelope).await {
+            let failed = Notice::SendFailed { call: envelope.channel, to, error: error.to_string() };
+            let _ = notices.send(failed);
+        }
+    }
+}
+
+/// Names the call and the peer of a link's reports.
+async fn forward(mut reports: Reports, call: CallId, peer: PeerId, notices: mpsc::UnboundedSender<Notice>) {
+    while let Some(report) = reports.recv().await {
+        let notice = Notice::Link { call: call.clone(), peer: peer.clone(), report };
+        if notices.send(notice).is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! The engine: carries out what the call state decides, with real devices, links and messages.
+//!
+//! One task owns everything (see [`actor`]); whoever uses the engine holds an [`Engine`], which only sends it
+//! commands, and reads its events from [`Events`].
+//!
+//! ```text
+//! EngineCommand ─┐                     ┌─▶ Signaler (by a queue that keeps the order)
+//! Signaler ──────┼─▶ Switchboard ──▶ ──┼─▶ PeerLink of each peer
+//! LinkReport ────┘   (pure state)      └─▶ CallEvent
+//!
+//! camera ─▶ encoder ─┬─▶ each link            each link ─▶ hub stream of that peer ─▶ page
+//!                    └─▶ hub stream "local"             └▶ mixer ─▶ speaker
+//! microphone ────────▶ each link
+//! ```
+
+mod actor;
+mod keyframes;
+mod local;
+mod remote;
+mod routes;
+mod stats;
+
+use std::sync::Arc;
+
+use ahoy_media::{
+    audio::{
+        microphone::MicrophoneSpec,
+        opus::OpusSettings,
+        process::ProcessingSettings,
+        speaker::SpeakerSpec,
+    },
+    units::{Bitrate, VideoFormat},
+    video::capture::CameraSpec,
+    webm::hub::{Hub, StreamId},
+};
+use tokio::sync::{mpsc, oneshot};
+
+pub use stats::{AudioIn, PeerStats, VideoEncoding};
+
+use crate::{
+    event::CallEvent,
+    id::{CallId, PeerId},
+    link::{IceServer, Impairment},
+    signaler::Signaler,
+};
+
+/// What the engine works with. None for a device: the call is made without it.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// Gives pictures.
+    pub camera: Option<CameraSpec>,
+    /// Gives sound.
+    pub microphone: Option<MicrophoneSpec>,
+    /// Plays sound.
+    pub speaker: SpeakerSpec,
+    /// Wanted size and rate of our pictures.
+    pub video: VideoFormat,
+    /// Ceiling of the video encoder.
+    pub bitrate: Bitrate,
+    /// Echo, noise, gain.
+    pub processing: ProcessingSettings,
+    /// The sound encoder.
+    pub opus: OpusSettings,
+    /// STUN and TURN servers.
+    pub ice_servers: Vec<IceServer>,
+    /// Only by relay.
+    pub relay_only: bool,
+    /// Only this machine.
+    pub loopback_only: bool,
+    /// A bad network, for tests.
+    pub impairment: Option<Impairment>,
+}
+
+/// What a user can do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EngineCommand {
+    /// Call somebody.
+    Call {
+        /// Whom.
+        peer: PeerId,
+        /// Name of the call.
+        id: CallId,
+    },
+    /// Take the call that rings.
+    Accept,
+    /// Do not take it.
+    Decline,
+    /// End the call.
+    HangUp,
+    /// Put the call on hold.
+    Hold,
+    /// Take it back.
+    Resume,
+    /// Microphone on (true) or muted.
+    SetAudio(bool),
+    /// Camera on (true) or off, its device closed.
+    SetVideo(bool),
+}
+
+/// Something happened in a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EngineEvent {
+    /// Which call.
+    pub call: CallId,
+    /// What.
+    pub event: CallEvent,
+}
+
+/// The engine's events, in order; ends when the engine has stopped.
+pub type Events = mpsc::UnboundedReceiver<EngineEvent>;
+
+/// Name of the hub stream with our own picture, as it is sent.
+pub const LOCAL_STREAM: &str = "local";
+
+/// Name of the hub stream with a peer's picture. It lasts as long as the peer is in the call.
+pub fn remote_stream(call: &CallId, peer: &PeerId) -> StreamId {
+    StreamId::new(format!("{call}/{peer}"))
+}
+
+/// A running engine. When the last handle is dropped it hangs up and stops.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    requests: mpsc::UnboundedSender<Request>,
+}
+
+#[derive(Debug)]
+enum Request {
+    Command(EngineCommand),
+    Stats(oneshot::Sender<Vec<PeerStats>>),
+}
+
+impl Engine {
+    /// Starts an engine on the current tokio runtime. Pictures go to streams of `hub`.
+    pub fn start(config: EngineConfig, signaler: Arc<dyn Signaler>, hub: Hub) -> (Self, Events) {
+        let (requests, inbox) = mpsc::unbounded_channel();
+        let (events, outbox) = mpsc::unbounded_channel();
+        tokio::spawn(actor::Actor::new(config, signaler, hub, events).run(inbox));
+        (Self { requests }, outbox)
+    }
+
+    /// Does something. What comes of it is told by events.
+    pub fn command(&self, command: EngineCommand) {
+        // A stopped engine has nothing left to do.
+        let _ = self.requests.send(Request::Command(command));
+    }
+
+    /// What is measured of each peer of the call now.
+    pub async fn stats(&self) -> Vec<PeerStats> {
+        let (answer, stats) = oneshot::channel();
+        let _ = self.requests.send(Request::Stats(answer));
+        stats.await.unwrap_or_default()
+    }
+}

@@ -1,0 +1,75 @@
+//! From the one encoder and the one microphone to every link, on their own threads.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+
+use ahoy_media::{
+    audio::microphone::EncodedAudio,
+    video::EncodedFrame,
+    webm::hub::{Hub, StreamId, StreamWriter},
+};
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use super::{LOCAL_STREAM, actor::Notice};
+use crate::{
+    id::PeerId,
+    link::{OutgoingAudio, PeerLink},
+};
+
+/// Where encoded media goes. Cheap to clone; all clones are one.
+#[derive(Clone, Debug)]
+pub(super) struct Routes {
+    links: Arc<Mutex<Vec<(PeerId, Arc<PeerLink>)>>>,
+    notices: mpsc::UnboundedSender<Notice>,
+}
+
+impl Routes {
+    pub(super) fn new(notices: mpsc::UnboundedSender<Notice>) -> Self {
+        Self { links: Arc::default(), notices }
+    }
+
+    pub(super) fn add(&self, peer: PeerId, link: Arc<PeerLink>) {
+        self.lock().push((peer, link));
+    }
+
+    pub(super) fn remove(&self, peer: &PeerId) {
+        self.lock().retain(|(other, _)| other != peer);
+    }
+
+    /// The encoder's sink. `preview` gets the very bytes that the peers get.
+    pub(super) fn video_sink(&self, hub: &Hub) -> impl FnMut(EncodedFrame) + Send + 'static {
+        let routes = self.clone();
+        let want_key = self.notices.clone();
+        let preview: StreamWriter =
+            hub.open(StreamId::new(LOCAL_STREAM), move || drop(want_key.send(Notice::KeyFrameWanted)));
+        let mut first = None;
+        move |frame| {
+            let start: Instant = *first.get_or_insert(frame.captured_at);
+            preview.push(&frame, frame.captured_at.saturating_duration_since(start));
+            let behind = routes.lock().iter().filter(|(_, link)| !link.send_video(&frame)).count() > 0;
+            if behind {
+                // The engine's limiter keeps this from becoming a key frame a frame.
+                let _ = routes.notices.send(Notice::KeyFrameWanted);
+            }
+        }
+    }
+
+    /// The microphone's sink.
+    pub(super) fn audio_sink(&self) -> impl FnMut(EncodedAudio<'_>) + Send + 'static {
+        let routes = self.clone();
+        move |audio| {
+            let payload = if audio.dtx { Bytes::new() } else { Bytes::copy_from_slice(audio.payload) };
+            let packet = OutgoingAudio { payload, samples: audio.samples, captured_at: audio.captured_at };
+            for (_, link) in routes.lock().iter() {
+                link.send_audio(packet.clone());
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(PeerId, Arc<PeerLink>)>> {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

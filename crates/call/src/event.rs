@@ -1,0 +1,195 @@
+//! What a call tells whoever shows it: one tagged enum for the page, for `ahoy-peer` and for tests.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    id::{CallId, PeerId},
+    message::{HangupReason, MediaState, ParseError},
+};
+
+/// Something that happened in a call. JSON: an object with the kebab-case name as its `event`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum CallEvent {
+    /// A peer calls us: accept, decline, or let it ring.
+    Incoming {
+        /// Who calls.
+        peer: PeerId,
+        /// What the caller is going to send.
+        media: MediaState,
+    },
+    /// A peer called while we were in another call; it was told that we are busy.
+    Missed {
+        /// Who called.
+        peer: PeerId,
+    },
+    /// At the peer that we call it rings.
+    Ringing {
+        /// Whom we call.
+        peer: PeerId,
+    },
+    /// The call was accepted; the connection is being made.
+    Connecting {
+        /// The other side.
+        peer: PeerId,
+    },
+    /// Media can flow.
+    Connected {
+        /// The other side.
+        peer: PeerId,
+    },
+    /// The connection was lost; a new way is being looked for.
+    Reconnecting {
+        /// The other side.
+        peer: PeerId,
+    },
+    /// The connection is back.
+    Reconnected {
+        /// The other side.
+        peer: PeerId,
+    },
+    /// What the other side sends from now on.
+    MediaState {
+        /// The other side.
+        peer: PeerId,
+        /// What it sends.
+        #[serde(flatten)]
+        media: MediaState,
+    },
+    /// Who holds the call; nothing is sent while anybody does.
+    Hold {
+        /// The other side.
+        peer: PeerId,
+        /// We hold it.
+        local: bool,
+        /// The other side holds it.
+        remote: bool,
+    },
+    /// The first picture of the other side can be shown.
+    FirstVideo {
+        /// The other side.
+        peer: PeerId,
+    },
+    /// The first sound of the other side is being played.
+    FirstAudio {
+        /// The other side.
+        peer: PeerId,
+    },
+    /// A device that was asked for is not there; the call goes on without it.
+    DeviceMissing {
+        /// Its kind.
+        device: Device,
+        /// What happened.
+        what: String,
+        /// What to do.
+        todo: String,
+    },
+    /// A device went away, or stopped to deliver, in mid-call; the call goes on without it.
+    DeviceLost {
+        /// Its kind.
+        device: Device,
+        /// What happened.
+        what: String,
+        /// What to do.
+        todo: String,
+    },
+    /// A lost device is back.
+    DeviceBack {
+        /// Its kind.
+        device: Device,
+    },
+    /// Both sides called at once: this call goes on as that one.
+    Replaced {
+        /// The call that goes on.
+        by: CallId,
+    },
+    /// Something is wrong, and the call goes on with what it has.
+    Problem(Problem),
+    /// The call is over. The last event of each call, except of one that was [`CallEvent::Replaced`].
+    Ended {
+        /// The reason as it is on the wire.
+        reason: HangupReason,
+        /// Who ended it.
+        by: Side,
+        /// The reason in plain words, for a user.
+        text: String,
+    },
+}
+
+/// One of the two ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Side {
+    /// This end.
+    Local,
+    /// The other end.
+    Remote,
+}
+
+/// Kinds of devices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Device {
+    /// Gives pictures.
+    Camera,
+    /// Gives sound.
+    Microphone,
+    /// Plays sound.
+    Speaker,
+}
+
+/// What is wrong, for programs by its code and for people in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// To tell problems apart.
+    pub code: ProblemCode,
+    /// What happened.
+    pub what: String,
+    /// What to do.
+    pub todo: String,
+}
+
+/// Problems that do not end a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum ProblemCode {
+    /// A message that cannot be read.
+    BadMessage,
+    /// A message for a call that does not exist.
+    UnknownCall,
+    /// A message for a call from somebody who is not in it.
+    WrongPeer,
+    /// A message at a time when it means nothing, as an answer that nobody asked for.
+    UnexpectedMessage,
+    /// A session description that cannot be used.
+    BadDescription,
+    /// A candidate that cannot be used.
+    BadCandidate,
+    /// More candidates than any honest peer has.
+    TooManyCandidates,
+    /// A message could not be sent.
+    SignalingFailed,
+    /// The statistics cannot be written.
+    StatsOutput,
+    /// The received media cannot be written.
+    MediaOutput,
+    /// Media stopped to arrive, or cannot be sent.
+    Media,
+}
+
+impl Problem {
+    /// A problem in words: what happened, what to do.
+    pub fn new(code: ProblemCode, what: impl Into<String>, todo: impl Into<String>) -> Self {
+        Self { code, what: what.into(), todo: todo.into() }
+    }
+}
+
+impl From<&ParseError> for Problem {
+    fn from(error: &ParseError) -> Self {
+        let text = error.to_string();
+        // The text of a parse error is "what: what to do".
+        let (what, todo) = text.rsplit_once(": ").unwrap_or((&text, ""));
+        Self::new(ProblemCode::BadMessage, what, todo)
+    }
+}

@@ -1,0 +1,316 @@
+//! One peer's WebRTC connection, as an actor: it carries out [`LinkCommand`]s in order, reports [`LinkEvent`]s, sends
+//! the media it is handed, and hands over what it receives.
+//!
+//! ```text
+//! EncodedFrame ──▶ outgoing::video ──▶ pacer ─┐                 ┌─▶ incoming::video ─▶ reorder, NACK ─▶ lip sync ─▶ sink
+//! Opus packet ───▶ outgoing::audio ───────────┴─▶ webrtc stack ─┴─▶ incoming::audio ─────────────────▶ jitter buffer
+//! ```
+
+mod estimate;
+mod impair;
+mod incoming;
+mod outgoing;
+mod stack;
+mod stats;
+mod tap;
+
+use std::{sync::Arc, time::Instant};
+
+use ahoy_media::{units::Bitrate, video::EncodedFrame};
+use tokio::sync::{Notify, mpsc};
+use tracing::{debug, warn};
+use webrtc::peer_connection::{PeerConnection, RTCIceCandidateInit, RTCSdpType, RTCSessionDescription};
+
+pub use impair::{Impairment, ParseImpairmentError};
+pub use incoming::{AudioSink, ReceivedAudio, Sinks, VideoSink};
+pub use outgoing::OutgoingAudio;
+pub use stack::{IceServer, LinkConfig};
+pub use stats::{LinkStats, StreamIn, StreamOut};
+
+use crate::{
+    message::IceCandidate,
+    state::{LinkCommand, LinkEvent},
+};
+
+/// What a link tells the engine.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LinkReport {
+    /// Something the call state needs to know.
+    Event(LinkEvent),
+    /// The other side cannot go on without a key frame.
+    KeyFrameWanted {
+        /// It has just been connected, and has never had one; else it asked (PLI, FIR).
+        new_peer: bool,
+    },
+    /// What the path to this peer carries, by the newest estimate.
+    Estimate(Bitrate),
+    /// The first whole picture came.
+    FirstVideo,
+    /// The first packet of sound came.
+    FirstAudio,
+}
+
+/// Reports wait here until the engine takes them. A link makes some ten a second in its worst moments; the engine
+/// never blocks for long.
+const REPORTS: usize = 1024;
+
+/// The receiving end of a link's reports.
+pub type Reports = mpsc::Receiver<LinkReport>;
+
+/// A running link. Dropping it takes it down.
+#[derive(Debug)]
+pub struct PeerLink {
+    commands: mpsc::UnboundedSender<LinkCommand>,
+    video: outgoing::VideoQueue,
+    audio: outgoing::AudioQueue,
+    key_request: Arc<Notify>,
+    stats: stats::SharedStats,
+}
+
+impl PeerLink {
+    /// Starts a link on the current tokio runtime. The first command must be `Open`.
+    pub fn spawn(config: LinkConfig, sinks: Sinks) -> (Self, Reports) {
+        let (commands, inbox) = mpsc::unbounded_channel();
+        let (reports, outbox) = mpsc::channel(REPORTS);
+        let stats = stats::SharedStats::default();
+        let (video, video_source) = outgoing::video_queue();
+        let (audio, audio_source) = outgoing::audio_queue();
+        let key_request = Arc::new(Notify::new());
+        let incoming = Incoming { sinks, key_request: Arc::clone(&key_request) };
+        let actor = Actor { config, reports, stats: stats.clone(), tasks: Tasks::default() };
+        tokio::spawn(actor.run(inbox, incoming, video_source, audio_source));
+        (Self { commands, video, audio, key_request, stats }, outbox)
+    }
+
+    /// Queues a command; they are carried out in order.
+    pub fn command(&self, command: LinkCommand) {
+        // A closed link has nothing left to carry out.
+        let _ = self.commands.send(command);
+    }
+
+    /// Sends a frame. False: the link is so far behind that it was dropped; the next one has to be a key frame.
+    pub fn send_video(&self, frame: &EncodedFrame) -> bool {
+        self.video.push(frame)
+    }
+
+    /// Sends a packet of sound.
+    pub fn send_audio(&self, packet: OutgoingAudio) {
+        self.audio.push(packet);
+    }
+
+    /// Asks the other side for a key frame, as often as is reasonable.
+    pub fn request_key_frame(&self) {
+        self.key_request.notify_one();
+    }
+
+    /// Totals and newest measurements.
+    pub fn stats(&self) -> LinkStats {
+        self.stats.snapshot()
+    }
+}
+
+/// What the receiving tasks work with.
+struct Incoming {
+    sinks: Sinks,
+    key_request: Arc<Notify>,
+}
+
+/// Aborts what still runs when the link goes down.
+#[derive(Debug, Default)]
+struct Tasks(Vec<tokio::task::JoinHandle<()>>);
+
+impl Tasks {
+    fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.0.push(tokio::spawn(task));
+    }
+}
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        self.0.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+}
+
+/// Owns the connection; the only one who changes it.
+struct Actor {
+    config: LinkConfig,
+    reports: mpsc::Sender<LinkReport>,
+    stats: stats::SharedStats,
+    tasks: Tasks,
+}
+
+impl Actor {
+    async fn run(
+        mut self,
+        mut inbox: mpsc::UnboundedReceiver<LinkCommand>,
+        incoming: Incoming,
+        video: outgoing::VideoSource,
+        audio: outgoing::AudioSource,
+    ) {
+        match inbox.recv().await {
+            Some(LinkCommand::Open { .. }) => {}
+            other => {
+                debug!(?other, "a link that was never opened goes down");
+                return;
+            }
+        }
+        let started = Instant::now();
+        let stack = match stack::build(&self.config, &self.reports, incoming, &self.stats).await {
+            Ok(stack) => stack,
+            Err(error) => {
+                self.report(LinkEvent::Failed(error.to_string())).await;
+                return;
+            }
+        };
+        debug!(took = ?started.elapsed(), "link opened");
+        let gate = outgoing::Gate::default();
+        let feedback = stack.feedback.clone();
+        self.tasks.spawn(outgoing::video(
+            video,
+            stack.video.clone(),
+            gate.clone(),
+            self.stats.clone(),
+            feedback.clone(),
+        ));
+        self.tasks.spawn(outgoing::audio(audio, stack.audio.clone(), gate.clone(), self.stats.clone(), feedback));
+        while let Some(command) = inbox.recv().await {
+            let close = command == LinkCommand::Close;
+            self.carry_out(command, &*stack.connection, &stack, &gate).await;
+            if close {
+                return;
+            }
+        }
+        // The handle was dropped without a `Close`.
+        self.carry_out(LinkCommand::Close, &*stack.connection, &stack, &gate).await;
+    }
+
+    async fn carry_out(
+        &self,
+        command: LinkCommand,
+        connection: &dyn PeerConnection,
+        stack: &stack::Stack,
+        gate: &outgoing::Gate,
+    ) {
+        let event = match command {
+            LinkCommand::Open { .. } => None,
+            LinkCommand::CreateOffer { ice_restart } => Some(self.create_offer(connection, ice_restart).await),
+            LinkCommand::AcceptOffer { sdp } => Some(self.accept_offer(connection, stack, sdp).await),
+            LinkCommand::AcceptAnswer { sdp } => self.accept_answer(connection, stack, sdp).await,
+            LinkCommand::Rollback => self.rollback(connection).await,
+            LinkCommand::AddCandidate(candidate) => self.add_candidate(connection, candidate).await,
+            // The stack finds a pair or fails by its own timers either way.
+            LinkCommand::EndOfCandidates => None,
+            LinkCommand::SetSending(media) => {
+                gate.set_sending(media);
+                None
+            }
+            LinkCommand::SetPlaying(playing) => {
+                stack.playing.set(playing);
+                None
+            }
+            LinkCommand::Close => {
+                if let Err(error) = connection.close().await {
+                    debug!(%error, "closing the connection");
+                }
+                None
+            }
+        };
+        if let Some(event) = event {
+            self.report(event).await;
+        }
+    }
+
+    async fn create_offer(&self, connection: &dyn PeerConnection, ice_restart: bool) -> LinkEvent {
+        let options = stack::offer_options(ice_restart);
+        let made = async {
+            let offer = connection.create_offer(Some(options)).await?;
+            let sdp = offer.sdp.clone();
+            connection.set_local_description(offer).await?;
+            Ok::<_, webrtc::error::Error>(sdp)
+        };
+        match made.await {
+            Ok(sdp) => LinkEvent::LocalOffer(sdp),
+            Err(error) => LinkEvent::Failed(format!("no offer could be made: {error}")),
+        }
+    }
+
+    async fn accept_offer(&self, connection: &dyn PeerConnection, stack: &stack::Stack, sdp: String) -> LinkEvent {
+        let offer = match RTCSessionDescription::offer(sdp) {
+            Ok(offer) => offer,
+            Err(error) => return LinkEvent::RemoteDescriptionRefused(error.to_string()),
+        };
+        if let Err(error) = connection.set_remote_description(offer).await {
+            return LinkEvent::RemoteDescriptionRefused(error.to_string());
+        }
+        let made = async {
+            let answer = connection.create_answer(None).await?;
+            let sdp = answer.sdp.clone();
+            connection.set_local_description(answer).await?;
+            Ok::<_, webrtc::error::Error>(sdp)
+        };
+        match made.await {
+            Ok(sdp) => {
+                stack.negotiated().await;
+                LinkEvent::LocalAnswer(sdp)
+            }
+            Err(error) => LinkEvent::RemoteDescriptionRefused(error.to_string()),
+        }
+    }
+
+    async fn accept_answer(
+        &self,
+        connection: &dyn PeerConnection,
+        stack: &stack::Stack,
+        sdp: String,
+    ) -> Option<LinkEvent> {
+        let answer = match RTCSessionDescription::answer(sdp) {
+            Ok(answer) => answer,
+            Err(error) => return Some(LinkEvent::RemoteDescriptionRefused(error.to_string())),
+        };
+        match connection.set_remote_description(answer).await {
+            Ok(()) => {
+                stack.negotiated().await;
+                None
+            }
+            Err(error) => Some(LinkEvent::RemoteDescriptionRefused(error.to_string())),
+        }
+    }
+
+    async fn rollback(&self, connection: &dyn PeerConnection) -> Option<LinkEvent> {
+        let mut rollback = RTCSessionDescription::default();
+        rollback.sdp_type = RTCSdpType::Rollback;
+        if let Err(error) = connection.set_local_description(rollback).await {
+            // Nothing was open: the state machine may ask for it then, too.
+            debug!(%error, "rollback");
+        }
+        None
+    }
+
+    async fn add_candidate(&self, connection: &dyn PeerConnection, candidate: IceCandidate) -> Option<LinkEvent> {
+        // A browser without camera permission hides its address behind an mDNS name. Its checks reach us all the
+        // same, as peer-reflexive candidates; resolving the name would bind port 5353 for each connection.
+        if candidate.candidate.contains(".local ") {
+            return None;
+        }
+        let init = RTCIceCandidateInit {
+            candidate: candidate.candidate,
+            sdp_mid: candidate.sdp_mid,
+            sdp_mline_index: candidate.sdp_m_line_index,
+            username_fragment: candidate.username_fragment,
+            url: None,
+        };
+        match connection.add_ice_candidate(init).await {
+            Ok(()) => None,
+            Err(error) => Some(LinkEvent::CandidateRefused(error.to_string())),
+        }
+    }
+
+    async fn report(&self, event: LinkEvent) {
+        if self.reports.send(LinkReport::Event(event)).await.is_err() {
+            warn!("a link reports to nobody");
+        }
+    }
+}
+
+/// Shares the connection with the tasks that only send.
+type Connection = Arc<dyn PeerConnection>;

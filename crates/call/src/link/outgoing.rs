@@ -1,0 +1,299 @@
+//! From encoded media to packets on the stack.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU8, Ordering},
+    },
+    time::Instant,
+};
+
+use ahoy_media::video::EncodedFrame;
+use bytes::Bytes;
+use rtc::rtp;
+use tokio::sync::mpsc;
+use tracing::trace;
+use webrtc::{
+    media_stream::track_local::{TrackLocal, static_rtp::TrackLocalStaticRTP},
+    rtp_transceiver::RtpSender,
+};
+
+use super::{
+    stack::Feedback,
+    stats::{SharedStats, StreamOut},
+};
+use crate::{
+    message::MediaState,
+    rtp::{
+        AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ,
+        clock::MediaClock,
+        pacer::Pacer,
+        report::{self, SenderReports},
+        vp8,
+    },
+};
+
+/// Frames that may wait for their packets to leave: a quarter of a second. More is delay that nobody wants to see.
+const VIDEO_QUEUE: usize = 8;
+/// Packets of sound that may wait: as much.
+const AUDIO_QUEUE: usize = 16;
+/// Sound whose capture time is off from its sample count by more than this has had a gap: a lost device, a pause.
+const AUDIO_GAP_TICKS: u32 = AUDIO_CLOCK_HZ / 10;
+/// No payload type is negotiated. (0 is PCMU, which we never send.)
+const NO_PAYLOAD_TYPE: u8 = 0;
+
+/// One packet of sound from the microphone.
+#[derive(Clone, Debug)]
+pub struct OutgoingAudio {
+    /// The Opus packet; empty where there is nothing to send (DTX).
+    pub payload: Bytes,
+    /// Duration in samples at 48 kHz.
+    pub samples: u32,
+    /// When its first sample was captured.
+    pub captured_at: Instant,
+}
+
+/// The link's end of the encoder.
+#[derive(Debug)]
+pub(super) struct VideoQueue {
+    to: mpsc::Sender<EncodedFrame>,
+    /// A frame was dropped: nothing decodes before the next key frame.
+    broken: AtomicBool,
+}
+
+pub(super) type VideoSource = mpsc::Receiver<EncodedFrame>;
+
+pub(super) fn video_queue() -> (VideoQueue, VideoSource) {
+    let (to, from) = mpsc::channel(VIDEO_QUEUE);
+    (VideoQueue { to, broken: AtomicBool::new(false) }, from)
+}
+
+impl VideoQueue {
+    pub(super) fn push(&self, frame: &EncodedFrame) -> bool {
+        if self.broken.load(Ordering::Relaxed) && !frame.key {
+            return false;
+        }
+        let sent = self.to.try_send(frame.clone()).is_ok();
+        self.broken.store(!sent, Ordering::Relaxed);
+        sent
+    }
+}
+
+/// The link's end of the microphone.
+#[derive(Debug)]
+pub(super) struct AudioQueue(mpsc::Sender<OutgoingAudio>);
+
+pub(super) type AudioSource = mpsc::Receiver<OutgoingAudio>;
+
+pub(super) fn audio_queue() -> (AudioQueue, AudioSource) {
+    let (to, from) = mpsc::channel(AUDIO_QUEUE);
+    (AudioQueue(to), from)
+}
+
+impl AudioQueue {
+    pub(super) fn push(&self, packet: OutgoingAudio) {
+        // Full: the link is stuck, and sound that late is of no use.
+        let _ = self.0.try_send(packet);
+    }
+}
+
+/// What may leave. Closed until the link is connected and the call state says so.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Gate(Arc<GateState>);
+
+#[derive(Debug, Default)]
+struct GateState {
+    audio: AtomicBool,
+    video: AtomicBool,
+}
+
+impl Gate {
+    pub(super) fn set_sending(&self, media: MediaState) {
+        self.0.audio.store(media.audio, Ordering::Relaxed);
+        self.0.video.store(media.video, Ordering::Relaxed);
+    }
+}
+
+/// An outgoing track and what its packets' headers need.
+pub(super) struct OutgoingTrack {
+    track: Arc<TrackLocalStaticRTP>,
+    sender: Arc<dyn RtpSender>,
+    pub(super) ssrc: u32,
+    mime_type: String,
+    payload_type: AtomicU8,
+}
+
+impl OutgoingTrack {
+    pub(super) fn new(
+        track: Arc<TrackLocalStaticRTP>,
+        sender: Arc<dyn RtpSender>,
+        ssrc: u32,
+        mime_type: String,
+    ) -> Self {
+        Self { track, sender, ssrc, mime_type, payload_type: AtomicU8::new(NO_PAYLOAD_TYPE) }
+    }
+
+    /// Takes over the payload type that both sides agreed on; none where the other side does not take this medium.
+    pub(super) async fn learn_payload_type(&self) {
+        let agreed = self.sender.get_parameters().await.ok().and_then(|parameters| {
+            let codecs = parameters.rtp_parameters.codecs;
+            codecs
+                .into_iter()
+                .find(|codec| codec.rtp_codec.mime_type.eq_ignore_ascii_case(&self.mime_type))
+                .map(|codec| codec.payload_type)
+        });
+        self.payload_type.store(agreed.unwrap_or(NO_PAYLOAD_TYPE), Ordering::Relaxed);
+    }
+
+    fn payload_type(&self) -> Option<u8> {
+        Some(self.payload_type.load(Ordering::Relaxed)).filter(|payload_type| *payload_type != NO_PAYLOAD_TYPE)
+    }
+
+    async fn write(&self, header: Header, payload: Bytes) -> bool {
+        let packet = rtp::Packet {
+            header: rtp::header::Header {
+                version: 2,
+                marker: header.marker,
+                payload_type: header.payload_type,
+                sequence_number: header.sequence,
+                timestamp: header.timestamp,
+                ssrc: self.ssrc,
+                ..Default::default()
+            },
+            payload,
+        };
+        match self.track.write_rtp(packet).await {
+            Ok(()) => true,
+            Err(error) => {
+                trace!(%error, "packet not sent");
+                false
+            }
+        }
+    }
+
+    async fn report(&self, reports: &mut SenderReports, feedback: &Feedback) {
+        if let Some(report) = reports.report(Instant::now(), &feedback.wall)
+            && let Err(error) = self.track.write_rtcp(vec![Box::new(report)]).await
+        {
+            trace!(%error, "sender report not sent");
+        }
+    }
+}
+
+struct Header {
+    marker: bool,
+    payload_type: u8,
+    sequence: u16,
+    timestamp: u32,
+}
+
+/// Packetizes, paces and sends frames until the encoder's end is dropped.
+pub(super) async fn video(
+    mut source: VideoSource,
+    track: Arc<OutgoingTrack>,
+    gate: Gate,
+    stats: SharedStats,
+    feedback: Feedback,
+) {
+    let now = Instant::now();
+    let clock = MediaClock::new(VIDEO_CLOCK_HZ, now, fastrand::u32(..));
+    let mut reports = SenderReports::new(track.ssrc, VIDEO_CLOCK_HZ);
+    let mut pacer = Pacer::new(now, *feedback.estimate.borrow());
+    // RFC 3550 section 5.1 and RFC 7741 section 4.2 want random starts; half of the range leaves a wrap for later.
+    let (mut sequence, mut picture_id) = (fastrand::u16(..0x8000), fastrand::u16(..0x8000));
+    let mut report_due = tokio::time::interval(report::INTERVAL);
+    report_due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let frame = tokio::select! {
+            frame = source.recv() => frame,
+            _ = report_due.tick() => {
+                track.report(&mut reports, &feedback).await;
+                continue;
+            }
+        };
+        let Some(frame) = frame else { return };
+        let (Some(payload_type), true) = (track.payload_type(), gate.0.video.load(Ordering::Relaxed)) else { continue };
+        let timestamp = clock.timestamp(frame.captured_at);
+        pacer.set_target(Instant::now(), *feedback.estimate.borrow());
+        let payloads = vp8::packetize(&frame.data, picture_id);
+        let (packets, mut sent) = (payloads.len(), true);
+        for (index, payload) in payloads.enumerate() {
+            let bytes = payload.len();
+            let header = Header { marker: index + 1 == packets, payload_type, sequence, timestamp };
+            sent &= track.write(header, payload).await;
+            sequence = sequence.wrapping_add(1);
+            reports.sent(bytes, timestamp, frame.captured_at);
+            let wait = pacer.sent(Instant::now(), bytes);
+            if !wait.is_zero() {
+                tokio::time::sleep(wait).await;
+            }
+        }
+        picture_id = picture_id.wrapping_add(1);
+        count(&mut stats.lock().video_out, packets, frame.data.len(), frame.key, sent);
+        if reports.first_is_due() {
+            track.report(&mut reports, &feedback).await;
+        }
+    }
+}
+
+fn count(out: &mut StreamOut, packets: usize, bytes: usize, key: bool, sent: bool) {
+    if sent {
+        out.packets += packets as u64;
+        out.bytes += bytes as u64;
+        out.frames += 1;
+        out.key_frames += u64::from(key);
+    } else {
+        out.dropped += 1;
+    }
+}
+
+/// Sends packets of sound until the microphone's end is dropped.
+pub(super) async fn audio(
+    mut source: AudioSource,
+    track: Arc<OutgoingTrack>,
+    gate: Gate,
+    stats: SharedStats,
+    feedback: Feedback,
+) {
+    let clock = MediaClock::new(AUDIO_CLOCK_HZ, Instant::now(), fastrand::u32(..));
+    let mut reports = SenderReports::new(track.ssrc, AUDIO_CLOCK_HZ);
+    let mut sequence = fastrand::u16(..0x8000);
+    let mut next_timestamp: Option<u32> = None;
+    // The first packet after silence is marked: a receiver may change its playout delay there (RFC 3551 section 4.1).
+    let mut silent = true;
+    let mut report_due = tokio::time::interval(report::INTERVAL);
+    report_due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let packet = tokio::select! {
+            packet = source.recv() => packet,
+            _ = report_due.tick() => {
+                track.report(&mut reports, &feedback).await;
+                continue;
+            }
+        };
+        let Some(packet) = packet else { return };
+        // Timestamps count samples, so that a receiver sees no jitter that the capture clock did not have; they jump
+        // only where capture had a gap.
+        let by_clock = clock.timestamp(packet.captured_at);
+        let timestamp = match next_timestamp {
+            Some(next) if (by_clock.wrapping_sub(next) as i32).unsigned_abs() <= AUDIO_GAP_TICKS => next,
+            Some(_) | None => by_clock,
+        };
+        next_timestamp = Some(timestamp.wrapping_add(packet.samples));
+        let open = gate.0.audio.load(Ordering::Relaxed);
+        let (Some(payload_type), true, false) = (track.payload_type(), open, packet.payload.is_empty()) else {
+            silent = true;
+            continue;
+        };
+        let bytes = packet.payload.len();
+        let header = Header { marker: silent, payload_type, sequence, timestamp };
+        silent = false;
+        let sent = track.write(header, packet.payload).await;
+        sequence = sequence.wrapping_add(1);
+        reports.sent(bytes, timestamp, packet.captured_at);
+        count(&mut stats.lock().audio_out, 1, bytes, false, sent);
+        if reports.first_is_due() {
+            track.report(&mut reports, &feedback).await;
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! The WebRTC stack as this engine wants it: codecs, timers, interceptors, sockets.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
+};
+
+use ahoy_media::units::Bitrate;
+use rtc::{
+    ice::mdns::MulticastDnsMode,
+    interceptor::{
+        CongestionControlBuilder, NackResponderBuilder, ReceiverReportBuilder, TwccReceiverBuilder, TwccSenderBuilder,
+    },
+    media_stream::MediaStreamTrack,
+    peer_connection::configuration::{RTCOfferOptions, interceptor_registry::Slot, media_engine},
+    rtp_transceiver::rtp_sender::{
+        RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters,
+        RTCRtpHeaderExtensionCapability, RtpCodecKind,
+    },
+    sdp::extmap,
+};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, watch};
+use webrtc::{
+    error::Result,
+    media_stream::track_local::{TrackLocal, static_rtp::TrackLocalStaticRTP},
+    peer_connection::{
+        MediaEngine, PeerConnection, PeerConnectionBuilder, RTCConfigurationBuilder, RTCIceServer,
+        RTCIceTransportPolicy, Registry, SettingEngine, SettingEngineBuilder,
+    },
+    runtime::Runtime,
+};
+
+use super::{
+    Connection, Incoming, LinkReport,
+    estimate::Estimator,
+    impair::{ImpairedRuntime, Impairment},
+    incoming::{self, Handler},
+    outgoing::OutgoingTrack,
+    stats::SharedStats,
+    tap::RtcpTap,
+};
+use crate::rtp::{AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, clock::WallClock};
+
+/// Between connectivity checks. The crate's 200 ms are four lost frames of waiting at each of the three steps to a
+/// pair; RFC 8445 section 14.2 allows down to 5 ms a check, and this stays far over it with a dozen candidates.
+const ICE_CHECK_INTERVAL: Duration = Duration::from_millis(20);
+/// Checks per pair before it is given up: with the interval above 10 s, in which the other side's candidates arrive
+/// even over slow signaling.
+const ICE_MAX_CHECKS: u16 = 500;
+/// Consent and keep-alive (RFC 7675 wants a check at least every 5 s).
+const ICE_KEEPALIVE: Duration = Duration::from_secs(2);
+/// Silence after which the link counts as disconnected and an ICE restart is tried.
+const ICE_DISCONNECTED: Duration = Duration::from_secs(5);
+/// Silence after which the stack gives up. The call state's own limit comes first.
+const ICE_FAILED: Duration = Duration::from_secs(60);
+/// A relay costs somebody money and everybody delay: direct pairs get this head start. (The crate waits 2 s.)
+const RELAY_HEAD_START: Duration = Duration::from_millis(300);
+/// Between two reports of what arrived when: libwebrtc's middle ground between fresh estimates and 5 % of the rate.
+const TWCC_INTERVAL: Duration = Duration::from_millis(50);
+/// Packets kept for retransmission: 1.5 s of 6 Mbit/s.
+const RETRANSMISSION_PACKETS: u16 = 1024;
+/// Payload types as browsers use them, so that a dump reads familiar.
+const VP8_PAYLOAD_TYPE: u8 = 96;
+const OPUS_PAYLOAD_TYPE: u8 = 111;
+/// Between application and every interceptor of the crate: the tap sees what they all have seen.
+const TAP_SLOT: usize = 14_000;
+
+/// A STUN or TURN server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IceServer {
+    /// `stun:host:port` or `turn:host:port` (RFC 7064, RFC 7065).
+    pub url: String,
+    /// For TURN.
+    #[serde(default)]
+    pub user: String,
+    /// For TURN.
+    #[serde(default)]
+    pub credential: String,
+}
+
+/// How a link is made.
+#[derive(Clone, Debug)]
+pub struct LinkConfig {
+    /// For reflexive and relayed candidates.
+    pub ice_servers: Vec<IceServer>,
+    /// Only by relay: hides this machine's addresses from the peer.
+    pub relay_only: bool,
+    /// Only this machine: for tests, and for two peers on one machine without a network.
+    pub loopback_only: bool,
+    /// What the network does to packets, in tests.
+    pub impairment: Option<Impairment>,
+    /// The video encoder's ceiling, from which the estimate starts.
+    pub video_bitrate: Bitrate,
+}
+
+/// A connection with its two outgoing tracks.
+pub(super) struct Stack {
+    pub(super) connection: Connection,
+    pub(super) video: Arc<OutgoingTrack>,
+    pub(super) audio: Arc<OutgoingTrack>,
+    pub(super) feedback: Feedback,
+    pub(super) playing: Playing,
+}
+
+/// What sending depends on and the network decides.
+#[derive(Clone, Debug)]
+pub(super) struct Feedback {
+    /// What the path carries.
+    pub(super) estimate: watch::Receiver<Bitrate>,
+    /// For sender reports.
+    pub(super) wall: WallClock,
+}
+
+/// Whether what comes in is handed on. Off while the call is held.
+#[derive(Clone, Debug)]
+pub(super) struct Playing(Arc<AtomicBool>);
+
+impl Playing {
+    pub(super) fn set(&self, playing: bool) {
+        self.0.store(playing, Ordering::Relaxed);
+    }
+
+    pub(super) fn get(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Stack {
+    /// Payload types are known now, or have changed.
+    pub(super) async fn negotiated(&self) {
+        self.video.learn_payload_type().await;
+        self.audio.learn_payload_type().await;
+    }
+}
+
+pub(super) fn offer_options(ice_restart: bool) -> RTCOfferOptions {
+    RTCOfferOptions { ice_restart, ..RTCOfferOptions::default() }
+}
+
+pub(super) async fn build(
+    config: &LinkConfig,
+    reports: &mpsc::Sender<LinkReport>,
+    incoming: Incoming,
+    stats: &SharedStats,
+) -> Result<Stack> {
+    let mut codecs = codecs()?;
+    let (tap, rtcp) = RtcpTap::new();
+    let (estimator, estimate) = Estimator::new(config.video_bitrate);
+    let interceptors = Registry::new()
+        .with(Slot::CongestionControl, CongestionControlBuilder::new(estimator).build())
+        .with(Slot::TwccSender, TwccSenderBuilder::new().build())
+        .with(Slot::NackResponder, NackResponderBuilder::new().with_size(RETRANSMISSION_PACKETS).build())
+        .with(Slot::TwccReceiver, TwccReceiverBuilder::new().with_interval(TWCC_INTERVAL).build())
+        .with(Slot::ReceiverReport, ReceiverReportBuilder::new().build())
+        .with(Slot::from(TAP_SLOT), tap);
+    extensions(&mut codecs)?;
+
+    let playing = Playing(Arc::new(AtomicBool::new(true)));
+    let handler = Arc::new(Handler::new(reports.clone(), incoming, stats.clone(), playing.clone()));
+    let runtime: Arc<dyn Runtime> = Arc::new(ImpairedRuntime::new(config.impairment.clone()));
+    let connection: Connection = Arc::new(
+        PeerConnectionBuilder::new()
+            .with_configuration(configuration(config))
+            .with_media_engine(codecs)
+            .with_setting_engine(settings(config))
+            .with_interceptor_registry(interceptors)
+            .with_runtime(runtime)
+            .with_handler(handler.clone())
+            .with_udp_addrs(local_addresses(config))
+            .build()
+            .await?,
+    );
+    // Sound first: it is the media section that is never missing.
+    let audio = outgoing_track(&*connection, RtpCodecKind::Audio).await?;
+    let video = outgoing_track(&*connection, RtpCodecKind::Video).await?;
+    let now = Instant::now();
+    let wall = WallClock::new(now, SystemTime::now());
+    tokio::spawn(incoming::rtcp(
+        rtcp,
+        incoming::RtcpContext {
+            video: video.ssrc,
+            audio: audio.ssrc,
+            wall,
+            clocks: handler.clocks(),
+            reports: reports.clone(),
+            stats: stats.clone(),
+            estimate: estimate.clone(),
+        },
+    ));
+    Ok(Stack { connection, video, audio, feedback: Feedback { estimate, wall }, playing })
+}
+
+fn vp8() -> RTCRtpCodec {
+    let feedback = |typ: &str, parameter: &str| RTCPFeedback { typ: typ.into(), parameter: parameter.into() };
+    RTCRtpCodec {
+        mime_type: media_engine::MIME_TYPE_VP8.to_owned(),
+        clock_rate: VIDEO_CLOCK_HZ,
+        channels: 0,
+        sdp_fmtp_line: String::new(),
+        rtcp_feedback: vec![
+            feedback("nack", ""),
+            feedback("nack", "pli"),
+            feedback("ccm", "fir"),
+            feedback("transport-cc", ""),
+        ],
+    }
+}
+
+fn opus() -> RTCRtpCodec {
+    RTCRtpCodec {
+        mime_type: media_engine::MIME_TYPE_OPUS.to_owned(),
+        clock_rate: AUDIO_CLOCK_HZ,
+        // Always 2, whatever is sent (RFC 7587 section 7).
+        channels: 2,
+        sdp_fmtp_line: "minptime=10;useinbandfec=1;usedtx=1".to_owned(),
+        rtcp_feedback: vec![RTCPFeedback { typ: "transport-cc".into(), parameter: String::new() }],
+    }
+}
+
+fn codecs() -> Result<MediaEngine> {
+    let mut engine = MediaEngine::default();
+    for (rtp_codec, payload_type, kind) in
+        [(opus(), OPUS_PAYLOAD_TYPE, RtpCodecKind::Audio), (vp8(), VP8_PAYLOAD_TYPE, RtpCodecKind::Video)]
+    {
+        engine.register_codec(RTCRtpCodecParameters { rtp_codec, payload_type, ..Default::default() }, kind)?;
+    }
+    Ok(engine)
+}
+
+fn extensions(engine: &mut MediaEngine) -> Result<()> {
+    for kind in [RtpCodecKind::Audio, RtpCodecKind::Video] {
+        for uri in [extmap::SDES_MID_URI, extmap::TRANSPORT_CC_URI] {
+            engine.register_header_extension(RTCRtpHeaderExtensionCapability { uri: uri.to_owned() }, kind, None)?;
+        }
+    }
+    Ok(())
+}
+
+fn configuration(config: &LinkConfig) -> webrtc::peer_connection::RTCConfiguration {
+    let servers = config
+        .ice_servers
+        .iter()
+        .map(|server| RTCIceServer {
+            urls: vec![server.url.clone()],
+            username: server.user.clone(),
+            credential: server.credential.clone(),
+        })
+        .collect();
+    let policy = if config.relay_only { RTCIceTransportPolicy::Relay } else { RTCIceTransportPolicy::All };
+    RTCConfigurationBuilder::new().with_ice_servers(servers).with_ice_transport_policy(policy).build()
+}
+
+fn settings(config: &LinkConfig) -> SettingEngine {
+    let relay_wait = if config.relay_only { Duration::ZERO } else { RELAY_HEAD_START };
+    SettingEngineBuilder::new()
+        .with_ice_timeouts(Some(ICE_DISCONNECTED), Some(ICE_FAILED), Some(ICE_KEEPALIVE))
+        .with_ice_connection_attempts(Some(ICE_CHECK_INTERVAL), Some(ICE_MAX_CHECKS))
+        .with_host_acceptance_min_wait(Some(Duration::ZERO))
+        .with_srflx_acceptance_min_wait(Some(Duration::ZERO))
+        .with_prflx_acceptance_min_wait(Some(Duration::ZERO))
+        .with_relay_acceptance_min_wait(Some(relay_wait))
+        .with_multicast_dns_mode(MulticastDnsMode::Disabled)
+        .with_include_loopback_candidate(config.loopback_only)
+        .build()
+}
+
+/// A wildcard stands for every interface but loopback; a machine without any other still can call itself.
+fn local_addresses(config: &LinkConfig) -> Vec<String> {
+    let elsewhere = || {
+        rtc::shared::ifaces::ifaces()
+            .is_ok_and(|all| all.iter().filter_map(|one| one.addr).any(|addr| !addr.ip().is_loopback()))
+    };
+    if config.loopback_only || !elsewhere() {
+        vec!["127.0.0.1:0".to_owned()]
+    } else {
+        vec!["0.0.0.0:0".to_owned(), "[::]:0".to_owned()]
+    }
+}
+
+async fn outgoing_track(connection: &dyn PeerConnection, kind: RtpCodecKind) -> Result<Arc<OutgoingTrack>> {
+    let (name, codec) = match kind {
+        RtpCodecKind::Video => ("video", vp8()),
+        _ => ("audio", opus()),
+    };
+    let ssrc = fastrand::u32(1..);
+    let encoding = RTCRtpEncodingParameters {
+        rtp_coding_parameters: RTCRtpCodingParameters { ssrc: Some(ssrc), ..Default::default() },
+        codec: codec.clone(),
+        ..Default::default()
+    };
+    // One stream id for both: what a browser syncs to each other (RFC 8830).
+    let track = MediaStreamTrack::new("ahoy".to_owned(), name.to_owned(), name.to_owned(), kind, vec![encoding]);
+    let track = Arc::new(TrackLocalStaticRTP::new(track));
+    let sender = connection.add_track(Arc::clone(&track) as Arc<dyn TrackLocal>).await?;
+    Ok(Arc::new(OutgoingTrack::new(track, sender, ssrc, codec.mime_type)))
+}
+
+/// The reported clocks of the peer's two streams, and which SSRC is which.
+pub(super) type Clocks = Arc<Mutex<incoming::PeerClocks>>;

@@ -1,0 +1,410 @@
+//! From video packets as they come to whole, decodable frames in order: reorder buffer, NACK, key-frame requests.
+//!
+//! Sans-IO: packets and time go in by [`VideoReceiver::insert`] and [`VideoReceiver::handle_timeout`]; frames, NACKs
+//! and key-frame requests come out of [`VideoReceiver::poll_output`]; [`VideoReceiver::next_deadline`] says when to
+//! come back.
+//!
+//! What leaves is decodable: a frame goes out only if every frame since the last key frame went out before it. A
+//! hole is first asked for again (NACK, RFC 4585 section 6.2.1); when that cannot be hoped to work any more, a key
+//! frame is asked for (PLI, section 6.3.1) and everything up to it is dropped.
+//!
+//! ```text
+//!             first packet of a key frame
+//! AwaitingKey ───────────────────────────▶ Flowing
+//!      ▲                                     │
+//!      └─────────────────────────────────────┘
+//!        a hole too old, too wide, or past the buffer
+//! ```
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::{Duration, Instant},
+};
+
+use bytes::{Bytes, BytesMut};
+
+use super::{clock::SequenceUnwrapper, vp8::Descriptor};
+
+/// A packet this late is asked for: long enough that the ordinary reordering of two queues on one path costs no NACK.
+const REORDER_TOLERANCE: Duration = Duration::from_millis(5);
+/// Between two NACKs for one packet: a round trip and a little, but never less than this.
+const MIN_NACK_INTERVAL: Duration = Duration::from_millis(20);
+/// A hole is given up after so many round trips of asking...
+const GIVE_UP_ROUND_TRIPS: u32 = 4;
+/// ...plus this: at 50 ms one way and 5 % loss either way, a packet is still missing after four tries once in 10^4.
+const GIVE_UP_EXTRA: Duration = Duration::from_millis(60);
+/// Waiting longer than this freezes the picture longer than a key frame takes.
+const GIVE_UP_MAX: Duration = Duration::from_millis(800);
+/// Round trip assumed before the first measurement.
+const INITIAL_ROUND_TRIP: Duration = Duration::from_millis(100);
+/// While waiting for a key frame, ask again after a round trip, but never more often: a key frame is ten times the
+/// size of another, and asking faster than it can come makes the loss worse.
+const MIN_KEY_REQUEST_INTERVAL: Duration = Duration::from_millis(200);
+/// Packets held back for order: 1.5 s of 6 Mbit/s. What is beyond is a hole that will not be mended.
+const MAX_BUFFERED: usize = 1024;
+/// More packets missing at once than this is an outage, not loss: asking for each would only feed it.
+const MAX_MISSING: usize = 256;
+/// A VP8 frame larger than this is not one of a call.
+const MAX_FRAME_BYTES: usize = 4 << 20;
+
+/// One video packet, without its RTP header.
+#[derive(Clone, Debug)]
+pub struct VideoPacket {
+    /// RTP sequence number.
+    pub sequence: u16,
+    /// RTP timestamp, 90 kHz.
+    pub timestamp: u32,
+    /// The marker bit: last packet of its frame (RFC 7741 section 4.1).
+    pub marker: bool,
+    /// Payload descriptor and VP8 bytes; empty for padding.
+    pub payload: Bytes,
+}
+
+/// A whole VP8 frame, decodable after all that left before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceivedFrame {
+    /// RTP timestamp, 90 kHz.
+    pub timestamp: u32,
+    /// Whether it is a key frame.
+    pub key: bool,
+    /// The VP8 bytes.
+    pub data: Bytes,
+}
+
+/// What the receiver wants done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReceiveOutput {
+    /// A frame, in order.
+    Frame(ReceivedFrame),
+    /// Ask the sender for these packets again.
+    Nack(Vec<u16>),
+    /// Ask the sender for a key frame.
+    RequestKeyFrame,
+}
+
+/// Totals since the stream began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReceiveStats {
+    /// Packets taken, late and repeated ones left out.
+    pub packets: u64,
+    /// Payload bytes in them.
+    pub bytes: u64,
+    /// Packets that did not come in time for use, whatever was done.
+    pub lost: u64,
+    /// Packets that came after they were asked for again.
+    pub recovered: u64,
+    /// Packets that came twice or too late.
+    pub discarded: u64,
+    /// Frames given out.
+    pub frames: u64,
+    /// Key frames among them.
+    pub key_frames: u64,
+    /// NACK messages written.
+    pub nacks: u64,
+    /// Key-frame requests written.
+    pub key_requests: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Missing {
+    since: Instant,
+    asked: Option<Instant>,
+}
+
+/// The reorder buffer of one video stream.
+#[derive(Debug)]
+pub struct VideoReceiver {
+    unwrapper: SequenceUnwrapper,
+    /// The packet that continues the stream. None while awaiting a key frame.
+    next: Option<i64>,
+    /// Everything below is settled: given out or given up.
+    floor: Option<i64>,
+    highest: Option<i64>,
+    buffer: BTreeMap<i64, VideoPacket>,
+    missing: BTreeMap<i64, Missing>,
+    /// When to ask for a key frame, while awaiting one.
+    key_due: Option<Instant>,
+    key_requested: Option<Instant>,
+    round_trip: Duration,
+    outputs: VecDeque<ReceiveOutput>,
+    stats: ReceiveStats,
+}
+
+impl Default for VideoReceiver {
+    fn default() -> Self {
+        Self {
+            unwrapper: SequenceUnwrapper::default(),
+            next: None,
+            floor: None,
+            highest: None,
+            buffer: BTreeMap::new(),
+            missing: BTreeMap::new(),
+            key_due: None,
+            key_requested: None,
+            round_trip: INITIAL_ROUND_TRIP,
+            outputs: VecDeque::new(),
+            stats: ReceiveStats::default(),
+        }
+    }
+}
+
+impl VideoReceiver {
+    /// The newest measurement, on which waiting depends.
+    pub fn set_round_trip(&mut self, round_trip: Duration) {
+        self.round_trip = round_trip;
+    }
+
+    /// Totals.
+    pub fn stats(&self) -> ReceiveStats {
+        self.stats
+    }
+
+    /// Takes a packet that arrived at `now`.
+    pub fn insert(&mut self, now: Instant, packet: VideoPacket) {
+        let sequence = self.unwrapper.unwrap(packet.sequence);
+        if self.floor.is_some_and(|floor| sequence < floor) || self.buffer.contains_key(&sequence) {
+            self.stats.discarded += 1;
+            return;
+        }
+        if self.highest.is_none() {
+            // The packets of the first key frame may come in any order.
+            self.key_due = Some(now + REORDER_TOLERANCE);
+        }
+        self.note_arrival(now, sequence);
+        self.stats.packets += 1;
+        self.stats.bytes += packet.payload.len() as u64;
+        self.buffer.insert(sequence, packet);
+        if self.buffer.len() > MAX_BUFFERED || self.missing.len() > MAX_MISSING {
+            self.give_up(now);
+        }
+        self.advance(now);
+        self.handle_timeout(now);
+    }
+
+    /// Time has passed: asks again for what is missing, gives up what is hopeless.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let patience = self.patience();
+        if self.missing.values().next().is_some_and(|oldest| now.saturating_duration_since(oldest.since) >= patience) {
+            self.give_up(now);
+            self.advance(now);
+        }
+        self.ask_again(now);
+        if self.key_due.is_some_and(|due| due <= now) {
+            self.key_requested = Some(now);
+            self.key_due = Some(now + self.key_request_interval());
+            self.stats.key_requests += 1;
+            self.outputs.push_back(ReceiveOutput::RequestKeyFrame);
+        }
+    }
+
+    /// Whoever gets the frames cannot go on without a key frame: asks for one, as often as is reasonable.
+    pub fn want_key_frame(&mut self, now: Instant) {
+        if self.key_due.is_none() {
+            self.key_due = Some(self.key_request_allowed(now));
+        }
+        self.handle_timeout(now);
+    }
+
+    /// What to do now, if anything.
+    pub fn poll_output(&mut self) -> Option<ReceiveOutput> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Self::handle_timeout`] wants to be called next.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let asking = self.missing.values().map(|missing| self.due(missing)).min();
+        let hopeless = self.missing.values().next().map(|oldest| oldest.since + self.patience());
+        [asking, hopeless, self.key_due].into_iter().flatten().min()
+    }
+
+    /// Keeps the list of missing packets up to date with the arrival of `sequence`.
+    fn note_arrival(&mut self, now: Instant, sequence: i64) {
+        match self.highest {
+            Some(highest) if sequence > highest => {
+                // A jump wider than the buffer is a new stream for all that matters; do not list it packet by packet.
+                let first = (highest + 1).max(sequence - MAX_BUFFERED as i64);
+                for hole in first..sequence {
+                    self.missing.insert(hole, Missing { since: now, asked: None });
+                }
+                self.highest = Some(sequence);
+            }
+            Some(_) => {
+                if self.missing.remove(&sequence).is_some_and(|missing| missing.asked.is_some()) {
+                    self.stats.recovered += 1;
+                }
+            }
+            None => self.highest = Some(sequence),
+        }
+    }
+
+    /// Gives out every frame that is whole and in turn.
+    fn advance(&mut self, now: Instant) {
+        loop {
+            let next = match self.next {
+                Some(next) => next,
+                None => {
+                    let Some(start) = self.newest_whole_key_frame().or_else(|| self.newest_key_frame_start()) else {
+                        return;
+                    };
+                    self.continue_at(start);
+                    self.key_due = None;
+                    start
+                }
+            };
+            match self.frame_at(next) {
+                FrameAt::Whole { end, key } => self.give_out(next, end, key),
+                FrameAt::Padding => self.continue_at(next + 1),
+                FrameAt::Broken => {
+                    // The sender lost the thread: frames of other shapes than RFC 7741 allows.
+                    self.settle_below(next + 1);
+                    self.await_key_frame(now);
+                }
+                // A whole key frame behind the hole makes the hole irrelevant.
+                FrameAt::Incomplete => match self.newest_whole_key_frame() {
+                    Some(start) if start > next => self.continue_at(start),
+                    Some(_) | None => return,
+                },
+            }
+        }
+    }
+
+    /// What stands in the buffer from `start` on.
+    fn frame_at(&self, start: i64) -> FrameAt {
+        let Some(first) = self.buffer.get(&start) else { return FrameAt::Incomplete };
+        if first.payload.is_empty() {
+            return FrameAt::Padding;
+        }
+        let Some(descriptor) = Descriptor::parse(&first.payload) else { return FrameAt::Broken };
+        if !descriptor.starts_frame {
+            return FrameAt::Broken;
+        }
+        let key = descriptor.starts_key_frame(&first.payload);
+        let mut bytes = 0;
+        for sequence in start.. {
+            let Some(packet) = self.buffer.get(&sequence) else { return FrameAt::Incomplete };
+            bytes += packet.payload.len();
+            let continues = packet.timestamp == first.timestamp
+                && bytes <= MAX_FRAME_BYTES
+                && Descriptor::parse(&packet.payload).is_some_and(|d| sequence == start || !d.starts_frame);
+            if !continues {
+                return FrameAt::Broken;
+            }
+            if packet.marker {
+                return FrameAt::Whole { end: sequence, key };
+            }
+        }
+        FrameAt::Incomplete
+    }
+
+    fn newest_whole_key_frame(&self) -> Option<i64> {
+        self.key_frame_starts().find(|start| matches!(self.frame_at(*start), FrameAt::Whole { .. }))
+    }
+
+    fn newest_key_frame_start(&self) -> Option<i64> {
+        self.key_frame_starts().next()
+    }
+
+    /// Newest first.
+    fn key_frame_starts(&self) -> impl Iterator<Item = i64> + '_ {
+        let starts_key = |packet: &VideoPacket| {
+            Descriptor::parse(&packet.payload).is_some_and(|d| d.starts_key_frame(&packet.payload))
+        };
+        self.buffer.iter().rev().filter(move |(_, packet)| starts_key(packet)).map(|(sequence, _)| *sequence)
+    }
+
+    fn give_out(&mut self, start: i64, end: i64, key: bool) {
+        let packets = self.buffer.range(start..=end).map(|(_, packet)| packet);
+        let timestamp = packets.clone().next().map_or(0, |packet| packet.timestamp);
+        let mut data = BytesMut::with_capacity(packets.clone().map(|packet| packet.payload.len()).sum());
+        for packet in packets {
+            if let Some(vp8) = Descriptor::parse(&packet.payload).and_then(|d| packet.payload.get(d.len..)) {
+                data.extend_from_slice(vp8);
+            }
+        }
+        self.stats.frames += 1;
+        self.stats.key_frames += u64::from(key);
+        if key {
+            self.key_due = None;
+        }
+        self.outputs.push_back(ReceiveOutput::Frame(ReceivedFrame { timestamp, key, data: data.freeze() }));
+        self.continue_at(end + 1);
+    }
+
+    fn continue_at(&mut self, next: i64) {
+        self.settle_below(next);
+        self.next = Some(next);
+    }
+
+    /// Nothing can be shown before the next key frame: asks for it now, or as soon as the rate limit allows.
+    fn await_key_frame(&mut self, now: Instant) {
+        self.next = None;
+        let allowed = self.key_request_allowed(now);
+        self.key_due = Some(self.key_due.map_or(allowed, |due| due.min(allowed)));
+    }
+
+    fn key_request_allowed(&self, now: Instant) -> Instant {
+        self.key_requested.map_or(now, |at| (at + self.key_request_interval()).max(now))
+    }
+
+    /// Forgets everything below `floor`; what is still missing there is lost.
+    fn settle_below(&mut self, floor: i64) {
+        self.buffer = self.buffer.split_off(&floor);
+        let still_missing = self.missing.split_off(&floor);
+        self.stats.lost += self.missing.len() as u64;
+        self.missing = still_missing;
+        self.floor = Some(self.floor.map_or(floor, |old| old.max(floor)));
+    }
+
+    /// The oldest hole will not be mended: on to the next key frame.
+    fn give_up(&mut self, now: Instant) {
+        // Keep what follows the last hole: it may be the key frame that is on its way already.
+        let floor = self.missing.keys().next_back().map_or(0, |last| last + 1);
+        self.settle_below(floor.max(self.highest.unwrap_or(0) - MAX_BUFFERED as i64 / 2));
+        self.await_key_frame(now);
+    }
+
+    fn ask_again(&mut self, now: Instant) {
+        let due: Vec<i64> = self
+            .missing
+            .iter()
+            .filter(|(_, missing)| self.due(missing) <= now)
+            .map(|(sequence, _)| *sequence)
+            .collect();
+        if due.is_empty() {
+            return;
+        }
+        for sequence in &due {
+            if let Some(missing) = self.missing.get_mut(sequence) {
+                missing.asked = Some(now);
+            }
+        }
+        self.stats.nacks += 1;
+        self.outputs.push_back(ReceiveOutput::Nack(due.into_iter().map(|sequence| sequence as u16).collect()));
+    }
+
+    fn due(&self, missing: &Missing) -> Instant {
+        match missing.asked {
+            None => missing.since + REORDER_TOLERANCE,
+            Some(asked) => asked + (self.round_trip + REORDER_TOLERANCE).max(MIN_NACK_INTERVAL),
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        (self.round_trip * GIVE_UP_ROUND_TRIPS + GIVE_UP_EXTRA).min(GIVE_UP_MAX)
+    }
+
+    fn key_request_interval(&self) -> Duration {
+        (self.round_trip * 3 / 2).max(MIN_KEY_REQUEST_INTERVAL)
+    }
+}
+
+enum FrameAt {
+    Whole { end: i64, key: bool },
+    Padding,
+    Incomplete,
+    Broken,
+}
+
+#[cfg(test)]
+#[path = "receive_tests.rs"]
+mod tests;

@@ -1,0 +1,28 @@
+//! How long and how much, with the reasons.
+
+use std::time::Duration;
+
+/// How long it rings: a phone's voice mail takes over at 20 to 30 s, and walking to a desk takes longer.
+pub const RING_LIMIT: Duration = Duration::from_secs(45);
+
+/// From acceptance to media: a relayed path over a bad line takes 5 s; after 20 s nobody believes in it any more.
+pub const CONNECT_LIMIT: Duration = Duration::from_secs(20);
+
+/// How long a lost connection is looked for: a change of network takes 5 to 15 s until there are addresses again.
+pub const RECONNECT_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long the callee leaves the first ICE restart to the caller, so that their offers do not cross each time.
+pub const RESTART_GRACE: Duration = Duration::from_secs(2);
+
+/// Time between ICE restarts of one side: gathering and checking over a bad line must fit in.
+pub const RESTART_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Candidates taken from one peer in one ICE generation, kept early ones included. An honest peer with many
+/// interfaces and relays has 30.
+pub const MAX_CANDIDATES: usize = 256;
+
+/// Messages of one peer that are remembered to recognise repeated ones: all candidates of a generation fit in.
+pub const REMEMBERED_MESSAGES: usize = 512;
+
+/// Ended calls that are remembered, so that late and repeated messages do not ring again or count as strange.
+pub const REMEMBERED_CALLS: usize = 64;

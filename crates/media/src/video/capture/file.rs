@@ -1,0 +1,140 @@
+//! A Y4M file as a camera: played at its own rate, over and over, so that a call can go on for as long as it likes.
+
+use std::{fs::File, path::Path, time::Instant};
+
+use super::{
+    CameraError, Session,
+    pace::Pace,
+    y4m::{Reader, Y4mError},
+};
+use crate::video::{I420Frame, slot::FrameWriter};
+
+pub(super) fn run(session: &mut Session, path: &Path, writer: FrameWriter) -> Result<(), CameraError> {
+    play(session, path, writer).map_err(|error| CameraError::File { path: path.to_owned(), error })
+}
+
+fn play(session: &mut Session, path: &Path, mut writer: FrameWriter) -> Result<(), Y4mError> {
+    let mut reader = Reader::new(File::open(path)?)?;
+    // The first picture is read before the file counts as open: one without pictures is an error, not a still.
+    let mut frame = writer.buffer();
+    next_frame(&mut reader, &mut frame)?;
+    session.opened(reader.header().format());
+    let mut pace = Pace::new(reader.header().rate, Instant::now());
+    while !session.stop.wait_until(pace.next(Instant::now())) && !writer.is_closed() {
+        frame.captured_at = Instant::now();
+        writer.publish(frame);
+        // Read ahead, so that a slow disk costs time before the deadline, not after it.
+        frame = writer.buffer();
+        next_frame(&mut reader, &mut frame)?;
+    }
+    Ok(())
+}
+
+/// The next picture, after the last one the first again.
+fn next_frame(reader: &mut Reader<File>, frame: &mut I420Frame) -> Result<(), Y4mError> {
+    if reader.next_frame(frame)? {
+        return Ok(());
+    }
+    reader.rewind()?;
+    if reader.next_frame(frame)? { Ok(()) } else { Err(Y4mError::NoPictures) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{path::PathBuf, time::Duration};
+
+    use super::*;
+    use crate::{
+        units::VideoFormat,
+        video::{
+            capture::{Camera, CameraSpec},
+            slot::{Next, slot},
+        },
+    };
+
+    /// A file in the temporary directory that is gone when the test ends.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str, bytes: &[u8]) -> Self {
+            let path = std::env::temp_dir().join(format!("ahoy-{}-{name}.y4m", std::process::id()));
+            std::fs::write(&path, bytes).expect("temporary file");
+            Self(path)
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_file(&self.0);
+        }
+    }
+
+    fn y4m(rate: &str, values: &[u8]) -> Vec<u8> {
+        let mut bytes = format!("YUV4MPEG2 W17 H17 F{rate} C420jpeg\n").into_bytes();
+        for &value in values {
+            bytes.extend_from_slice(b"FRAME\n");
+            bytes.extend(std::iter::repeat_n(value, 17 * 17 + 2 * 9 * 9));
+        }
+        bytes
+    }
+
+    fn opened(path: &Path) -> Result<Camera, CameraError> {
+        Camera::open(&CameraSpec::File(path.to_owned()), VideoFormat::HD, slot().0, |_| ())
+    }
+
+    #[test]
+    fn a_file_is_played_over_and_over_at_its_rate() {
+        let file = Scratch::new("loop", &y4m("100:1", &[10, 20, 30]));
+        let (writer, mut reader) = slot();
+        let camera = Camera::open(&CameraSpec::File(file.0.clone()), VideoFormat::HD, writer, |_| ()).expect("file");
+        assert_eq!(camera.format(), VideoFormat { width: 17, height: 17, fps: 100 });
+        let mut seen = Vec::new();
+        let (mut first, mut last) = (None, None);
+        while seen.iter().filter(|&&value| value == 10).count() < 3 {
+            match reader.wait(Duration::from_secs(10)) {
+                Next::Frame(frame) => {
+                    seen.push(frame.data()[0]);
+                    first.get_or_insert(frame.captured_at);
+                    last = Some(frame.captured_at);
+                    reader.recycle(frame);
+                }
+                other => panic!("{other:?} after {seen:?}"),
+            }
+        }
+        assert!(seen.contains(&20) && seen.contains(&30), "{seen:?}");
+        let span = last.expect("pictures") - first.expect("pictures");
+        assert!(span >= Duration::from_millis(50), "two rounds of 30 ms took {span:?}");
+    }
+
+    #[test]
+    fn bad_files_are_refused_with_path_and_reason() {
+        for (name, bytes, reason) in [
+            ("empty", Vec::new(), Y4mError::Empty),
+            ("garbage", vec![0x55; 4096], Y4mError::NotY4m),
+            ("header", y4m("25:1", &[]), Y4mError::NoPictures),
+            ("half", y4m("25:1", &[1])[..100].to_vec(), Y4mError::NoPictures),
+        ] {
+            let file = Scratch::new(name, &bytes);
+            let expected = CameraError::File { path: file.0.clone(), error: reason };
+            assert_eq!(opened(&file.0).err(), Some(expected), "{name}");
+        }
+        let missing = Path::new("/nowhere/at-all.y4m");
+        let error = opened(missing).err().expect("an error").to_string();
+        assert!(error.contains("/nowhere/at-all.y4m") && error.contains("No such file"), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_is_cut_while_it_plays_is_lost_with_an_event() {
+        let file = Scratch::new("cut", &y4m("100:1", &[1]));
+        let (writer, mut reader) = slot();
+        let (events, lost) = std::sync::mpsc::channel();
+        let spec = CameraSpec::File(file.0.clone());
+        let _camera =
+            Camera::open(&spec, VideoFormat::HD, writer, move |event| drop(events.send(event))).expect("file");
+        assert!(matches!(reader.wait(Duration::from_secs(10)), Next::Frame(_)));
+        std::fs::write(&file.0, b"").expect("cut");
+        let error = CameraError::File { path: file.0.clone(), error: Y4mError::NoPictures };
+        let event = lost.recv_timeout(Duration::from_secs(10)).expect("an event");
+        assert_eq!(event, crate::video::capture::CameraEvent::Lost(error));
+    }
+}
