@@ -119,12 +119,9 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Waits until what the page sees and hears, from the line at `position` on, is as `judge` wants it. `what` names that.
-    ///
-    /// # Panics
-    /// Where it is not within [`LIMIT`](peer::LIMIT).
-    pub async fn receives(&self, position: usize, what: &str, judge: impl Fn(&Content) -> bool) {
-        self.peer.wait_after(position, what, |lines| judge(&content(lines)).then_some(())).await;
+    /// What the page has seen and heard so far.
+    pub fn content(&self) -> Content {
+        content(&self.peer.lines_after(0))
     }
 }
 

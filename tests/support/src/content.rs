@@ -2,6 +2,8 @@
 //!
 //! The form of the signal is in `docs/architecture.md`, "The test signal".
 
+use std::fmt;
+
 /// A picture as it was shown.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Shown {
@@ -60,6 +62,16 @@ const SILENCE: f64 = 0.001;
 const QUIET_MS: f64 = 1500.0;
 
 impl Content {
+    /// What came after `moment`, in unix ms.
+    #[must_use]
+    pub fn since(mut self, moment: f64) -> Self {
+        self.frames.retain(|frame| frame.at > moment);
+        self.levels.retain(|level| level.at > moment);
+        self.beeps.retain(|&beep| beep > moment);
+        self.watched.0 = self.watched.0.max(moment);
+        self
+    }
+
     /// Readable pictures of the test pattern, their numbers and times rising.
     pub fn shows_pattern(&self) -> bool {
         let mut cells: Vec<Cells> = self.frames.iter().rev().map_while(|shown| shown.cells).take(PICTURES).collect();
@@ -89,5 +101,14 @@ impl Content {
     pub fn ends_dark(&self) -> bool {
         let since = self.watched.1 - QUIET_MS;
         self.watched.0 <= since && !self.frames.iter().any(|frame| frame.at > since)
+    }
+}
+
+/// For a failure's message: how much arrived, and the last of it.
+impl fmt::Display for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { frames, levels, beeps, watched: (from, to) } = self;
+        write!(f, "in {:.0} ms {} pictures, {} levels, {} beeps", to - from, frames.len(), levels.len(), beeps.len())?;
+        write!(f, "; the last: {:?}, {:?}, {:?}", frames.last(), levels.last(), beeps.last())
     }
 }
