@@ -193,3 +193,39 @@ impl From<&ParseError> for Problem {
         Self::new(ProblemCode::BadMessage, what, todo)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_tagged_objects_with_kebab_case_names() {
+        let table = [
+            (CallEvent::Connected { peer: "p".into() }, r#"{"event":"connected","peer":"p"}"#),
+            (
+                CallEvent::MediaState { peer: "p".into(), media: MediaState::BOTH },
+                r#"{"event":"media-state","peer":"p","audio":true,"video":true}"#,
+            ),
+            (CallEvent::FirstVideo { peer: "p".into() }, r#"{"event":"first-video","peer":"p"}"#),
+            (
+                CallEvent::Problem(Problem::new(ProblemCode::BadCandidate, "w", "t")),
+                r#"{"event":"problem","code":"bad-candidate","what":"w","todo":"t"}"#,
+            ),
+            (
+                CallEvent::Ended { reason: HangupReason::Busy, by: Side::Remote, text: "T.".into() },
+                r#"{"event":"ended","reason":"busy","by":"remote","text":"T."}"#,
+            ),
+        ];
+        for (event, json) in table {
+            assert_eq!(serde_json::to_string(&event).unwrap(), json);
+            assert_eq!(serde_json::from_str::<CallEvent>(json).unwrap(), event);
+        }
+    }
+
+    #[test]
+    fn a_parse_error_becomes_a_problem_in_two_parts() {
+        let problem = Problem::from(&ParseError::OtherVersion { found: 3 });
+        assert_eq!(problem.what, "the message is of version 3, and this program speaks version 1");
+        assert_eq!(problem.todo, "bring both sides up to date");
+    }
+}

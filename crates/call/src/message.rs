@@ -26,6 +26,9 @@ pub const MAX_TOKEN_BYTES: usize = 256;
 /// Longest hang-up reason of somebody else's making that is kept; the rest is cut off.
 pub const MAX_REASON_BYTES: usize = 64;
 
+/// Longest account of what is wrong with a message: the parser's may quote a field of the message whole.
+const MAX_ERROR_BYTES: usize = 200;
+
 /// One message on its way: which call it belongs to, where it stands in its sender's order, and what it says.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Envelope {
@@ -313,10 +316,176 @@ fn check_length(field: &'static str, text: &str, limit: usize) -> Result<(), Par
 }
 
 fn describe(error: serde_json::Error) -> ParseError {
-    if error.is_data() { ParseError::Schema(error.to_string()) } else { ParseError::NotJson(error.to_string()) }
+    let mut text = error.to_string();
+    text.truncate(text.floor_char_boundary(MAX_ERROR_BYTES));
+    if error.is_data() { ParseError::Schema(text) } else { ParseError::NotJson(text) }
 }
 
 /// An optional value whose field must be there: serde would read an absent one as none.
 fn required<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     Option::deserialize(deserializer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(payload: &str) -> Result<Payload, ParseError> {
+        let json = format!(r#"{{"v":1,"channel":"c","seq":7,"payload":{payload}}}"#);
+        Envelope::parse(json.as_bytes()).map(|envelope| envelope.payload)
+    }
+
+    fn candidate() -> IceCandidate {
+        IceCandidate {
+            candidate: "candidate:1 1 udp 2122260223 192.0.2.1 5000 typ host".into(),
+            sdp_mid: Some("0".into()),
+            sdp_m_line_index: Some(0),
+            username_fragment: None,
+        }
+    }
+
+    /// The wire form of each message, exactly; what is written is read back.
+    #[test]
+    fn messages_are_written_and_read_field_for_field() {
+        let table = [
+            (
+                Payload::CallRequest { media: Some(MediaState { audio: true, video: false }) },
+                r#"{"type":"call-request","media":{"audio":true,"video":false}}"#,
+            ),
+            (Payload::CallRequest { media: None }, r#"{"type":"call-request"}"#),
+            (Payload::CallAck, r#"{"type":"call-ack"}"#),
+            (Payload::CallOffer { sdp: "v=0\r\n".into() }, r#"{"type":"call-offer","sdp":"v=0\r\n"}"#),
+            (Payload::CallAnswer { sdp: "v=0\r\n".into() }, r#"{"type":"call-answer","sdp":"v=0\r\n"}"#),
+            (
+                Payload::IceCandidate { candidate: Some(candidate()) },
+                r#"{"type":"ice-candidate","candidate":{"candidate":"candidate:1 1 udp 2122260223 192.0.2.1 5000 typ host","sdpMid":"0","sdpMLineIndex":0,"usernameFragment":null}}"#,
+            ),
+            (Payload::IceCandidate { candidate: None }, r#"{"type":"ice-candidate","candidate":null}"#),
+            (Payload::CallHangup { reason: None }, r#"{"type":"call-hangup"}"#),
+            (
+                Payload::CallHangup { reason: Some(HangupReason::Declined) },
+                r#"{"type":"call-hangup","reason":"declined"}"#,
+            ),
+            (
+                Payload::CallHangup { reason: Some(HangupReason::Other("elsewhere".into())) },
+                r#"{"type":"call-hangup","reason":"elsewhere"}"#,
+            ),
+            (Payload::Ringing, r#"{"type":"ringing"}"#),
+            (Payload::MediaState(MediaState::BOTH), r#"{"type":"media-state","audio":true,"video":true}"#),
+            (Payload::CallHold { held: true }, r#"{"type":"call-hold","held":true}"#),
+        ];
+        for (payload, json) in table {
+            let envelope = Envelope::new("c".parse().unwrap(), 7, payload);
+            let line = format!(r#"{{"v":1,"channel":"c","seq":7,"payload":{json}}}"#);
+            assert_eq!(envelope.to_json().unwrap(), line);
+            assert_eq!(Envelope::parse(line.as_bytes()).unwrap(), envelope);
+        }
+    }
+
+    #[test]
+    fn what_is_unknown_is_ignored() {
+        assert_eq!(parse(r#"{"type":"screen-share","window":{"id":3}}"#), Ok(Payload::Unknown));
+        assert_eq!(parse(r#"{"type":"call-ack","mood":"good"}"#), Ok(Payload::CallAck));
+        let json = br#"{"from":"x","v":1,"channel":"c","seq":1,"payload":{"type":"call-ack"}}"#;
+        assert!(Envelope::parse(json).is_ok());
+    }
+
+    /// What browsers leave out or set to null.
+    #[test]
+    fn absent_and_null_fields_are_read_as_browsers_mean_them() {
+        let table = [
+            (r#"{"type":"call-request","media":null}"#, Payload::CallRequest { media: None }),
+            (
+                r#"{"type":"call-request","media":{"audio":true}}"#,
+                Payload::CallRequest { media: Some(MediaState { audio: true, video: false }) },
+            ),
+            (r#"{"type":"call-hangup","reason":null}"#, Payload::CallHangup { reason: None }),
+            (
+                r#"{"type":"ice-candidate","candidate":{"candidate":"","sdpMid":null,"sdpMLineIndex":null}}"#,
+                Payload::IceCandidate { candidate: Some(IceCandidate::default()) },
+            ),
+        ];
+        for (json, payload) in table {
+            assert_eq!(parse(json), Ok(payload), "{json}");
+        }
+        assert!(IceCandidate::default().is_end() && IceCandidate::end().is_end() && !candidate().is_end());
+        let without_seq = Envelope::parse(br#"{"v":1,"channel":"c","payload":{"type":"call-ack"}}"#);
+        assert_eq!(without_seq.map(|envelope| envelope.seq), Ok(0));
+    }
+
+    #[test]
+    fn each_error_says_what_was_wrong_and_what_to_do() {
+        let large = format!(r#"{{"v":1,"x":"{}"}}"#, "x".repeat(MAX_ENVELOPE_BYTES));
+        let sdp = format!(
+            r#"{{"v":1,"channel":"c","seq":1,"payload":{{"type":"call-offer","sdp":"{}"}}}}"#,
+            "x".repeat(MAX_SDP_BYTES + 1)
+        );
+        let fragment = format!(
+            r#"{{"v":1,"channel":"c","seq":1,"payload":{{"type":"ice-candidate","candidate":{{"usernameFragment":"{}"}}}}}}"#,
+            "x".repeat(MAX_TOKEN_BYTES + 1)
+        );
+        let table: &[(&[u8], &str)] = &[
+            (b"", "not JSON"),
+            (b"hello", "not JSON"),
+            (b"{\"v\":1", "not JSON"),
+            (b"\xff\xfe", "not JSON"),
+            (large.as_bytes(), "65536 are allowed"),
+            (br#"{"v":2,"all":"different"}"#, "of version 2"),
+            (b"[]", "invalid length 0"),
+            (br#"{"channel":"c"}"#, "missing field `v`"),
+            (br#"{"v":1,"payload":{"type":"call-ack"}}"#, "missing field `channel`"),
+            (br#"{"v":1,"channel":"","payload":{"type":"call-ack"}}"#, "a call id has 1 to 128 bytes"),
+            (br#"{"v":1,"channel":"c","seq":1}"#, "missing field `payload`"),
+            (br#"{"v":1,"channel":"c","seq":-1,"payload":{"type":"call-ack"}}"#, "invalid value"),
+            (br#"{"v":1,"channel":"c","seq":1,"payload":{}}"#, "missing field `type`"),
+            (br#"{"v":1,"channel":"c","seq":1,"payload":{"type":"call-offer"}}"#, "missing field `sdp`"),
+            (br#"{"v":1,"channel":"c","seq":1,"payload":{"type":"ice-candidate"}}"#, "missing field `candidate`"),
+            (sdp.as_bytes(), "sdp has 49153 bytes"),
+            (fragment.as_bytes(), "usernameFragment has 257 bytes"),
+        ];
+        for (json, wanted) in table {
+            let error = Envelope::parse(json).unwrap_err().to_string();
+            assert!(error.contains(wanted), "{wanted:?} is not in {error:?}");
+            assert!(error.contains(": the sender has to ") || error.contains(": bring both sides"), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn long_foreign_reasons_are_cut_at_a_character() {
+        let json = format!(r#"{{"type":"call-hangup","reason":"{}"}}"#, "é".repeat(MAX_REASON_BYTES));
+        let Ok(Payload::CallHangup { reason: Some(reason) }) = parse(&json) else { panic!("not taken") };
+        assert_eq!(reason.as_str(), "é".repeat(MAX_REASON_BYTES / 2));
+    }
+
+    #[test]
+    fn an_envelope_that_nobody_would_take_is_not_written() {
+        let sdp = "\n".repeat(MAX_SDP_BYTES);
+        let envelope = Envelope::new("c".parse().unwrap(), 1, Payload::CallOffer { sdp });
+        assert!(envelope.to_json().unwrap_err().bytes > MAX_ENVELOPE_BYTES);
+    }
+
+    /// Valid messages, cut, spliced and with bits flipped: the parser may refuse, never panic.
+    #[test]
+    fn damaged_messages_do_not_panic() {
+        use rand::{RngExt, SeedableRng, rngs::StdRng};
+        let mut chances = StdRng::seed_from_u64(1);
+        let valid = Envelope::new("c".parse().unwrap(), 7, Payload::IceCandidate { candidate: Some(candidate()) });
+        let valid = valid.to_json().unwrap().into_bytes();
+        for _ in 0..20_000 {
+            let mut json = valid.clone();
+            for _ in 0..chances.random_range(1..5) {
+                let at = chances.random_range(0..json.len());
+                match chances.random_range(0..4) {
+                    0 => json[at] = chances.random(),
+                    1 => json.truncate(at + 1),
+                    2 => json.extend_from_within(at..),
+                    _ => drop(json.remove(at)),
+                }
+                if json.is_empty() {
+                    break;
+                }
+            }
+            let _ = Envelope::parse(&json);
+        }
+    }
 }

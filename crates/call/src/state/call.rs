@@ -35,9 +35,7 @@ impl CallState {
     /// A call from a peer, which is going to send `media`. It rings until it is accepted.
     pub fn incoming(now: Instant, id: CallId, from: PeerId, media: MediaState) -> Self {
         let mut this = Self::called(now, id, from.clone());
-        for participant in &mut this.participants {
-            participant.send(Payload::Ringing, &mut this.out);
-        }
+        this.out.send(&from, Payload::Ringing);
         this.out.event(CallEvent::Incoming { peer: from, media });
         this
     }

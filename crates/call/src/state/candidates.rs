@@ -17,8 +17,11 @@ pub(super) enum Taken {
 /// The candidates of one peer.
 #[derive(Debug, Default)]
 pub(super) struct RemoteCandidates {
-    /// In the order they came.
+    /// Of a description that is not set yet, in the order they came.
     early: Vec<IceCandidate>,
+    /// Those that did not belong to the last description either: an offer may be right behind an answer, and its
+    /// candidates before both. What does not belong to the next one has missed its own.
+    earlier: Vec<IceCandidate>,
     /// In this ICE generation so far.
     count: usize,
     /// ICE generation of the remote description; none before there is one.
@@ -43,15 +46,21 @@ impl RemoteCandidates {
     /// A remote description is being set; gives the kept candidates that belong to it, in their order.
     pub(super) fn describe(&mut self, sdp: &str) -> Vec<IceCandidate> {
         let generation = Generation::of(sdp);
-        let mut due = std::mem::take(&mut self.early);
-        // The others are of an older generation, or of an offer that was taken back.
-        due.retain(|candidate| generation.has(candidate));
+        let (mut due, _) = partition(std::mem::take(&mut self.earlier), &generation);
+        let (matching, others) = partition(std::mem::take(&mut self.early), &generation);
+        due.extend(matching);
+        self.earlier = others;
         if self.generation.as_ref() != Some(&generation) {
-            self.count = due.len();
+            self.count = due.len() + self.earlier.len();
         }
         self.generation = Some(generation);
         due
     }
+}
+
+/// Those that belong to a generation, and those that do not.
+fn partition(candidates: Vec<IceCandidate>, generation: &Generation) -> (Vec<IceCandidate>, Vec<IceCandidate>) {
+    candidates.into_iter().partition(|candidate| generation.has(candidate))
 }
 
 /// The `ice-ufrag`s of a description (RFC 8839 section 5.4): an ICE restart changes them.
@@ -103,6 +112,24 @@ mod tests {
         assert!(matches!(remote.take(candidate("old", Some("one"))), Taken::Apply(_)));
         assert_eq!(names(&remote.describe("a=ice-ufrag:two\r\n")), ["new"]);
         assert_eq!(remote.take(candidate("late", Some("one"))), Taken::Kept, "an old candidate reached the link");
+    }
+
+    #[test]
+    fn candidates_of_an_offer_right_behind_an_answer_outlast_the_answer() {
+        let mut remote = RemoteCandidates::default();
+        remote.take(candidate("offer's", Some("two")));
+        remote.take(candidate("answer's", Some("one")));
+        assert_eq!(names(&remote.describe("a=ice-ufrag:one")), ["answer's"]);
+        assert_eq!(names(&remote.describe("a=ice-ufrag:two")), ["offer's"]);
+    }
+
+    #[test]
+    fn candidates_that_missed_their_description_are_not_kept_for_ever() {
+        let mut remote = RemoteCandidates::default();
+        for generation in 0..10 * MAX_CANDIDATES {
+            remote.describe(&format!("a=ice-ufrag:{generation}"));
+            assert_eq!(remote.take(candidate("late", Some("old"))), Taken::Kept);
+        }
     }
 
     #[test]

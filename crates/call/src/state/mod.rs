@@ -10,6 +10,7 @@
 
 mod call;
 mod candidates;
+mod exchange;
 mod inbox;
 mod io;
 pub mod limits;

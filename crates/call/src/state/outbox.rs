@@ -1,6 +1,6 @@
 //! What a call wants done, in order.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{LinkCommand, Output};
 use crate::{
@@ -14,21 +14,25 @@ use crate::{
 pub(super) struct Outbox {
     channel: CallId,
     queue: VecDeque<Output>,
+    /// The last `seq` used to each peer.
+    seqs: BTreeMap<PeerId, u64>,
     /// Problems that were told: once a call each, or a hostile peer could fill the page with them.
     told: BTreeSet<ProblemCode>,
 }
 
 impl Outbox {
     pub(super) fn new(channel: CallId) -> Self {
-        Self { channel, queue: VecDeque::new(), told: BTreeSet::new() }
+        Self { channel, queue: VecDeque::new(), seqs: BTreeMap::new(), told: BTreeSet::new() }
     }
 
     pub(super) fn channel(&self) -> &CallId {
         &self.channel
     }
 
-    pub(super) fn send(&mut self, to: &PeerId, seq: u64, payload: Payload) {
-        let envelope = Envelope::new(self.channel.clone(), seq, payload);
+    pub(super) fn send(&mut self, to: &PeerId, payload: Payload) {
+        let last = self.seqs.entry(to.clone()).or_default();
+        *last += 1;
+        let envelope = Envelope::new(self.channel.clone(), *last, payload);
         self.queue.push_back(Output::Send { to: to.clone(), envelope });
     }
 

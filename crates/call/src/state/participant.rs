@@ -4,10 +4,9 @@ use std::time::Instant;
 
 use super::{
     CallError, CallStatus, LinkCommand, LinkEvent, ParticipantStatus, Role,
-    candidates::{RemoteCandidates, Taken},
+    exchange::Exchange,
     inbox::Inbox,
-    limits::{CONNECT_LIMIT, MAX_CANDIDATES, RECONNECT_LIMIT, RESTART_GRACE, RESTART_INTERVAL, RING_LIMIT},
-    negotiation::{Negotiation, OnAnswer, OnOffer},
+    limits::{CONNECT_LIMIT, RECONNECT_LIMIT, RESTART_GRACE, RESTART_INTERVAL, RING_LIMIT},
     outbox::Outbox,
 };
 use crate::{
@@ -57,12 +56,8 @@ pub(super) struct Participant {
     limit: Option<Instant>,
     /// When to try the next ICE restart.
     restart_at: Option<Instant>,
-    negotiation: Negotiation,
-    candidates: RemoteCandidates,
-    /// Ours, gathered before our first description was sent; afterwards none, as they are sent at once.
-    unsent: Option<Vec<IceCandidate>>,
+    exchange: Exchange,
     inbox: Inbox,
-    last_seq: u64,
     /// It holds the call.
     holds: bool,
     /// What the link was told to send; none without a link.
@@ -72,15 +67,12 @@ pub(super) struct Participant {
 impl Participant {
     fn new(now: Instant, peer: PeerId, role: Role, status: ParticipantStatus) -> Self {
         Self {
+            exchange: Exchange::new(peer.clone(), role),
             peer,
             status,
             limit: Some(now + RING_LIMIT),
             restart_at: None,
-            negotiation: Negotiation::new(role),
-            candidates: RemoteCandidates::default(),
-            unsent: Some(Vec::new()),
             inbox: Inbox::default(),
-            last_seq: 0,
             holds: false,
             sending: None,
         }
@@ -89,9 +81,9 @@ impl Participant {
     /// Somebody we call. The offer is made while it rings, and sent on acceptance.
     pub(super) fn invite(now: Instant, peer: PeerId, local: Local, out: &mut Outbox) -> Self {
         let mut this = Self::new(now, peer, local.role, ParticipantStatus::Invited);
-        this.send(Payload::CallRequest { media: Some(local.media) }, out);
+        out.send(&this.peer, Payload::CallRequest { media: Some(local.media) });
         this.open_link(local, out);
-        this.make_offer(false, out);
+        this.exchange.make_offer(false, out);
         this
     }
 
@@ -121,14 +113,9 @@ impl Participant {
         self.limit.into_iter().chain(self.restart_at).min()
     }
 
-    pub(super) fn send(&mut self, payload: Payload, out: &mut Outbox) {
-        self.last_seq += 1;
-        out.send(&self.peer, self.last_seq, payload);
-    }
-
     /// We take its call.
     pub(super) fn accept(&mut self, now: Instant, local: Local, out: &mut Outbox) {
-        self.send(Payload::CallAck, out);
+        out.send(&self.peer, Payload::CallAck);
         self.open_link(local, out);
         self.connect(now, local, out);
     }
@@ -136,7 +123,7 @@ impl Participant {
     /// Tells the link, and it, what is sent from now on.
     pub(super) fn update_media(&mut self, local: Local, out: &mut Outbox) {
         if self.is_accepted() {
-            self.send(Payload::MediaState(local.media), out);
+            out.send(&self.peer, Payload::MediaState(local.media));
         }
         self.update_sending(local, out);
     }
@@ -146,7 +133,7 @@ impl Participant {
         if !self.is_accepted() {
             return;
         }
-        self.send(Payload::CallHold { held: local.held }, out);
+        out.send(&self.peer, Payload::CallHold { held: local.held });
         self.update_sending(local, out);
         out.link(&self.peer, LinkCommand::SetPlaying(!local.held));
         self.tell_hold(local, out);
@@ -160,9 +147,9 @@ impl Participant {
         let seq = envelope.seq;
         match envelope.payload {
             Payload::CallAck => self.on_ack(now, local, out),
-            Payload::CallOffer { sdp } => self.on_offer(seq, sdp, out),
-            Payload::CallAnswer { sdp } => self.on_answer(seq, sdp, out),
-            Payload::IceCandidate { candidate } => self.on_candidate(candidate.unwrap_or_default(), out),
+            Payload::CallOffer { sdp } => self.exchange.on_offer(seq, sdp, out),
+            Payload::CallAnswer { sdp } => self.exchange.on_answer(seq, sdp, out),
+            Payload::IceCandidate { candidate } => self.exchange.on_candidate(candidate.unwrap_or_default(), out),
             Payload::CallHangup { reason } => {
                 let reason = reason.unwrap_or(HangupReason::Hangup);
                 return Err(Leave { farewell: None, end: CallStatus::Ended { reason, by: Side::Remote } });
@@ -194,19 +181,10 @@ impl Participant {
     /// Takes a report of the participant's link.
     pub(super) fn on_link(&mut self, now: Instant, event: LinkEvent, local: Local, out: &mut Outbox) -> Stays {
         match event {
-            LinkEvent::LocalOffer(sdp) => {
-                if let Some(sdp) = self.negotiation.local_offer(sdp) {
-                    self.send_description(Payload::CallOffer { sdp }, out);
-                }
-            }
-            LinkEvent::LocalAnswer(sdp) => {
-                if self.negotiation.local_answer() {
-                    self.send_description(Payload::CallAnswer { sdp }, out);
-                    self.answer_due_offer(out);
-                }
-            }
-            LinkEvent::LocalCandidate(candidate) => self.send_candidate(candidate, out),
-            LinkEvent::LocalCandidatesDone => self.send_candidate(IceCandidate::end(), out),
+            LinkEvent::LocalOffer(sdp) => self.exchange.on_local_offer(sdp, out),
+            LinkEvent::LocalAnswer(sdp) => self.exchange.on_local_answer(sdp, out),
+            LinkEvent::LocalCandidate(candidate) => self.exchange.on_local_candidate(candidate, out),
+            LinkEvent::LocalCandidatesDone => self.exchange.on_local_candidate(IceCandidate::end(), out),
             LinkEvent::Connected => self.on_connected(out),
             LinkEvent::Disconnected => self.on_disconnected(now, local, out),
             LinkEvent::Failed(error) => return Err(Leave::failed(CallError::Link(error))),
@@ -256,7 +234,7 @@ impl Participant {
         if self.restart_at.is_some_and(|at| at <= now) {
             self.restart_at = Some(now + RESTART_INTERVAL);
             // Where an offer is still open, the signaling is what is slow: a second one would not be faster.
-            self.make_offer(true, out);
+            self.exchange.make_offer(true, out);
         }
         Ok(())
     }
@@ -264,7 +242,7 @@ impl Participant {
     /// Ends everything with the participant.
     pub(super) fn leave(&mut self, farewell: Option<HangupReason>, out: &mut Outbox) {
         if let Some(reason) = farewell {
-            self.send(Payload::CallHangup { reason: Some(reason) }, out);
+            out.send(&self.peer, Payload::CallHangup { reason: Some(reason) });
         }
         if self.sending.take().is_some() {
             out.link(&self.peer, LinkCommand::Close);
@@ -278,22 +256,13 @@ impl Participant {
         out.link(&self.peer, LinkCommand::SetSending(local.media));
     }
 
-    fn make_offer(&mut self, ice_restart: bool, out: &mut Outbox) {
-        if self.negotiation.make_offer() {
-            out.link(&self.peer, LinkCommand::CreateOffer { ice_restart });
-        }
-    }
-
     /// Both sides have agreed to talk.
     fn connect(&mut self, now: Instant, local: Local, out: &mut Outbox) {
         self.status = ParticipantStatus::Connecting;
         self.limit = Some(now + CONNECT_LIMIT);
-        // The offer first: everything waits for it.
-        if let Some(sdp) = self.negotiation.accept() {
-            self.send_description(Payload::CallOffer { sdp }, out);
-        }
-        self.answer_due_offer(out);
-        self.send(Payload::MediaState(local.media), out);
+        // First what everything else waits for.
+        self.exchange.accept(out);
+        out.send(&self.peer, Payload::MediaState(local.media));
         out.event(CallEvent::Connecting { peer: self.peer.clone() });
         if local.held {
             self.update_hold(local, out);
@@ -316,82 +285,6 @@ impl Participant {
                 | ParticipantStatus::Declined,
                 Role::Caller | Role::Callee,
             ) => {}
-        }
-    }
-
-    fn on_offer(&mut self, seq: u64, sdp: String, out: &mut Outbox) {
-        match self.negotiation.remote_offer(seq, &sdp) {
-            OnOffer::Accept => self.answer(sdp, out),
-            OnOffer::RollBackAndAccept => {
-                out.link(&self.peer, LinkCommand::Rollback);
-                self.answer(sdp, out);
-            }
-            OnOffer::Wait | OnOffer::Stale => {}
-        }
-    }
-
-    fn on_answer(&mut self, seq: u64, sdp: String, out: &mut Outbox) {
-        match self.negotiation.remote_answer(seq) {
-            OnAnswer::Accept => {
-                let early = self.candidates.describe(&sdp);
-                out.link(&self.peer, LinkCommand::AcceptAnswer { sdp });
-                self.apply_candidates(early, out);
-                self.answer_due_offer(out);
-            }
-            OnAnswer::Stale => {}
-            OnAnswer::Unexpected => out.problem(
-                ProblemCode::UnexpectedMessage,
-                format!("{} sent an answer that nobody asked for", self.peer),
-                "nothing: it is ignored; the other side's program has to be corrected",
-            ),
-        }
-    }
-
-    fn answer_due_offer(&mut self, out: &mut Outbox) {
-        if let Some(sdp) = self.negotiation.due_offer() {
-            self.answer(sdp, out);
-        }
-    }
-
-    fn answer(&mut self, sdp: String, out: &mut Outbox) {
-        let early = self.candidates.describe(&sdp);
-        out.link(&self.peer, LinkCommand::AcceptOffer { sdp });
-        self.apply_candidates(early, out);
-    }
-
-    fn on_candidate(&mut self, candidate: IceCandidate, out: &mut Outbox) {
-        match self.candidates.take(candidate) {
-            Taken::Apply(candidate) => self.apply_candidates([candidate], out),
-            Taken::Kept => {}
-            Taken::Dropped => out.problem(
-                ProblemCode::TooManyCandidates,
-                format!("{} sent more than {MAX_CANDIDATES} candidates", self.peer),
-                "nothing: the call goes on with the first ones",
-            ),
-        }
-    }
-
-    fn apply_candidates(&self, candidates: impl IntoIterator<Item = IceCandidate>, out: &mut Outbox) {
-        for candidate in candidates {
-            let end = candidate.is_end();
-            out.link(&self.peer, if end { LinkCommand::EndOfCandidates } else { LinkCommand::AddCandidate(candidate) });
-        }
-    }
-
-    /// A description of ours, and the candidates that waited for the first one.
-    fn send_description(&mut self, description: Payload, out: &mut Outbox) {
-        self.send(description, out);
-        for candidate in self.unsent.take().unwrap_or_default() {
-            self.send(Payload::IceCandidate { candidate: Some(candidate) }, out);
-        }
-    }
-
-    /// Sent after our first description only: before the call is accepted, nobody learns our addresses.
-    fn send_candidate(&mut self, candidate: IceCandidate, out: &mut Outbox) {
-        match &mut self.unsent {
-            Some(unsent) if unsent.len() < MAX_CANDIDATES => unsent.push(candidate),
-            Some(_) => {}
-            None => self.send(Payload::IceCandidate { candidate: Some(candidate) }, out),
         }
     }
 
@@ -427,14 +320,12 @@ impl Participant {
         if self.status == ParticipantStatus::Connecting {
             return Err(Leave::failed(CallError::Negotiation(error)));
         }
-        self.negotiation.give_up();
-        out.link(&self.peer, LinkCommand::Rollback);
+        self.exchange.on_refused(out);
         out.problem(
             ProblemCode::BadDescription,
             format!("{} sent a session description that cannot be used ({error})", self.peer),
             "nothing: the call goes on as it was agreed before",
         );
-        self.answer_due_offer(out);
         Ok(())
     }
 

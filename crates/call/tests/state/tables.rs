@@ -1,0 +1,187 @@
+//! The way of a call, input by input.
+
+use ahoy_call::{
+    message::{HangupReason, MediaState, Payload},
+    state::{CallStatus, Input, LinkEvent},
+};
+
+use crate::script::{BOB, Script, answer, candidate, offer, request, trickle};
+
+#[test]
+fn a_call_we_make() {
+    let mut call = Script::calling();
+    assert_eq!(call.status(), Some(CallStatus::Initiating));
+    // The offer is prepared while it rings; nothing of it leaves before the call is accepted.
+    call.link(LinkEvent::LocalOffer("o1".into())).link(LinkEvent::LocalCandidate(candidate("c1"))).expect(&[]);
+    call.gets(Payload::Ringing).expect(&["event ringing"]);
+    assert_eq!(call.status(), Some(CallStatus::Ringing));
+    call.gets(Payload::CallAck).expect(&[
+        "send call-offer o1",
+        "send ice-candidate c1",
+        "send media-state av",
+        "event connecting",
+    ]);
+    assert_eq!(call.status(), Some(CallStatus::Connecting));
+    call.link(LinkEvent::LocalCandidate(candidate("c2"))).expect(&["send ice-candidate c2"]);
+    call.link(LinkEvent::LocalCandidatesDone).expect(&["send ice-candidate "]);
+    call.gets(answer("a1")).expect(&["accept-answer a1"]);
+    call.gets(trickle("b1")).expect(&["add b1"]);
+    call.gets(Payload::IceCandidate { candidate: None }).expect(&["end-of-candidates"]);
+    call.link(LinkEvent::Connected).expect(&["event connected"]);
+    assert_eq!(call.status(), Some(CallStatus::Active));
+    call.user(Input::HangUp).expect(&["send call-hangup hangup", "close", "event ended hangup Local"]);
+    assert_eq!(call.status(), None);
+}
+
+#[test]
+fn an_acceptance_before_the_offer_is_ready_waits_for_it() {
+    let mut call = Script::calling();
+    call.gets(Payload::CallAck).expect(&["send media-state av", "event connecting"]);
+    call.link(LinkEvent::LocalOffer("o1".into())).expect(&["send call-offer o1"]);
+}
+
+#[test]
+fn a_call_we_get() {
+    let mut call = Script::called();
+    assert_eq!(call.status(), Some(CallStatus::Ringing));
+    call.user(Input::Accept { media: MediaState { audio: true, video: false } }).expect(&[
+        "send call-ack",
+        "open Callee",
+        "sending a",
+        "send media-state a",
+        "event connecting",
+    ]);
+    call.gets(offer("o1")).expect(&["accept-offer o1"]);
+    call.link(LinkEvent::LocalCandidate(candidate("c1"))).expect(&[]);
+    call.link(LinkEvent::LocalAnswer("a1".into())).expect(&["send call-answer a1", "send ice-candidate c1"]);
+    call.link(LinkEvent::Connected).expect(&["event connected"]);
+    call.gets(Payload::CallHangup { reason: None }).expect(&["close", "event ended hangup Remote"]);
+    assert_eq!(call.status(), None);
+}
+
+#[test]
+fn early_candidates_are_applied_in_order_after_the_description() {
+    let mut call = Script::called();
+    call.gets(trickle("b1")).gets(trickle("b2")).expect(&[]);
+    call.user(Input::Accept { media: MediaState::BOTH }).drop_outputs();
+    call.gets(trickle("b3")).expect(&[]);
+    call.gets(offer("o1")).expect(&["accept-offer o1", "add b1", "add b2", "add b3"]);
+}
+
+#[test]
+fn an_offer_before_we_accept_is_answered_once_we_do() {
+    let mut call = Script::called();
+    call.gets(offer("o1")).expect(&[]);
+    call.user(Input::Accept { media: MediaState::BOTH }).expect(&[
+        "send call-ack",
+        "open Callee",
+        "sending av",
+        "accept-offer o1",
+        "send media-state av",
+        "event connecting",
+    ]);
+}
+
+#[test]
+fn a_declined_call_ends_on_both_sides() {
+    Script::called().user(Input::Decline).expect(&["send call-hangup declined", "event ended declined Local"]);
+    let declined = Payload::CallHangup { reason: Some(HangupReason::Declined) };
+    Script::calling().gets(declined).expect(&["close", "event ended declined Remote"]);
+}
+
+#[test]
+fn hanging_up_while_it_rings_here_is_declining() {
+    Script::called().user(Input::HangUp).expect(&["send call-hangup declined", "event ended declined Local"]);
+}
+
+#[test]
+fn a_second_call_is_answered_busy_and_told_as_missed() {
+    let mut call = Script::callee_in_call();
+    call.gets_from("carol", "other", 1, request()).expect(&["event missed", "send call-hangup busy"]);
+    call.gets_from("carol", "other", 1, request()).expect(&[]);
+    call.gets_from(BOB, "third", 1, request()).expect(&["event missed", "send call-hangup busy"]);
+    assert_eq!(call.status(), Some(CallStatus::Active));
+    let again = call.board.place(call.now, "fourth".parse().unwrap(), "carol".into(), MediaState::BOTH);
+    assert_eq!(again.unwrap_err().0, call.channel);
+}
+
+#[test]
+fn hold_stops_what_is_sent_and_played_until_all_who_held_resume() {
+    let mut call = Script::caller_in_call();
+    call.user(Input::Hold).expect(&["send call-hold true", "sending -", "playing false", "event hold true false"]);
+    assert_eq!(call.status(), Some(CallStatus::OnHold));
+    call.user(Input::Hold).expect(&[]);
+    call.gets(Payload::CallHold { held: true }).expect(&["event hold true true"]);
+    call.user(Input::Resume).expect(&["send call-hold false", "playing true", "event hold false true"]);
+    assert_eq!(call.status(), Some(CallStatus::OnHold));
+    call.gets(Payload::CallHold { held: false }).expect(&["sending av", "event hold false false"]);
+    assert_eq!(call.status(), Some(CallStatus::Active));
+}
+
+#[test]
+fn muting_during_hold_holds_after_it() {
+    let mut call = Script::caller_in_call();
+    call.user(Input::Hold).drop_outputs();
+    call.user(Input::SetMedia(MediaState { audio: false, video: true })).expect(&["send media-state v"]);
+    call.user(Input::Resume).expect(&["send call-hold false", "sending v", "playing true", "event hold false false"]);
+}
+
+#[test]
+fn what_rings_cannot_be_held() {
+    Script::calling().user(Input::Hold).expect(&[]);
+    Script::called().user(Input::Hold).expect(&[]);
+}
+
+#[test]
+fn muting_stops_the_media_and_tells_the_other_side() {
+    let mut call = Script::callee_in_call();
+    let muted = MediaState { audio: false, video: true };
+    call.user(Input::SetMedia(muted)).expect(&["send media-state v", "sending v"]);
+    call.user(Input::SetMedia(muted)).expect(&[]);
+    call.gets(Payload::MediaState(MediaState::NONE)).expect(&["event media-state -"]);
+}
+
+#[test]
+fn muting_while_it_rings_reaches_the_link_at_once_and_the_other_side_on_acceptance() {
+    let mut call = Script::calling();
+    call.user(Input::SetMedia(MediaState::NONE)).expect(&["sending -"]);
+    call.gets(Payload::CallAck).expect(&["send media-state -", "event connecting"]);
+}
+
+#[test]
+fn only_the_newest_media_state_and_hold_count() {
+    let mut call = Script::caller_in_call();
+    call.gets_from(BOB, "call", 20, Payload::MediaState(MediaState::BOTH)).expect(&["event media-state av"]);
+    call.gets_from(BOB, "call", 19, Payload::MediaState(MediaState::NONE)).expect(&[]);
+    call.gets_from(BOB, "call", 22, Payload::CallHold { held: false }).expect(&[]);
+    call.gets_from(BOB, "call", 21, Payload::CallHold { held: true }).expect(&[]);
+}
+
+#[test]
+fn calling_whoever_rings_here_accepts() {
+    let mut call = Script::called();
+    let id = call.board.place(call.now, "mine".parse().unwrap(), BOB.into(), MediaState::BOTH).unwrap();
+    assert_eq!(id, call.channel);
+    assert_eq!(call.outputs()[0], "send call-ack");
+    assert_eq!(call.status(), Some(CallStatus::Connecting));
+}
+
+#[test]
+fn the_callee_takes_its_offer_back_when_offers_cross() {
+    let mut call = Script::callee_in_call();
+    call.link(LinkEvent::Disconnected).after(ahoy_call::state::limits::RESTART_GRACE);
+    call.expect(&["event reconnecting", "create-offer restart"]);
+    call.link(LinkEvent::LocalOffer("o2".into())).expect(&["send call-offer o2"]);
+    call.gets(offer("o3")).expect(&["rollback", "accept-offer o3"]);
+    call.link(LinkEvent::LocalAnswer("a3".into())).expect(&["send call-answer a3"]);
+    call.link(LinkEvent::Connected).expect(&["event reconnected"]);
+}
+
+#[test]
+fn the_callers_offer_wins_when_offers_cross() {
+    let mut call = Script::caller_in_call();
+    call.link(LinkEvent::Disconnected).expect(&["event reconnecting", "create-offer restart"]);
+    call.link(LinkEvent::LocalOffer("o2".into())).expect(&["send call-offer o2"]);
+    call.gets(offer("o3")).expect(&[]);
+    call.gets(answer("a2")).expect(&["accept-answer a2"]);
+}

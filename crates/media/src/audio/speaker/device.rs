@@ -1,0 +1,202 @@
+//! An open output device: one rodio source that never ends.
+
+use std::{
+    num::NonZero,
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
+
+use cpal::{SampleFormat, SupportedBufferSize, traits::DeviceTrait};
+use rodio::{ChannelCount, DeviceSinkBuilder, DeviceSinkError, MixerDeviceSink, SampleRate, Source};
+
+use super::{
+    playout::{Playout, Puller},
+    supervisor::Signal,
+};
+use crate::{
+    audio::{FRAME_SAMPLES, Frame, SAMPLE_RATE, resample::Resampler},
+    device::audio::{AudioDeviceError, AudioDirection, DeviceChoice, choose},
+};
+
+/// Periods that are tried, in frames of 48 kHz: 10 ms, and 20 ms for hardware that refuses it. PulseAudio keeps two of
+/// them, so that the first is played while the second is asked for.
+const PERIODS: [u32; 2] = [480, 960];
+
+pub(super) struct Device {
+    sink: Option<MixerDeviceSink>,
+    pub name: String,
+    pub puller: Puller,
+}
+
+impl Device {
+    pub fn open(
+        choice: &DeviceChoice,
+        playout: &Arc<Playout>,
+        signals: &mpsc::Sender<Signal>,
+    ) -> Result<Self, AudioDeviceError> {
+        let direction = AudioDirection::Output;
+        let chosen = choose(direction, choice)?;
+        let name = chosen.name;
+        let config = preferred_config(&chosen.device).map_err(|e| AudioDeviceError::of(direction, &name, &e))?;
+        let mut result = Err(AudioDeviceError::None { direction });
+        for period in PERIODS {
+            let puller = playout.device();
+            let signals = signals.clone();
+            let source = MixerSource::new(Arc::clone(playout), puller, config.sample_rate()).ok_or_else(|| {
+                let reason = format!("a sample rate of {} Hz", config.sample_rate());
+                AudioDeviceError::Unsupported { direction, device: name.clone(), reason }
+            })?;
+            let opened = DeviceSinkBuilder::default()
+                .with_device(chosen.device.clone())
+                .with_supported_config(&config)
+                .with_buffer_size(cpal::BufferSize::Fixed(in_range(period, &config)))
+                .with_error_callback(move |error| {
+                    // Nobody listens any more: the stream is being closed.
+                    let _ = signals.send(Signal::Failed { puller, error });
+                })
+                .open_stream();
+            match opened {
+                Ok(mut sink) => {
+                    sink.log_on_drop(false);
+                    sink.mixer().add(source);
+                    return Ok(Self { sink: Some(sink), name, puller });
+                }
+                Err(error) => result = Err(of_rodio(&name, error)),
+            }
+        }
+        result
+    }
+}
+
+impl Drop for Device {
+    /// On a thread of its own: closing a PulseAudio stream whose sink is gone waits, in cpal 0.18.2, until the server is
+    /// gone as well (the server answers its deletion with "no such entity", which the client then never forgets).
+    fn drop(&mut self) {
+        let sink = self.sink.take();
+        // No thread: the closure is dropped, and with it the stream, right here.
+        let _ = thread::Builder::new().name("speaker-close".into()).spawn(move || drop(sink));
+    }
+}
+
+fn of_rodio(name: &str, error: DeviceSinkError) -> AudioDeviceError {
+    let direction = AudioDirection::Output;
+    match error {
+        DeviceSinkError::PlayError(e)
+        | DeviceSinkError::DefaultSinkConfigError(e)
+        | DeviceSinkError::BuildError(e)
+        | DeviceSinkError::SupportedConfigsError(e) => AudioDeviceError::of(direction, name, &e),
+        DeviceSinkError::NoDevice => AudioDeviceError::None { direction },
+        DeviceSinkError::UnsupportedSampleFormat => AudioDeviceError::Unsupported {
+            direction,
+            device: name.to_owned(),
+            reason: error.to_string(),
+        },
+    }
+}
+
+/// The device's own channels at 48 kHz, in floating point where it takes that; else its own format.
+fn preferred_config(device: &cpal::Device) -> Result<cpal::SupportedStreamConfig, cpal::Error> {
+    let default = device.default_output_config()?;
+    let at_48k = |format: SampleFormat| {
+        device
+            .supported_output_configs()
+            .ok()?
+            .filter(|range| range.channels() == default.channels() && range.sample_format() == format)
+            .find_map(|range| range.try_with_sample_rate(SAMPLE_RATE))
+    };
+    Ok(at_48k(SampleFormat::F32).or_else(|| at_48k(default.sample_format())).unwrap_or(default))
+}
+
+fn in_range(period: u32, config: &cpal::SupportedStreamConfig) -> u32 {
+    let frames = u64::from(period) * u64::from(config.sample_rate()) / u64::from(SAMPLE_RATE);
+    let frames = u32::try_from(frames).unwrap_or(period).max(1);
+    match config.buffer_size() {
+        SupportedBufferSize::Range { min, max } => frames.clamp(*min, (*max).max(*min)),
+        SupportedBufferSize::Unknown => frames,
+    }
+}
+
+/// The mixer as rodio wants it: one sample after another, for ever, in mono and at the device's rate.
+struct MixerSource {
+    playout: Arc<Playout>,
+    puller: Puller,
+    rate: SampleRate,
+    resampler: Resampler,
+    /// Samples at the device's rate; its capacity is never outgrown.
+    ready: Vec<f32>,
+    next: usize,
+}
+
+impl MixerSource {
+    fn new(playout: Arc<Playout>, puller: Puller, rate: u32) -> Option<Self> {
+        let resampler = Resampler::new(SAMPLE_RATE, rate).ok()?;
+        // What one frame becomes, and as much again for what the filter held back before it.
+        let capacity = 2 * (FRAME_SAMPLES * rate as usize).div_ceil(SAMPLE_RATE as usize) + FRAME_SAMPLES;
+        Some(Self {
+            playout,
+            puller,
+            rate: NonZero::new(rate)?,
+            resampler,
+            ready: Vec::with_capacity(capacity),
+            next: 0,
+        })
+    }
+}
+
+impl Iterator for MixerSource {
+    type Item = f32;
+
+    /// Called in the device's callback: no lock, no allocation, no system call.
+    fn next(&mut self) -> Option<f32> {
+        while self.next >= self.ready.len() {
+            let mut frame: Frame = [0.0; FRAME_SAMPLES];
+            self.playout.pull(self.puller, &mut frame);
+            self.ready.clear();
+            self.next = 0;
+            self.resampler.process(&frame, |samples| self.ready.extend_from_slice(samples));
+        }
+        let sample = self.ready.get(self.next).copied();
+        self.next += 1;
+        sample
+    }
+}
+
+impl Source for MixerSource {
+    fn current_span_len(&self) -> Option<usize> {
+        None
+    }
+
+    fn channels(&self) -> ChannelCount {
+        ChannelCount::MIN
+    }
+
+    fn sample_rate(&self) -> SampleRate {
+        self.rate
+    }
+
+    fn total_duration(&self) -> Option<Duration> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::{mixer::mixer, process::echo_reference};
+
+    #[test]
+    fn the_source_never_ends_and_never_allocates_beyond_its_start() {
+        for rate in [8_000, 44_100, 48_000, 192_000] {
+            let (_, mixer) = mixer();
+            let playout = Arc::new(Playout::new(mixer, echo_reference().0));
+            let puller = playout.device();
+            let mut source = MixerSource::new(Arc::clone(&playout), puller, rate).unwrap();
+            let capacity = source.ready.capacity();
+            assert_eq!(source.by_ref().take(rate as usize).count(), rate as usize);
+            assert_eq!(source.ready.capacity(), capacity, "{rate} Hz");
+            // A second of output takes a second of the mixer, and a frame that is under way.
+            assert!((100..=102).contains(&playout.asked()), "{rate} Hz: {}", playout.asked());
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! What can be wrong with a microphone or speaker, said so that its user knows what to do.
+
+use std::{fmt, time::Duration};
+
+use cpal::ErrorKind;
+
+use crate::audio::{opus::OpusError, wav::WavError};
+
+/// The two ends of sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AudioDirection {
+    /// A microphone, or another source of sound.
+    Input,
+    /// A speaker, or another sink.
+    Output,
+}
+
+impl fmt::Display for AudioDirection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Input => "microphone",
+            Self::Output => "speaker",
+        })
+    }
+}
+
+/// A microphone or speaker that cannot be used, or not any more.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AudioDeviceError {
+    /// Nothing is connected, or no sound server runs to offer it.
+    #[error("there is no {direction}: connect one, and check that the sound server (PipeWire or PulseAudio) runs")]
+    None {
+        /// Which end.
+        direction: AudioDirection,
+    },
+    /// No device has the wanted name.
+    #[error("there is no {direction} named {device:?}: connect it, or choose one of {}", list(.known))]
+    Unknown {
+        /// Which end.
+        direction: AudioDirection,
+        /// The wanted name.
+        device: String,
+        /// The names that would be found.
+        known: Vec<String>,
+    },
+    /// Another program holds it.
+    #[error("the {direction} {device:?} is in use: close the program that uses it, or choose another {direction}")]
+    Busy {
+        /// Which end.
+        direction: AudioDirection,
+        /// Its name.
+        device: String,
+    },
+    /// It went away.
+    #[error("the {direction} {device:?} was disconnected: connect it again, or choose another {direction}")]
+    Disconnected {
+        /// Which end.
+        direction: AudioDirection,
+        /// Its name.
+        device: String,
+    },
+    /// The sound server or the system ended the stream.
+    #[error("the sound server closed the {direction} {device:?} ({reason}); it is opened again as soon as it answers")]
+    Invalidated {
+        /// Which end.
+        direction: AudioDirection,
+        /// Its name.
+        device: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// The user may not use it.
+    #[error("the {direction} {device:?} may not be used: allow this program to use it in the system's privacy settings")]
+    Denied {
+        /// Which end.
+        direction: AudioDirection,
+        /// Its name.
+        device: String,
+    },
+    /// It has no format that can be used.
+    #[error("the {direction} {device:?} has no usable sound format ({reason}): choose another {direction}")]
+    Unsupported {
+        /// Which end.
+        direction: AudioDirection,
+        /// Its name.
+        device: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// It was found, but opening it takes for ever.
+    #[error("the {direction} {device:?} did not open within {} s: connect it again, or choose another", .limit.as_secs())]
+    TimedOut {
+        /// Which end.
+        direction: AudioDirection,
+        /// Its name.
+        device: String,
+        /// How long was waited.
+        limit: Duration,
+    },
+    /// Anything else that the system says.
+    #[error("the {direction} {device:?} failed ({reason}): choose another {direction}")]
+    Failed {
+        /// Which end.
+        direction: AudioDirection,
+        /// Its name.
+        device: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// A sound file instead of a device.
+    #[error(transparent)]
+    File(#[from] WavError),
+    /// The encoder behind the microphone refuses its settings.
+    #[error(transparent)]
+    Encoder(#[from] OpusError),
+    /// The system gives no thread for it.
+    #[error("no thread could be started for the {direction} ({reason}): close other programs")]
+    Thread {
+        /// Which end.
+        direction: AudioDirection,
+        /// What the system said.
+        reason: String,
+    },
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() { "none (no device was found)".to_owned() } else { names.join(", ") }
+}
+
+impl AudioDeviceError {
+    /// Says in terms of this device what cpal says.
+    pub(crate) fn of(direction: AudioDirection, device: &str, error: &cpal::Error) -> Self {
+        let device = device.to_owned();
+        let reason = error.to_string();
+        match error.kind() {
+            ErrorKind::DeviceBusy => Self::Busy { direction, device },
+            ErrorKind::DeviceNotAvailable => Self::Disconnected { direction, device },
+            ErrorKind::StreamInvalidated => Self::Invalidated { direction, device, reason },
+            ErrorKind::HostUnavailable => Self::None { direction },
+            ErrorKind::PermissionDenied => Self::Denied { direction, device },
+            ErrorKind::UnsupportedConfig | ErrorKind::UnsupportedOperation => {
+                Self::Unsupported { direction, device, reason }
+            }
+            // cpal's list is not exhaustive, and the others have nothing of their own to do about them.
+            _ => Self::Failed { direction, device, reason },
+        }
+    }
+}
+
+/// Whether cpal's word ends the stream: the others are told while it goes on.
+pub(crate) fn ends_stream(error: &cpal::Error) -> bool {
+    !matches!(error.kind(), ErrorKind::DeviceChanged | ErrorKind::RealtimeDenied | ErrorKind::Xrun)
+}
