@@ -45,6 +45,7 @@ matrix! {
     chromium_calls_chromium_with_video: Chromium, Chromium, video;
     chromium_calls_chromium_with_both: Chromium, Chromium, both;
     chromium_mutes_and_turns_its_camera_off_as_caller_of_chromium: Chromium, Chromium, caller_toggles;
+    chromium_mutes_and_turns_its_camera_off_as_callee_of_chromium: Chromium, Chromium, callee_toggles;
 }
 
 #[tokio::test]
@@ -93,13 +94,13 @@ async fn both(caller: Kind, callee: Kind) {
 async fn caller_toggles(caller: Kind, callee: Kind) {
     let mut call = Call::start(caller, callee, Media::Both).await;
     toggles(call.caller.peer(), &mut call.callee).await;
-    matrix::passed(caller, callee, "caller-mutes");
+    matrix::passed(caller, callee, "caller-toggles");
 }
 
 async fn callee_toggles(caller: Kind, callee: Kind) {
     let mut call = Call::start(caller, callee, Media::Both).await;
     toggles(call.callee.peer(), &mut call.caller).await;
-    matrix::passed(caller, callee, "callee-mutes");
+    matrix::passed(caller, callee, "callee-toggles");
 }
 
 /// Mute silences the sound and nothing else, camera-off darkens the picture and nothing else, and both come back.

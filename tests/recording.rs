@@ -115,3 +115,46 @@ impl Default for Recording {
         Self::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, time::Duration, time::Instant};
+
+    use ahoy_media::{
+        audio::{FRAME_SAMPLES, tone::Generator},
+        units::{Bitrate, VideoFormat},
+        video::{I420Frame, vp8::Encoder},
+        webm::Muxer,
+    };
+
+    use super::*;
+
+    #[test]
+    fn the_test_signal_is_read_back_from_the_files_of_a_peer() {
+        let mut recording = Recording::new();
+        assert_eq!(recording.content().frames, [], "a peer that has not begun to write");
+
+        let format = VideoFormat { width: 640, height: 360, fps: 30 };
+        let mut encoder = Encoder::new(format, Bitrate::from_kbps(1000)).unwrap();
+        let mut muxer = Muxer::new(format.width, format.height);
+        let mut webm = muxer.init_segment().to_vec();
+        for counter in 0..20 {
+            let mut frame = I420Frame::black(format.width, format.height, Instant::now());
+            pattern::draw(&mut frame, unix_ms() as u64, counter);
+            let encoded = encoder.encode(&frame, false).unwrap().unwrap();
+            webm.extend_from_slice(&muxer.cluster(&encoded.data, encoded.key, u64::from(counter) * 33));
+        }
+        fs::write(recording.webm(), webm).unwrap();
+
+        let mut speaker = wav::Writer::create(&recording.wav()).unwrap();
+        let tone = Generator::new();
+        for n in 0..300 {
+            let mut samples = [0.0; FRAME_SAMPLES];
+            tone.fill(&mut samples, Duration::from_millis(n * 10));
+            speaker.write(&samples).unwrap();
+        }
+
+        let content = recording.content();
+        assert!(content.shows_pattern() && content.sounds_tone(), "{content}");
+    }
+}

@@ -112,3 +112,69 @@ impl fmt::Display for Content {
         write!(f, "; the last: {:?}, {:?}, {:?}", frames.last(), levels.last(), beeps.last())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ten seconds of the test signal, at 30 pictures and 20 levels a second.
+    fn signal() -> Content {
+        let shown = |n: u32| Shown {
+            at: f64::from(n) * 1000.0 / 30.0,
+            cells: Some(Cells { age_ms: 40.0, counter: n, flash: n.is_multiple_of(30) }),
+        };
+        let level = |n: u32| Level { at: f64::from(n) * 50.0, rms: 0.0354, tone: 0.05 };
+        Content {
+            frames: (0..300).map(shown).collect(),
+            levels: (0..200).map(level).collect(),
+            beeps: (0..10).map(|n| f64::from(n) * 1000.0).collect(),
+            watched: (0.0, 10_000.0),
+        }
+    }
+
+    #[test]
+    fn the_test_signal_is_recognised_and_is_neither_silent_nor_dark() {
+        let content = signal();
+        assert!(content.shows_pattern() && content.sounds_tone());
+        assert!(!content.ends_silent() && !content.ends_dark());
+    }
+
+    #[test]
+    fn a_frozen_or_foreign_picture_is_not_the_pattern() {
+        let mut frozen = signal();
+        frozen.frames.iter_mut().filter_map(|frame| frame.cells.as_mut()).for_each(|cells| cells.counter = 7);
+        assert!(!frozen.shows_pattern());
+        let mut foreign = signal();
+        foreign.frames.iter_mut().for_each(|frame| frame.cells = None);
+        assert!(!foreign.shows_pattern());
+    }
+
+    #[test]
+    fn noise_or_a_tone_without_beeps_is_not_the_tone() {
+        let mut noise = signal();
+        noise.levels.iter_mut().for_each(|level| level.rms = 0.2);
+        assert!(!noise.sounds_tone());
+        let mut steady = signal();
+        steady.beeps.clear();
+        assert!(!steady.sounds_tone());
+    }
+
+    #[test]
+    fn silence_and_darkness_must_last_and_be_watched() {
+        let muted_at = |moment: f64| {
+            let mut content = signal();
+            content.levels.iter_mut().filter(|level| level.at > moment).for_each(|level| level.rms = 0.0);
+            content.beeps.retain(|&beep| beep < moment);
+            content.frames.retain(|frame| frame.at < moment);
+            content
+        };
+        assert!(muted_at(8000.0).ends_silent() && muted_at(8000.0).ends_dark());
+        assert!(!muted_at(9000.0).ends_silent() && !muted_at(9000.0).ends_dark());
+        let just_begun = muted_at(8000.0).since(9500.0);
+        assert!(!just_begun.ends_silent() && !just_begun.ends_dark());
+        let mut no_sound_at_all = signal();
+        no_sound_at_all.levels.clear();
+        no_sound_at_all.beeps.clear();
+        assert!(!no_sound_at_all.ends_silent(), "no stream is not a silent stream");
+    }
+}
