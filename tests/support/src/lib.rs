@@ -1,4 +1,16 @@
-//! Fixtures that the tests of several crates use: what a machine without hardware lacks.
+//! Fixtures of the tests: peers as processes and as pages of a browser, the line between them, and what a machine without
+//! hardware lacks ([`sound`]).
+//!
+//! Both ends of a call look the same from here: a [`Peer`](peer::Peer) takes JSON lines and gives JSON lines. An `ahoy-peer`
+//! has them on its stdin and stdout ([`native`]), a page in Chromium on a WebSocket ([`browser`]); [`peer::connect`] carries
+//! the envelopes of one to the other, which makes a test the signaling server of its call.
+//!
+//! Whatever goes wrong here panics with what the program last said: this code runs in tests alone.
 #![deny(missing_docs)]
 
+pub mod browser;
+pub mod content;
+pub mod native;
+pub mod peer;
+pub mod process;
 pub mod sound;

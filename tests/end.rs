@@ -1,0 +1,137 @@
+//! One end of a call, of either kind.
+
+use std::{
+    fmt,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use ahoy_test_support::{
+    browser::{self, Browser, Options, Role},
+    content::Content,
+    native::{self, Native},
+    peer::{LIMIT, Peer},
+};
+use tokio::time::{Instant, sleep};
+
+use crate::recording::Recording;
+
+/// How often a growing file or log is looked at.
+const POLL: Duration = Duration::from_millis(100);
+
+/// What a peer runs in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// An `ahoy-peer`.
+    Native,
+    /// A page in Chromium.
+    Chromium,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Native => "Ahoy",
+            Self::Chromium => "Chromium",
+        })
+    }
+}
+
+/// What a call carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Media {
+    /// Sound alone.
+    Audio,
+    /// Pictures alone.
+    Video,
+    /// Both.
+    Both,
+}
+
+impl Media {
+    /// Whether sound is part of it.
+    pub fn audio(self) -> bool {
+        self != Self::Video
+    }
+
+    /// Whether pictures are.
+    pub fn video(self) -> bool {
+        self != Self::Audio
+    }
+}
+
+/// A running peer. It ends with this.
+#[expect(clippy::large_enum_variant, reason = "a test has two of them")]
+pub enum End {
+    /// An `ahoy-peer` and the files that it writes.
+    Native(Native, Recording),
+    /// A page in Chromium.
+    Chromium(Browser),
+}
+
+impl End {
+    /// Starts a peer that sends the test signal.
+    pub async fn start(kind: Kind, role: Role, media: Media) -> Self {
+        match kind {
+            Kind::Chromium => {
+                let options = Options { audio: media.audio(), video: media.video(), ..Options::new(role) };
+                Self::Chromium(browser::open(&options).await)
+            }
+            Kind::Native => {
+                let recording = Recording::new();
+                Self::Native(native::start(native_arguments(role, media, &recording)), recording)
+            }
+        }
+    }
+
+    /// Its line.
+    pub fn peer(&self) -> &Peer {
+        match self {
+            Self::Native(native, _) => &native.peer,
+            Self::Chromium(browser) => &browser.peer,
+        }
+    }
+
+    /// Waits until what arrives after `moment` (unix ms) is as `judge` wants it. `what` names that.
+    ///
+    /// # Panics
+    /// Where it is not within [`LIMIT`].
+    pub async fn receives(&mut self, moment: f64, what: &str, judge: impl Fn(&Content) -> bool) {
+        let limit = Instant::now() + LIMIT;
+        loop {
+            let content = self.content().since(moment);
+            if judge(&content) {
+                return;
+            }
+            assert!(Instant::now() < limit, "no {what} within {LIMIT:?}: {content}{}", self.peer().recent());
+            sleep(POLL).await;
+        }
+    }
+
+    fn content(&mut self) -> Content {
+        match self {
+            Self::Native(_, recording) => recording.content(),
+            Self::Chromium(browser) => browser.content(),
+        }
+    }
+}
+
+fn native_arguments(role: Role, media: Media, recording: &Recording) -> Vec<String> {
+    let role = match role {
+        Role::Call => "call",
+        Role::Answer => "answer",
+    };
+    let camera = if media.video() { "pattern" } else { "none" };
+    let mic = if media.audio() { "tone" } else { "none" };
+    let (webm, wav) = (recording.webm().display().to_string(), recording.wav().display().to_string());
+    let speaker = format!("file:{wav}");
+    [role, "--loopback-only", "--video", "640x360@30", "--camera", camera, "--mic", mic]
+        .into_iter()
+        .chain(["--speaker", &speaker, "--remote-webm", &webm])
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Now, in unix ms.
+pub fn unix_ms() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_secs_f64() * 1000.0
+}

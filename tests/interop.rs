@@ -1,0 +1,178 @@
+//! Ahoy and a browser, each at either end of a call: the matrix of docs/interop.md. The browser's page speaks the six messages of
+//! the schema and no more; what arrives is judged by its content.
+
+use ahoy_test_support::{
+    browser::{self, Options, Role, Source},
+    content::Content,
+    peer::{self, Peer},
+};
+use ahoy_tests::{
+    end::{End, Kind, Media, unix_ms},
+    matrix,
+};
+
+/// One test of the matrix a line: its name, who calls whom, and what is to be seen.
+macro_rules! matrix {
+    ($($name:ident: $caller:ident, $callee:ident, $check:expr;)*) => {$(
+        #[tokio::test]
+        async fn $name() {
+            $check(Kind::$caller, Kind::$callee).await;
+        }
+    )*};
+}
+
+matrix! {
+    ahoy_calls_chromium_with_audio: Native, Chromium, audio;
+    ahoy_calls_chromium_with_video: Native, Chromium, video;
+    ahoy_calls_chromium_with_both: Native, Chromium, both;
+    ahoy_mutes_and_turns_its_camera_off_as_caller_of_chromium: Native, Chromium, caller_toggles;
+    chromium_mutes_and_turns_its_camera_off_as_callee_of_ahoy: Native, Chromium, callee_toggles;
+
+    chromium_calls_ahoy_with_audio: Chromium, Native, audio;
+    chromium_calls_ahoy_with_video: Chromium, Native, video;
+    chromium_calls_ahoy_with_both: Chromium, Native, both;
+    chromium_mutes_and_turns_its_camera_off_as_caller_of_ahoy: Chromium, Native, caller_toggles;
+    ahoy_mutes_and_turns_its_camera_off_as_callee_of_chromium: Chromium, Native, callee_toggles;
+
+    ahoy_calls_ahoy_with_audio: Native, Native, audio;
+    ahoy_calls_ahoy_with_video: Native, Native, video;
+    ahoy_calls_ahoy_with_both: Native, Native, both;
+    ahoy_mutes_and_turns_its_camera_off_as_caller_of_ahoy: Native, Native, caller_toggles;
+    ahoy_mutes_and_turns_its_camera_off_as_callee_of_ahoy: Native, Native, callee_toggles;
+
+    // What the page itself is worth: without these, a failure above says little.
+    chromium_calls_chromium_with_audio: Chromium, Chromium, audio;
+    chromium_calls_chromium_with_video: Chromium, Chromium, video;
+    chromium_calls_chromium_with_both: Chromium, Chromium, both;
+    chromium_mutes_and_turns_its_camera_off_as_caller_of_chromium: Chromium, Chromium, caller_toggles;
+    chromium_mutes_and_turns_its_camera_off_as_callee_of_chromium: Chromium, Chromium, callee_toggles;
+}
+
+#[tokio::test]
+async fn chromium_sends_its_own_camera_and_microphone() {
+    let options = |role| Options { source: Source::Devices, ..Options::new(role) };
+    let caller = browser::open(&options(Role::Call)).await;
+    let callee = browser::open(&options(Role::Answer)).await;
+    peer::connect(&caller.peer, &callee.peer);
+    for end in [&caller.peer, &callee.peer] {
+        end.event("first-video").await;
+        end.event("first-audio").await;
+    }
+}
+
+async fn audio(caller: Kind, callee: Kind) {
+    let mut call = Call::start(caller, callee, Media::Audio).await;
+    for end in call.ends() {
+        end.receives(0.0, "test tone", Content::sounds_tone).await;
+        end.receives(0.0, "darkness", Content::ends_dark).await;
+    }
+    matrix::passed(caller, callee, "audio");
+    call.hang_up(Role::Call).await;
+    matrix::passed(caller, callee, "caller-hangs-up");
+}
+
+async fn video(caller: Kind, callee: Kind) {
+    let mut call = Call::start(caller, callee, Media::Video).await;
+    for end in call.ends() {
+        end.receives(0.0, "test pattern", Content::shows_pattern).await;
+    }
+    matrix::passed(caller, callee, "video");
+    call.hang_up(Role::Answer).await;
+    matrix::passed(caller, callee, "callee-hangs-up");
+}
+
+async fn both(caller: Kind, callee: Kind) {
+    let mut call = Call::start(caller, callee, Media::Both).await;
+    for end in call.ends() {
+        end.receives(0.0, "test pattern", Content::shows_pattern).await;
+        end.receives(0.0, "test tone", Content::sounds_tone).await;
+    }
+    call.assert_pages_spoke_six_messages();
+    matrix::passed(caller, callee, "both");
+}
+
+async fn caller_toggles(caller: Kind, callee: Kind) {
+    let mut call = Call::start(caller, callee, Media::Both).await;
+    toggles(call.caller.peer(), &mut call.callee).await;
+    matrix::passed(caller, callee, "caller-toggles");
+}
+
+async fn callee_toggles(caller: Kind, callee: Kind) {
+    let mut call = Call::start(caller, callee, Media::Both).await;
+    toggles(call.callee.peer(), &mut call.caller).await;
+    matrix::passed(caller, callee, "callee-toggles");
+}
+
+/// Mute silences the sound and nothing else, camera-off darkens the picture and nothing else, and both come back.
+async fn toggles(near: &Peer, far: &mut End) {
+    far.receives(0.0, "test pattern", Content::shows_pattern).await;
+    far.receives(0.0, "test tone", Content::sounds_tone).await;
+
+    let muted = command(near, "mute");
+    far.receives(muted, "silence", Content::ends_silent).await;
+    far.receives(muted, "test pattern while muted", Content::shows_pattern).await;
+    let unmuted = command(near, "unmute");
+    far.receives(unmuted, "test tone after unmuting", Content::sounds_tone).await;
+
+    let off = command(near, "camera-off");
+    far.receives(off, "darkness", Content::ends_dark).await;
+    far.receives(off, "test tone with the camera off", Content::sounds_tone).await;
+    let on = command(near, "camera-on");
+    far.receives(on, "test pattern with the camera on again", Content::shows_pattern).await;
+}
+
+/// Gives a command, and says when.
+fn command(peer: &Peer, command: &str) -> f64 {
+    peer.command(command);
+    unix_ms()
+}
+
+struct Call {
+    caller: End,
+    callee: End,
+}
+
+impl Call {
+    /// A call of two peers that are connected.
+    async fn start(caller: Kind, callee: Kind, media: Media) -> Self {
+        let callee = End::start(callee, Role::Answer, media).await;
+        let caller = End::start(caller, Role::Call, media).await;
+        peer::connect(caller.peer(), callee.peer());
+        caller.peer().event("connected").await;
+        callee.peer().event("connected").await;
+        Self { caller, callee }
+    }
+
+    fn ends(&mut self) -> [&mut End; 2] {
+        [&mut self.caller, &mut self.callee]
+    }
+
+    /// One side hangs up: both say that the call has ended and how, and a process ends with success.
+    async fn hang_up(mut self, by: Role) {
+        let near = if by == Role::Call { &self.caller } else { &self.callee };
+        near.peer().command("hangup");
+        for end in self.ends() {
+            let ended = end.peer().event("ended").await;
+            assert_eq!(ended["reason"], "hangup", "{}", end.peer().recent());
+            if let End::Native(native, _) = end {
+                let status = native.exit().await;
+                assert_eq!(status.code(), Some(0), "{}", native.peer.recent());
+            }
+        }
+    }
+
+    fn assert_pages_spoke_six_messages(&self) {
+        for end in [&self.caller, &self.callee] {
+            if let End::Chromium(page) = end {
+                for payload in page.peer.sent_payloads() {
+                    let kind = payload["type"].as_str().unwrap_or_default();
+                    assert!(SIX_MESSAGES.contains(&kind), "the page sent {payload}");
+                }
+            }
+        }
+    }
+}
+
+/// A peer that knows only these can call and be called.
+const SIX_MESSAGES: [&str; 6] =
+    ["call-request", "call-ack", "call-offer", "call-answer", "ice-candidate", "call-hangup"];

@@ -1,0 +1,94 @@
+// A browser as the other end of a call: what ahoy-peer is on stdin and stdout, this page is on its line. It takes envelopes
+// and commands, gives envelopes and events, and tells what it sees and hears in `media` events for the test to judge.
+
+import { Call } from './call.js';
+import { emit, onLine, send } from './line.js';
+import { AudioProbe, VideoProbe } from './probes.js';
+import { openTracks } from './sources.js';
+
+const REPORT_MS = 250;
+
+const query = new URLSearchParams(location.search);
+const options = {
+  role: query.get('role'),
+  source: query.get('source'),
+  audio: query.get('audio') === 'true',
+  video: query.get('video') === 'true',
+  width: Number(query.get('width')),
+  height: Number(query.get('height')),
+  fps: Number(query.get('fps')),
+  bitrateKbps: Number(query.get('bitrate')),
+};
+
+const remote = document.getElementById('remote');
+remote.srcObject = new MediaStream();
+const videoProbe = new VideoProbe(remote, (size) => emit('first-video', size));
+let audioProbe;
+
+let channel = options.role === 'call' ? crypto.randomUUID() : null;
+let seq = 0;
+let call;
+let tracks;
+
+function sendPayload(payload) {
+  seq += 1;
+  send({ v: 1, channel, seq, payload });
+}
+
+function onTrack(track) {
+  remote.srcObject.addTrack(track);
+  if (track.kind === 'audio') audioProbe = new AudioProbe(track, () => emit('first-audio'));
+}
+
+function makeCall() {
+  const receives = [options.audio && 'audio', options.video && 'video'].filter(Boolean);
+  const { bitrateKbps } = options;
+  const polite = options.role === 'answer';
+  call = new Call({ tracks, receives, polite, bitrateKbps, send: sendPayload, emit, onTrack });
+}
+
+async function onEnvelope(envelope) {
+  const { payload } = envelope;
+  if (payload.type === 'call-request' && options.role === 'answer' && !call) {
+    channel = envelope.channel;
+    makeCall();
+    emit('ringing');
+    sendPayload({ type: 'call-ack' });
+  } else if (envelope.channel !== channel) {
+    // Another call's.
+  } else if (payload.type === 'call-ack' && options.role === 'call' && !call) {
+    makeCall();
+    emit('accepted');
+    call.offer();
+  } else {
+    await call?.handle(payload);
+  }
+}
+
+const setEnabled = (kind, enabled) => tracks.filter((track) => track.kind === kind).forEach((track) => (track.enabled = enabled));
+
+const commands = {
+  mute: () => setEnabled('audio', false),
+  unmute: () => setEnabled('audio', true),
+  'camera-off': () => call.sendVideo(false),
+  'camera-on': () => call.sendVideo(true),
+  hangup: () => call.hangUp(),
+};
+
+// One at a time, in their order: a candidate must not overtake the description that it belongs to.
+let queue = openTracks(options).then((opened) => {
+  tracks = opened;
+  if (options.role === 'call') {
+    sendPayload({ type: 'call-request', media: { audio: options.audio, video: options.video } });
+  }
+});
+onLine((line) => {
+  queue = queue.then(() => (line.cmd ? commands[line.cmd]() : onEnvelope(line)));
+});
+
+setInterval(async () => {
+  if (!call) return;
+  const sound = audioProbe?.take() ?? { levels: [], beeps: [] };
+  const stats = [...(await call.stats()).values()].filter(({ type }) => /^(in|out)bound-rtp$/.test(type));
+  emit('media', { frames: videoProbe.take(), ...sound, stats });
+}, REPORT_MS);

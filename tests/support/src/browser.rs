@@ -1,0 +1,262 @@
+//! A page in Chromium as one end of a call: `tests/page`, served on loopback, with its line on a WebSocket.
+//!
+//! No WebDriver: everything that a test wants of the page goes through that line.
+
+use std::{
+    env,
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use axum::{
+    Router,
+    extract::ws::{Message, WebSocket, WebSocketUpgrade},
+    http::header,
+    response::Html,
+    routing::get,
+};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::{net::TcpListener, process::Command, task::JoinSet};
+
+use crate::{
+    content::{Cells, Content, Level, Shown},
+    peer::{self, Carrier, Peer},
+    process::ProcessGroup,
+};
+
+/// Names that Chromium goes by; `CHROMIUM` in the environment goes before them.
+const PROGRAMS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+
+const FLAGS: [&str; 15] = [
+    "--headless=new",
+    // Containers rarely let it have its own namespaces, and the only page it shows is ours.
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    // A camera and a microphone that need no hardware, and nobody to ask for them.
+    "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream",
+    "--autoplay-policy=no-user-gesture-required",
+    // Both ends are on this machine, which may have no other network, and no mDNS to resolve hidden addresses.
+    "--allow-loopback-in-peer-connection",
+    "--disable-features=WebRtcHideLocalIpsWithMdns",
+    "--enable-blink-features=MediaStreamInsertableStreams",
+];
+
+/// Which side of the call the page is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Sends `call-request` at once.
+    Call,
+    /// Accepts the first call.
+    Answer,
+}
+
+/// Where the page takes its pictures and sounds from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The test pattern and the test tone.
+    TestSignal,
+    /// What `getUserMedia` gives: the browser's fake devices.
+    Devices,
+}
+
+/// What the page is to be.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Its side of the call.
+    pub role: Role,
+    /// Whether it sends and wants sound.
+    pub audio: bool,
+    /// Whether it sends and wants pictures.
+    pub video: bool,
+    /// Where both come from.
+    pub source: Source,
+    /// Width, height and rate of its pictures.
+    pub format: (u32, u32, u32),
+    /// Where its video bitrate starts and stops, where that is not the browser's to choose.
+    pub bitrate_kbps: Option<u32>,
+}
+
+impl Options {
+    /// Sound and pictures of the test signal, small enough for a busy machine.
+    pub fn new(role: Role) -> Self {
+        Self { role, audio: true, video: true, source: Source::TestSignal, format: (640, 360, 30), bitrate_kbps: None }
+    }
+
+    fn query(&self) -> String {
+        let role = match self.role {
+            Role::Call => "call",
+            Role::Answer => "answer",
+        };
+        let source = match self.source {
+            Source::TestSignal => "signal",
+            Source::Devices => "device",
+        };
+        let (width, height, fps) = self.format;
+        let bitrate = self.bitrate_kbps.unwrap_or_default();
+        let Self { audio, video, .. } = self;
+        format!(
+            "role={role}&source={source}&audio={audio}&video={video}&width={width}&height={height}&fps={fps}&bitrate={bitrate}"
+        )
+    }
+}
+
+/// A page in a browser of its own.
+pub struct Browser {
+    /// Its processes.
+    pub processes: ProcessGroup,
+    /// Its end of the call.
+    pub peer: Peer,
+}
+
+impl Browser {
+    /// What the page has seen and heard so far.
+    pub fn content(&self) -> Content {
+        content(&self.peer.lines_after(0))
+    }
+}
+
+/// What the `media` events among `lines` tell.
+fn content(lines: &[Value]) -> Content {
+    let mut content = Content::default();
+    for report in lines.iter().filter(|line| peer::is_event(line, "media")) {
+        let rows = |field: &str| report.get(field).and_then(Value::as_array).into_iter().flatten();
+        content.frames.extend(rows("frames").map(shown));
+        content.levels.extend(rows("levels").map(|row| Level {
+            at: number(&row[0]),
+            rms: number(&row[1]),
+            tone: number(&row[2]),
+        }));
+        content.beeps.extend(rows("beeps").map(number));
+        let at = number(&report["t"]);
+        let from = if content.watched.0 > 0.0 { content.watched.0 } else { at };
+        content.watched = (from, at);
+    }
+    content
+}
+
+/// A frame as `tests/page/probes.js` writes it.
+fn shown(row: &Value) -> Shown {
+    let cells = row[2].as_u64().map(|counter| Cells {
+        age_ms: number(&row[1]),
+        counter: u32::try_from(counter).expect("24 bits"),
+        flash: row[3] == Value::Bool(true),
+    });
+    Shown { at: number(&row[0]), cells }
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("the page wrote {value} for a number"))
+}
+
+/// Starts Chromium with the page.
+///
+/// # Panics
+/// Where Chromium cannot be found or started.
+pub async fn open(options: &Options) -> Browser {
+    let (unstarted, carrier) = peer::line();
+    let server = Server::start(carrier).await;
+    let profile = TempDir::new().expect("a folder for the browser's profile");
+    let mut user_data = OsString::from("--user-data-dir=");
+    user_data.push(profile.path());
+    let mut command = Command::new(program());
+    command.args(FLAGS).arg(user_data).arg(format!("{}/?{}", server.address, options.query()));
+    let processes = ProcessGroup::start(command.stdin(Stdio::null()).stdout(Stdio::null()));
+    let peer = unstarted.started(format!("Chromium ({:?})", options.role), processes.log(), (server, profile));
+    Browser { processes, peer }
+}
+
+fn program() -> PathBuf {
+    let on_path = |name: &str| {
+        env::split_paths(&env::var_os("PATH").unwrap_or_default())
+            .map(|folder| folder.join(name))
+            .find(|at| at.is_file())
+    };
+    env::var_os("CHROMIUM")
+        .map(PathBuf::from)
+        .or_else(|| PROGRAMS.into_iter().find_map(on_path))
+        .unwrap_or_else(|| panic!("no Chromium: none of {PROGRAMS:?} is on the PATH, and CHROMIUM names none"))
+}
+
+/// Serves the page, and carries one peer's line.
+struct Server {
+    address: String,
+    /// Ends with this.
+    _task: JoinSet<()>,
+}
+
+impl Server {
+    async fn start(carrier: Carrier) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port on loopback");
+        let address = format!("http://{}", listener.local_addr().expect("its address"));
+        let page = page();
+        let mut task = JoinSet::new();
+        task.spawn(async move {
+            let _ = axum::serve(listener, page.merge(line(carrier))).await;
+        });
+        Self { address, _task: task }
+    }
+}
+
+fn page() -> Router {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../page");
+    let read = |name: &str| {
+        std::fs::read_to_string(folder.join(name)).unwrap_or_else(|error| panic!("tests/page/{name}: {error}"))
+    };
+    let index = Html(read("index.html"));
+    ["call.js", "line.js", "pattern.js", "peer.js", "probes.js", "sound-worklet.js", "sources.js"].into_iter().fold(
+        Router::new().route("/", get(index)),
+        |router, name| {
+            let script = ([(header::CONTENT_TYPE, "text/javascript")], read(name));
+            router.route(&format!("/{name}"), get(script))
+        },
+    )
+}
+
+/// The page opens its line once: the first to come gets the carrier.
+fn line(carrier: Carrier) -> Router {
+    let carrier = Arc::new(Mutex::new(Some(carrier)));
+    let upgrade = move |upgrade: WebSocketUpgrade| {
+        let carrier = carrier.lock().unwrap_or_else(PoisonError::into_inner).take();
+        async move {
+            upgrade.on_upgrade(async move |socket| {
+                if let Some(carrier) = carrier {
+                    carry(socket, carrier).await;
+                }
+            })
+        }
+    };
+    Router::new().route("/line", get(upgrade))
+}
+
+async fn carry(mut socket: WebSocket, mut carrier: Carrier) {
+    loop {
+        tokio::select! {
+            line = carrier.to_peer.recv() => match line {
+                Some(line) => {
+                    if socket.send(Message::text(line.to_string())).await.is_err() {
+                        return;
+                    }
+                }
+                None => return,
+            },
+            message = socket.recv() => match message {
+                Some(Ok(Message::Text(text))) => {
+                    let line: Value = serde_json::from_str(&text).expect("the page sends JSON");
+                    carrier.received(line);
+                }
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return,
+            },
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! An `ahoy-peer` as one end of a call.
+
+use std::{
+    env,
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    sync::OnceLock,
+};
+
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    process::{ChildStdin, ChildStdout, Command},
+    sync::{mpsc, watch},
+    time::timeout,
+};
+
+use crate::{
+    peer::{self, LIMIT, Peer},
+    process::ProcessGroup,
+};
+
+/// A running `ahoy-peer`.
+pub struct Native {
+    /// Its process.
+    pub processes: ProcessGroup,
+    /// Its end of the call.
+    pub peer: Peer,
+}
+
+/// Starts `ahoy-peer` with `arguments`, its signaling on stdio.
+///
+/// # Panics
+/// Where it cannot be built or started.
+pub fn start(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Native {
+    let (unstarted, carrier) = peer::line();
+    let mut command = Command::new(binary());
+    command.args(arguments).args(["--signal", "stdio"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut processes = ProcessGroup::start(&mut command);
+    let stdin = processes.leader().stdin.take().expect("stdin is piped");
+    let stdout = processes.leader().stdout.take().expect("stdout is piped");
+    tokio::spawn(give(stdin, carrier.to_peer));
+    tokio::spawn(take(stdout, carrier.from_peer));
+    let peer = unstarted.started(format!("ahoy-peer {}", processes.id()), processes.log(), ());
+    Native { processes, peer }
+}
+
+impl Native {
+    /// Waits for the process to end by itself.
+    ///
+    /// # Panics
+    /// Where it has not within [`LIMIT`].
+    pub async fn exit(&mut self) -> ExitStatus {
+        match timeout(LIMIT, self.processes.leader().wait()).await {
+            Ok(status) => status.expect("a child can be waited for"),
+            Err(_) => panic!("it still runs after {LIMIT:?}{}", self.peer.recent()),
+        }
+    }
+}
+
+async fn give(mut stdin: ChildStdin, mut lines: mpsc::UnboundedReceiver<Value>) {
+    while let Some(line) = lines.recv().await {
+        if stdin.write_all(format!("{line}\n").as_bytes()).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn take(stdout: ChildStdout, log: watch::Sender<Vec<Value>>) {
+    let mut lines = BufReader::new(stdout).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        let line = serde_json::from_str(&line).unwrap_or_else(|error| panic!("ahoy-peer wrote {line:?}: {error}"));
+        log.send_modify(|lines| lines.push(line));
+    }
+}
+
+/// The program under test: what `AHOY_PEER` names, or this workspace's, built as it is now.
+///
+/// # Panics
+/// Where it does not build.
+pub fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| env::var_os("AHOY_PEER").map(PathBuf::from).unwrap_or_else(build))
+}
+
+/// Cargo hands a test the programs of its own package only, so this one is asked for. The whole workspace is named for
+/// its features: they are then those of `cargo test --workspace`, whose artefacts serve again.
+fn build() -> PathBuf {
+    let mut command = std::process::Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(["build", "--workspace", "--bin", "ahoy-peer", "--locked", "--message-format=json"]);
+    if !cfg!(debug_assertions) {
+        command.arg("--release");
+    }
+    let output = command.current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::inherit()).output().expect("cargo runs");
+    assert!(output.status.success(), "ahoy-peer does not build");
+    output
+        .stdout
+        .split(|&byte| byte == b'\n')
+        .filter_map(|line| serde_json::from_slice::<Value>(line).ok())
+        .find_map(|message| message.get("executable")?.as_str().map(PathBuf::from))
+        .expect("cargo names the program that it built")
+}
