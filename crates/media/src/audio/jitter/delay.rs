@@ -1,0 +1,299 @@
+//! How long to hold packets: the delay estimator.
+//!
+//! A packet's *transit* is its arrival time less the media time of its end; the clocks' offset is in it, so only
+//! differences mean something. The smallest transit of the last two seconds is the *base*: how packets arrive when
+//! nothing delays them. What a packet takes beyond it is its jitter; a histogram of jitter with forgetting gives the
+//! delay that nearly all packets keep. Ends of packets are compared, not starts, so a sender may change its packet length.
+//!
+//! All times are in samples at 48 kHz.
+
+use super::JitterSettings;
+use crate::audio::FRAME_SAMPLES;
+
+/// One histogram bucket: 2.5 ms.
+const BUCKET: i64 = 120;
+/// 1 s in all; later packets count as that late.
+const BUCKETS: usize = 400;
+/// Share of packets that should be there in time. The rest is stretched or concealed; waiting for it costs everybody delay.
+const QUANTILE: f32 = 0.97;
+/// Share of the histogram that 10 ms of sound replace: memory of 10 s, so the delay falls slowly.
+const FORGETTING: f32 = 0.001;
+/// A packet over the target weighs as much as this many: so the delay rises after two or three stragglers, and stays up
+/// while one comes every five seconds.
+const LATE_WEIGHT: f32 = 8.0;
+/// But no single packet, however long, raises the delay: this is under what [`QUANTILE`] leaves out.
+const MAX_WEIGHT: f32 = 0.02;
+/// Packets before [`LATE_WEIGHT`] applies: until then the histogram takes in every packet at full weight anyway.
+const WARM_UP: u32 = 50;
+/// Jitter assumed before any was measured: most networks have it, and half a second without unlearns it.
+const INITIAL_JITTER: i64 = 960;
+/// A pull takes 10 ms at once, so a packet can be needed this much before its own first sample is due.
+const PULL: i64 = FRAME_SAMPLES as i64;
+
+/// Weight of a packet in the measured share of loss: memory of about a hundred packets.
+const LOSS_WEIGHT: f32 = 0.01;
+/// From this share of loss on, the delay grows by one packet, so that the FEC of the next packet comes in time ...
+const LOSS_HIGH: f32 = 0.02;
+/// ... until it has fallen under this one.
+const LOSS_LOW: f32 = 0.005;
+
+/// Learns from arrivals how far playout has to trail capture.
+#[derive(Debug)]
+pub struct DelayEstimator {
+    limits: Limits,
+    base: WindowMin,
+    histogram: Box<[f32; BUCKETS]>,
+    packets: u32,
+    packet_length: i64,
+    loss: f32,
+    fec_seen: bool,
+    await_fec: bool,
+    target: i64,
+}
+
+/// [`JitterSettings`] in samples.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    min: i64,
+    max: i64,
+}
+
+impl DelayEstimator {
+    pub fn new(settings: JitterSettings) -> Self {
+        let samples = |d: std::time::Duration| i64::try_from(d.as_micros() * 48 / 1000).unwrap_or(i64::MAX);
+        // Over a second is more than the packet ring holds; no conversation stands it either.
+        let max = samples(settings.max_delay).clamp(PULL, BUCKET * BUCKETS as i64);
+        let limits = Limits { min: samples(settings.min_delay).clamp(0, max), max };
+        let mut histogram = Box::new([0.0; BUCKETS]);
+        if let Some(bucket) = histogram.get_mut((INITIAL_JITTER / BUCKET) as usize) {
+            *bucket = 1.0;
+        }
+        let mut estimator = Self {
+            limits,
+            base: WindowMin::new(BASE_STEP),
+            histogram,
+            packets: 0,
+            packet_length: 0,
+            loss: 0.0,
+            fec_seen: false,
+            await_fec: false,
+            target: 0,
+        };
+        estimator.update_target();
+        estimator
+    }
+
+    /// The media timeline starts anew while the network stays the same: what is known of its jitter is kept.
+    pub fn restart_timeline(&mut self) {
+        self.base.clear();
+    }
+
+    /// Takes in a packet of `length` samples from media time `timestamp`, that arrived at `arrival`.
+    pub fn packet_arrived(&mut self, arrival: i64, timestamp: i64, length: i64, fec: bool) {
+        let transit = arrival - timestamp - length;
+        self.base.insert(arrival, transit);
+        let jitter = transit - self.base();
+        self.packet_length = length;
+        self.fec_seen |= fec;
+
+        let learning = 1.0 / (self.packets as f32 + 2.0);
+        let mut weight = FORGETTING * length as f32 / FRAME_SAMPLES as f32;
+        if self.packets > WARM_UP && jitter > self.jitter_allowance() {
+            weight = (weight * LATE_WEIGHT).min(MAX_WEIGHT);
+        }
+        let weight = weight.max(learning);
+        self.packets = self.packets.saturating_add(1);
+
+        self.histogram.iter_mut().for_each(|share| *share *= 1.0 - weight);
+        let bucket = usize::try_from(jitter / BUCKET).unwrap_or(0).min(BUCKETS - 1);
+        if let Some(share) = self.histogram.get_mut(bucket) {
+            *share += weight;
+        }
+        self.update_target();
+    }
+
+    /// Takes in that `count` packets were not there when they were to be played.
+    pub fn packets_lost(&mut self, count: u32) {
+        let kept = (1.0 - LOSS_WEIGHT).powi(i32::try_from(count).unwrap_or(i32::MAX));
+        self.loss = 1.0 - (1.0 - self.loss) * kept;
+    }
+
+    /// Takes in that a packet was there when it was to be played.
+    pub fn packet_played(&mut self) {
+        self.loss -= LOSS_WEIGHT * self.loss;
+        self.await_fec = self.fec_seen && self.loss > if self.await_fec { LOSS_LOW } else { LOSS_HIGH };
+        self.update_target();
+    }
+
+    /// How far playout should trail [`Self::base`]: one packet, and what jitter and loss ask for.
+    pub fn target(&self) -> i64 {
+        self.target
+    }
+
+    /// Playout that trails by more than this has lost touch, and jumps.
+    pub fn limit(&self) -> i64 {
+        self.limits.max + 2 * self.packet_length
+    }
+
+    /// Wall time less media time of sound that met no delay at all.
+    pub fn base(&self) -> i64 {
+        self.base.min().unwrap_or(0)
+    }
+
+    /// The most jitter that the present target has room for.
+    fn jitter_allowance(&self) -> i64 {
+        self.target - self.packet_length - PULL
+    }
+
+    fn update_target(&mut self) {
+        let mut late = 1.0 - QUANTILE;
+        let bucket = self.histogram.iter().rposition(|share| {
+            late -= share;
+            late < 0.0
+        });
+        let jitter = (bucket.unwrap_or(0) as i64 + 1) * BUCKET;
+        let fec = if self.await_fec { self.packet_length } else { 0 };
+        self.target = self.packet_length + (jitter + PULL + fec).clamp(self.limits.min, self.limits.max);
+    }
+}
+
+/// The base forgets in steps of 100 ms: two seconds in all, in which clocks 200 ppm apart drift by 0.4 ms.
+const BASE_STEP: i64 = 4800;
+const WINDOW_STEPS: usize = 20;
+
+/// The smallest value of the last [`WINDOW_STEPS`] steps of time.
+#[derive(Debug)]
+pub struct WindowMin {
+    step: i64,
+    minima: [Option<i64>; WINDOW_STEPS],
+    newest: i64,
+}
+
+impl WindowMin {
+    /// A window of [`WINDOW_STEPS`] times `step`.
+    pub const fn new(step: i64) -> Self {
+        Self { step, minima: [None; WINDOW_STEPS], newest: i64::MIN }
+    }
+
+    pub fn clear(&mut self) {
+        self.minima.fill(None);
+    }
+
+    /// Takes in `value` at `time`. A window without new values keeps its last minimum.
+    pub fn insert(&mut self, time: i64, value: i64) {
+        let step = time.div_euclid(self.step).max(self.newest);
+        let passed = step.saturating_sub(self.newest).min(WINDOW_STEPS as i64);
+        self.newest = step;
+        for back in 0..passed {
+            if let Some(slot) = self.minima.get_mut(slot_of(step - back)) {
+                *slot = None;
+            }
+        }
+        if let Some(slot) = self.minima.get_mut(slot_of(step)) {
+            *slot = Some(slot.map_or(value, |least| least.min(value)));
+        }
+    }
+
+    pub fn min(&self) -> Option<i64> {
+        self.minima.iter().flatten().min().copied()
+    }
+
+    /// Adds `offset` to everything in the window.
+    pub fn shift(&mut self, offset: i64) {
+        self.minima.iter_mut().flatten().for_each(|least| *least += offset);
+    }
+}
+
+/// Where a step lies in the ring: always under [`WINDOW_STEPS`].
+fn slot_of(step: i64) -> usize {
+    step.rem_euclid(WINDOW_STEPS as i64) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: i64 = 48;
+
+    fn estimator() -> DelayEstimator {
+        DelayEstimator::new(JitterSettings::default())
+    }
+
+    /// `count` packets of 20 ms, each delayed by `delay(i)`; returns the media time after them.
+    fn run(estimator: &mut DelayEstimator, start: i64, count: i64, delay: impl Fn(i64) -> i64) -> i64 {
+        for i in 0..count {
+            let timestamp = start + i * 20 * MS;
+            estimator.packet_arrived(timestamp + delay(i), timestamp, 20 * MS, false);
+        }
+        start + count * 20 * MS
+    }
+
+    #[test]
+    fn a_network_without_jitter_needs_one_packet_and_one_pull() {
+        let mut e = estimator();
+        run(&mut e, 0, 200, |_| 7 * MS);
+        assert!((30 * MS..=33 * MS).contains(&e.target()), "{}", e.target() / MS);
+    }
+
+    #[test]
+    fn jitter_raises_the_target_within_a_second_and_it_falls_over_many() {
+        let mut e = estimator();
+        let t = run(&mut e, 0, 500, |_| 0);
+        let t = run(&mut e, t, 50, |i| (i % 5) * 15 * MS);
+        assert!(e.target() >= 80 * MS, "{}", e.target() / MS);
+        let t = run(&mut e, t, 250, |_| 0);
+        assert!(e.target() >= 60 * MS, "fell within 5 s to {}", e.target() / MS);
+        run(&mut e, t, 2500, |_| 0);
+        assert!(e.target() <= 33 * MS, "still {} after 50 s", e.target() / MS);
+    }
+
+    #[test]
+    fn one_straggler_changes_nothing() {
+        let mut e = estimator();
+        let t = run(&mut e, 0, 500, |_| 0);
+        let before = e.target();
+        run(&mut e, t, 50, |i| if i == 10 { 200 * MS } else { 0 });
+        assert_eq!(e.target(), before);
+    }
+
+    #[test]
+    fn longer_packets_are_not_jitter() {
+        let mut e = estimator();
+        let t = run(&mut e, 0, 500, |_| 0);
+        for i in 0..50 {
+            let timestamp = t + i * 60 * MS;
+            // Sent when its last sample is there: 40 ms later than a packet of 20 ms from the same timestamp on.
+            e.packet_arrived(timestamp + 40 * MS, timestamp, 60 * MS, false);
+        }
+        assert!((70 * MS..=73 * MS).contains(&e.target()), "{}", e.target() / MS);
+    }
+
+    #[test]
+    fn target_waits_for_fec_only_while_packets_get_lost() {
+        let mut e = estimator();
+        let t = run(&mut e, 0, 500, |_| 0);
+        let before = e.target();
+        e.packet_arrived(t, t, 20 * MS, true);
+        e.packets_lost(5);
+        e.packet_played();
+        assert_eq!(e.target(), before + 20 * MS);
+        for _ in 0..500 {
+            e.packet_played();
+        }
+        assert_eq!(e.target(), before);
+    }
+
+    #[test]
+    fn window_forgets_a_minimum_after_its_length() {
+        let mut window = WindowMin::new(10);
+        window.insert(0, 5);
+        window.insert(100, 9);
+        assert_eq!(window.min(), Some(5));
+        window.insert(200, 8);
+        assert_eq!(window.min(), Some(8));
+        window.insert(1_000_000, 20);
+        assert_eq!(window.min(), Some(20));
+        window.shift(-3);
+        assert_eq!(window.min(), Some(17));
+    }
+}
