@@ -64,10 +64,7 @@ fn named(name: &str) -> MicrophoneSpec {
     MicrophoneSpec::Device(name.to_owned())
 }
 
-fn try_speaker(
-    spec: &SpeakerSpec,
-    mixer: Mixer,
-) -> Result<(Speaker, mpsc::Receiver<SpeakerEvent>), AudioDeviceError> {
+fn try_speaker(spec: &SpeakerSpec, mixer: Mixer) -> Result<(Speaker, mpsc::Receiver<SpeakerEvent>), AudioDeviceError> {
     let (events, told) = mpsc::channel();
     let event = move |event| {
         let _ = events.send(event);
@@ -200,20 +197,20 @@ fn play_out(stream: &mut PcmStream) -> Duration {
 #[test]
 fn a_speaker_that_goes_is_told_the_mixer_runs_on_and_it_plays_again_when_back() {
     with_daemon("a_speaker_that_goes_is_told_the_mixer_runs_on_and_it_plays_again_when_back", |daemon| {
-        let sink = daemon.add_sink("other", "Other_Speaker");
         let (handle, mixer) = mixer();
         let mut stream = handle.add_pcm_stream().unwrap();
-        let (_speaker, told) = speaker(&SpeakerSpec::Device("Other_Speaker".into()), mixer);
+        let (_speaker, told) = speaker(&SpeakerSpec::Device(sound::SPEAKER.into()), mixer);
         play_out(&mut stream);
-        daemon.remove(sink);
+        // The only one: were there another, PulseAudio would move the stream to it.
+        daemon.remove(daemon.module_of_sink("test_speaker"));
         let Ok(SpeakerEvent::Lost(error)) = told.recv_timeout(LIMIT) else { panic!("the loss is not told") };
-        assert!(error.to_string().contains("Other_Speaker"), "{error}");
+        assert!(error.to_string().contains(sound::SPEAKER), "{error}");
         let time = play_out(&mut stream);
         assert!(time > Duration::from_millis(60), "100 ms pulled in {time:?}: not in real time");
-        let _sink = daemon.add_sink("other", "Other_Speaker");
+        daemon.add_sink("test_speaker", sound::SPEAKER);
         let Ok(SpeakerEvent::Restored { device }) = told.recv_timeout(LIMIT) else { panic!("the return is not told") };
-        assert_eq!(device, "Other_Speaker");
-        let (_microphone, heard, _) = microphone(&named("Monitor of Other_Speaker"));
+        assert_eq!(device, sound::SPEAKER);
+        let (_microphone, heard, _) = microphone(&named(sound::MICROPHONE));
         let start = Instant::now();
         loop {
             stream.push(&[0.1; FRAME_SAMPLES]);
@@ -228,21 +225,23 @@ fn a_speaker_that_goes_is_told_the_mixer_runs_on_and_it_plays_again_when_back() 
 #[test]
 fn a_microphone_that_goes_sends_silence_and_speaks_again_when_back() {
     with_daemon("a_microphone_that_goes_sends_silence_and_speaks_again_when_back", |daemon| {
-        let sink = daemon.add_sink("other", "Other_Speaker");
-        let (_speaker, _) = speaker(&SpeakerSpec::Device("Other_Speaker".into()), mixer_of_tone());
-        let (_microphone, heard, told) = microphone(&named("Monitor of Other_Speaker"));
+        let (_speaker, _) = speaker(&SpeakerSpec::Device(sound::SPEAKER.into()), mixer_of_tone());
+        let (_microphone, heard, told) = microphone(&named(sound::MICROPHONE));
         listen(&heard, hears_tone);
-        daemon.remove(sink);
+        // The only one: were there another, PulseAudio would move the stream to it.
+        daemon.remove(daemon.module_of_sink("test_speaker"));
         let Ok(MicrophoneEvent::Lost(error)) = told.recv_timeout(LIMIT) else { panic!("the loss is not told") };
-        assert!(error.to_string().contains("Monitor of Other_Speaker"), "{error}");
+        assert!(error.to_string().contains(sound::MICROPHONE), "{error}");
         assert!(heard.iter().take(100).any(|packet| packet.dtx), "no silence in place of the device");
         let first = heard.recv_timeout(LIMIT).unwrap().captured_at;
         let last = heard.iter().take(50).last().unwrap().captured_at;
         let off = (last - first).abs_diff(Duration::from_secs(1));
         assert!(off < Duration::from_millis(100), "the frames of silence are {off:?} off real time");
-        let _sink = daemon.add_sink("other", "Other_Speaker");
-        let Ok(MicrophoneEvent::Restored { device }) = told.recv_timeout(LIMIT) else { panic!("the return is not told") };
-        assert_eq!(device, "Monitor of Other_Speaker");
+        daemon.add_sink("test_speaker", sound::SPEAKER);
+        let Ok(MicrophoneEvent::Restored { device }) = told.recv_timeout(LIMIT) else {
+            panic!("the return is not told")
+        };
+        assert_eq!(device, sound::MICROPHONE);
         // The speaker comes back by itself as well.
         listen(&heard, hears_tone);
     });
@@ -316,7 +315,7 @@ fn an_absent_device_is_named_with_the_ones_there_are() {
 fn devices_of_other_rates_and_channels_sound_the_same() {
     with_daemon("devices_of_other_rates_and_channels_sound_the_same", |daemon| {
         let description = "sink_properties=device.description=Odd_Speaker";
-        daemon.load(&["module-null-sink", "sink_name=odd", "rate=44100", "channels=6", "format=s16le", description]);
+        daemon.load(&["module-null-sink", "sink_name=odd", "rate=44100", "channels=2", "format=s24le", description]);
         let (_speaker, _) = speaker(&SpeakerSpec::Device("Odd_Speaker".into()), mixer_of_tone());
         let (_microphone, heard, _) = microphone(&named("Monitor of Odd_Speaker"));
         listen(&heard, |report| hears_tone(report) && !report.beeps.is_empty());

@@ -84,11 +84,8 @@ impl Processor {
     /// A processor that has heard nothing yet.
     pub fn new(settings: ProcessingSettings) -> Self {
         let stream = StreamConfig::new(SAMPLE_RATE, 1);
-        let apm = AudioProcessing::builder()
-            .config(settings.config())
-            .capture_config(stream)
-            .render_config(stream)
-            .build();
+        let apm =
+            AudioProcessing::builder().config(settings.config()).capture_config(stream).render_config(stream).build();
         Self { apm, settings, scratch: [0.0; FRAME_SAMPLES] }
     }
 

@@ -5,10 +5,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use super::{
-    MicrophoneEvent, MicrophoneSpec,
-    capture::Capture,
-};
+use super::{MicrophoneEvent, MicrophoneSpec, capture::Capture};
 use crate::{
     audio::{Frame, tone, wav},
     device::audio::{AudioDeviceError, AudioDirection, DeviceChoice, Reopening, open_within},

@@ -71,7 +71,9 @@ pub enum AudioDeviceError {
         reason: String,
     },
     /// The user may not use it.
-    #[error("the {direction} {device:?} may not be used: allow this program to use it in the system's privacy settings")]
+    #[error(
+        "the {direction} {device:?} may not be used: allow this program to use it in the system's privacy settings"
+    )]
     Denied {
         /// Which end.
         direction: AudioDirection,

@@ -9,9 +9,9 @@ use std::fmt;
 
 use serde::Serialize;
 
-pub use error::{AudioDeviceError, AudioDirection};
 pub(crate) use error::ends_stream;
-pub(crate) use host::{Reopening, choose, open_within};
+pub use error::{AudioDeviceError, AudioDirection};
+pub(crate) use host::{Reopening, choose, names_own_rate, open_within, prefer};
 
 /// The synthetic microphone's id, and its spelling in a [`crate::audio::microphone::MicrophoneSpec`].
 pub const TEST_TONE_ID: &str = "tone";
