@@ -137,7 +137,8 @@ impl SoundControl {
     /// A null sink with this name and description, and its monitor.
     pub fn add_sink(&self, name: &str, description: &str) -> Module {
         let properties = format!("sink_properties=device.description={description}");
-        self.load(&["module-null-sink", &format!("sink_name={name}"), "rate=48000", &properties])
+        // Without `norewinds` an idle null sink is two seconds ahead, and a new stream waits for them to pass.
+        self.load(&["module-null-sink", &format!("sink_name={name}"), "rate=48000", "norewinds=1", &properties])
     }
 
     /// Loads a module of PulseAudio.
