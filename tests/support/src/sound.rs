@@ -6,7 +6,7 @@
 use std::{
     env,
     ffi::OsString,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -31,7 +31,21 @@ pub const MICROPHONE: &str = "Monitor of Test_Speaker";
 /// A running daemon of this test's own. Dropping it ends it.
 pub struct SoundDaemon {
     process: Child,
-    directory: TempDir,
+    directory: Directory,
+}
+
+enum Directory {
+    Own(TempDir),
+    Borrowed(PathBuf),
+}
+
+impl Directory {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Own(directory) => directory.path(),
+            Self::Borrowed(path) => path,
+        }
+    }
 }
 
 impl SoundDaemon {
@@ -40,7 +54,19 @@ impl SoundDaemon {
     /// # Panics
     /// PulseAudio is not installed or does not start.
     pub fn start() -> Self {
-        let directory = tempfile::tempdir().expect("a temporary directory");
+        Self::start_in(Directory::Own(tempfile::tempdir().expect("a temporary directory")))
+    }
+
+    /// Starts the daemon of [`with_daemon`] again, at the same address, after its body has ended it.
+    ///
+    /// # Panics
+    /// As [`SoundDaemon::start`], and outside of [`with_daemon`].
+    pub fn restart_inside() -> Self {
+        let directory = env::var_os("XDG_RUNTIME_DIR").filter(|_| env::var_os(INSIDE).is_some());
+        Self::start_in(Directory::Borrowed(directory.expect("a body of with_daemon").into()))
+    }
+
+    fn start_in(directory: Directory) -> Self {
         let script = directory.path().join("daemon.pa");
         let socket = socket(directory.path());
         let lines = format!("load-module module-native-protocol-unix socket={socket} auth-anonymous=1\n");
@@ -111,7 +137,8 @@ impl SoundControl {
     /// A null sink with this name and description, and its monitor.
     pub fn add_sink(&self, name: &str, description: &str) -> Module {
         let properties = format!("sink_properties=device.description={description}");
-        self.load(&["module-null-sink", &format!("sink_name={name}"), "rate=48000", &properties])
+        // Without `norewinds` an idle null sink is two seconds ahead, and a new stream waits for them to pass.
+        self.load(&["module-null-sink", &format!("sink_name={name}"), "rate=48000", "norewinds=1", &properties])
     }
 
     /// Loads a module of PulseAudio.

@@ -17,7 +17,7 @@ use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::{
     audio::{FRAME_SAMPLES, Frame, SAMPLE_RATE, resample::Resampler},
-    device::audio::{AudioDeviceError, AudioDirection, DeviceChoice, choose, ends_stream},
+    device::audio::{AudioDeviceError, AudioDirection, DeviceChoice, choose, ends_stream, names_own_rate, prefer},
 };
 
 /// What is asked of the device, in parts of a second: 10 ms, one frame. PulseAudio splits it between the source and the
@@ -62,7 +62,7 @@ impl Capture {
         let chosen = choose(direction, choice)?;
         let name = chosen.name;
         let error = |e: cpal::Error| AudioDeviceError::of(direction, &name, &e);
-        let (config, format) = native_config(&chosen.device).map_err(error)?;
+        let (config, format) = config(&chosen.device).map_err(error)?;
         let unsupported = |reason: String| AudioDeviceError::Unsupported { direction, device: name.clone(), reason };
         let resampler = Resampler::new(config.sample_rate, SAMPLE_RATE).map_err(|e| unsupported(e.to_string()))?;
         let (producer, samples) = RingBuffer::new(in_samples(RING, config.sample_rate));
@@ -157,30 +157,14 @@ fn in_time(samples: usize, rate: u32) -> Duration {
     Duration::from_nanos(samples as u64 * 1_000_000_000 / u64::from(rate.max(1)))
 }
 
-/// The device's own format. ALSA's plug devices take every rate and convert badly: there 48 kHz is asked for first.
-fn native_config(device: &cpal::Device) -> Result<(StreamConfig, SampleFormat), cpal::Error> {
+/// The device's own rate, for our filter is better than a sound server's; 48 kHz where nobody names it.
+fn config(device: &cpal::Device) -> Result<(StreamConfig, SampleFormat), cpal::Error> {
     let default = device.default_input_config()?;
-    let native_48k = (default.sample_rate() != SAMPLE_RATE && !names_own_rate(device))
-        .then(|| {
-            device.supported_input_configs().ok()?.find_map(|range| {
-                (range.channels() == default.channels() && range.sample_format() == default.sample_format())
-                    .then(|| range.try_with_sample_rate(SAMPLE_RATE))?
-            })
-        })
-        .flatten();
-    let config = native_48k.unwrap_or(default);
-    let period = (config.sample_rate() / PERIODS_A_SECOND).max(1);
+    let rate = if names_own_rate(device) { default.sample_rate() } else { SAMPLE_RATE };
+    let config = prefer(default, rate, device.supported_input_configs()?);
     let mut stream = config.config();
-    stream.buffer_size = BufferSize::Fixed(period);
+    stream.buffer_size = BufferSize::Fixed((config.sample_rate() / PERIODS_A_SECOND).max(1));
     Ok((stream, config.sample_format()))
-}
-
-/// A sound server names the hardware's rate as the default; ALSA names what it would convert to.
-fn names_own_rate(device: &cpal::Device) -> bool {
-    #[cfg(target_os = "linux")]
-    return device.id().is_ok_and(|id| id.host() == cpal::HostId::PulseAudio);
-    #[cfg(not(target_os = "linux"))]
-    return device.id().is_ok();
 }
 
 fn build(

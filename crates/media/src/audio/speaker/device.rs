@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use cpal::{SampleFormat, SupportedBufferSize, traits::DeviceTrait};
+use cpal::{SupportedBufferSize, traits::DeviceTrait};
 use rodio::{ChannelCount, DeviceSinkBuilder, DeviceSinkError, MixerDeviceSink, SampleRate, Source};
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     audio::{FRAME_SAMPLES, Frame, SAMPLE_RATE, resample::Resampler},
-    device::audio::{AudioDeviceError, AudioDirection, DeviceChoice, choose},
+    device::audio::{AudioDeviceError, AudioDirection, DeviceChoice, choose, prefer},
 };
 
 /// Periods that are tried, in frames of 48 kHz: 10 ms, and 20 ms for hardware that refuses it. PulseAudio keeps two of
@@ -38,7 +38,11 @@ impl Device {
         let direction = AudioDirection::Output;
         let chosen = choose(direction, choice)?;
         let name = chosen.name;
-        let config = preferred_config(&chosen.device).map_err(|e| AudioDeviceError::of(direction, &name, &e))?;
+        let config = chosen
+            .device
+            .default_output_config()
+            .and_then(|default| Ok(prefer(default, SAMPLE_RATE, chosen.device.supported_output_configs()?)))
+            .map_err(|e| AudioDeviceError::of(direction, &name, &e))?;
         let mut result = Err(AudioDeviceError::None { direction });
         for period in PERIODS {
             let puller = playout.device();
@@ -91,19 +95,6 @@ fn of_rodio(name: &str, error: DeviceSinkError) -> AudioDeviceError {
             AudioDeviceError::Unsupported { direction, device: name.to_owned(), reason: error.to_string() }
         }
     }
-}
-
-/// The device's own channels at 48 kHz, in floating point where it takes that; else its own format.
-fn preferred_config(device: &cpal::Device) -> Result<cpal::SupportedStreamConfig, cpal::Error> {
-    let default = device.default_output_config()?;
-    let at_48k = |format: SampleFormat| {
-        device
-            .supported_output_configs()
-            .ok()?
-            .filter(|range| range.channels() == default.channels() && range.sample_format() == format)
-            .find_map(|range| range.try_with_sample_rate(SAMPLE_RATE))
-    };
-    Ok(at_48k(SampleFormat::F32).or_else(|| at_48k(default.sample_format())).unwrap_or(default))
 }
 
 fn in_range(period: u32, config: &cpal::SupportedStreamConfig) -> u32 {

@@ -43,6 +43,8 @@ struct Playing {
     device: Device,
     asked: u64,
     asked_at: Instant,
+    /// The clock has taken its turn.
+    stalled: bool,
 }
 
 pub(super) struct Supervisor {
@@ -80,7 +82,7 @@ impl Supervisor {
     pub fn run(mut self, signals: &mpsc::Receiver<Signal>, events: &dyn Fn(SpeakerEvent)) {
         loop {
             let wait = match &self.output {
-                Output::Playing(playing) if !playing.stalled() => STALL,
+                Output::Playing(playing) if !playing.stalled => STALL,
                 _ => self.due.saturating_duration_since(Instant::now()),
             };
             match signals.recv_timeout(wait) {
@@ -118,18 +120,16 @@ impl Supervisor {
                 events(SpeakerEvent::Restored { device: name });
             }
             Output::Playing(playing) => {
-                let was_stalled = playing.stalled();
                 let asked = self.playout.asked();
                 if std::mem::replace(&mut playing.asked, asked) != asked {
                     playing.asked_at = Instant::now();
-                }
-                match (was_stalled, playing.stalled()) {
-                    (true, false) => self.playout.give_turn(playing.device.puller),
-                    (false, true) => {
-                        self.playout.give_turn(Puller::CLOCK);
-                        self.due = Instant::now();
+                    if std::mem::take(&mut playing.stalled) {
+                        self.playout.give_turn(playing.device.puller);
                     }
-                    (false, false) | (true, true) => {}
+                } else if !playing.stalled && playing.asked_at.elapsed() >= STALL {
+                    playing.stalled = true;
+                    self.playout.give_turn(Puller::CLOCK);
+                    self.due = Instant::now();
                 }
             }
             Output::Null | Output::File(_) => {}
@@ -138,7 +138,7 @@ impl Supervisor {
 
     /// Pulls what is due, if it is the clock's turn, by absolute deadlines: so a late wake-up never adds up.
     fn pull(&mut self, events: &dyn Fn(SpeakerEvent)) {
-        if matches!(&self.output, Output::Playing(playing) if !playing.stalled()) {
+        if matches!(&self.output, Output::Playing(playing) if !playing.stalled) {
             return;
         }
         let now = Instant::now();
@@ -161,10 +161,6 @@ impl Supervisor {
 impl Playing {
     fn start(choice: DeviceChoice, device: Device, playout: &Playout) -> Self {
         playout.give_turn(device.puller);
-        Self { choice, device, asked: playout.asked(), asked_at: Instant::now() }
-    }
-
-    fn stalled(&self) -> bool {
-        self.asked_at.elapsed() > STALL
+        Self { choice, device, asked: playout.asked(), asked_at: Instant::now(), stalled: false }
     }
 }

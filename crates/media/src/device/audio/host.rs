@@ -7,7 +7,7 @@ use std::{
 };
 
 use cpal::{
-    Host,
+    Host, SampleFormat, SupportedStreamConfig, SupportedStreamConfigRange,
     traits::{DeviceTrait, HostTrait},
 };
 
@@ -36,14 +36,8 @@ fn host() -> Arc<Host> {
     host
 }
 
-#[cfg(target_os = "linux")]
 fn is_server(host: &Host) -> bool {
-    host.id() == cpal::HostId::PulseAudio
-}
-
-#[cfg(not(target_os = "linux"))]
-fn is_server(_: &Host) -> bool {
-    false
+    host.id().name() == "PulseAudio"
 }
 
 fn default_device(host: &Host, direction: AudioDirection) -> Option<cpal::Device> {
@@ -126,6 +120,27 @@ pub(crate) fn choose(direction: AudioDirection, choice: &DeviceChoice) -> Result
     };
     let name = name(&device);
     Ok(Chosen { device, name })
+}
+
+/// Whether the device's default is the hardware's own rate; what ALSA names is only what it would convert to.
+pub(crate) fn names_own_rate(device: &cpal::Device) -> bool {
+    device.id().is_ok_and(|id| id.host().name() != "ALSA")
+}
+
+/// The device's default channels at `rate`, in floating point where it takes that; else its default as it is.
+///
+/// Floating point also keeps out of cpal 0.18.2's 24-bit samples of PulseAudio, whose sign it does not extend.
+pub(crate) fn prefer(
+    default: SupportedStreamConfig,
+    rate: u32,
+    supported: impl Iterator<Item = SupportedStreamConfigRange>,
+) -> SupportedStreamConfig {
+    supported
+        .filter(|range| range.channels() == default.channels())
+        .filter(|range| [SampleFormat::F32, default.sample_format()].contains(&range.sample_format()))
+        .filter_map(|range| range.try_with_sample_rate(rate))
+        .max_by_key(|config| config.sample_format() == SampleFormat::F32)
+        .unwrap_or(default)
 }
 
 /// Opens a device on a thread of its own, so that one that hangs does not hang the caller.

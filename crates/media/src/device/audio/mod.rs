@@ -11,7 +11,7 @@ use serde::Serialize;
 
 pub(crate) use error::ends_stream;
 pub use error::{AudioDeviceError, AudioDirection};
-pub(crate) use host::{Reopening, choose, open_within};
+pub(crate) use host::{Reopening, choose, names_own_rate, open_within, prefer};
 
 /// The synthetic microphone's id, and its spelling in a [`crate::audio::microphone::MicrophoneSpec`].
 pub const TEST_TONE_ID: &str = "tone";

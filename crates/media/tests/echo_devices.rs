@@ -1,0 +1,83 @@
+//! The echo loop through the real speaker and microphone: the null sink's monitor hears all that is played, so without
+//! cancellation the far end hears itself.
+
+use std::{
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use ahoy_media::audio::{
+    FRAME_SAMPLES, Frame,
+    microphone::{EncodedAudio, Microphone, MicrophoneSettings, MicrophoneSpec},
+    mixer::mixer,
+    opus::{Decoder, MAX_PACKET_SAMPLES, OpusSettings},
+    process::{ProcessingSettings, echo_reference},
+    speaker::{Speaker, SpeakerSpec},
+    tone,
+};
+use ahoy_test_support::sound::{self, with_daemon};
+
+const LIMIT: Duration = Duration::from_secs(40);
+const ECHO_ONLY: ProcessingSettings = ProcessingSettings { echo_cancellation: true, ..ProcessingSettings::OFF };
+
+/// Root mean square of each half second that the far end gets back.
+fn levels(packets: &mpsc::Receiver<(Vec<u8>, usize)>) -> impl Iterator<Item = f32> {
+    let mut decoder = Decoder::new().unwrap();
+    let mut pcm = vec![0.0; MAX_PACKET_SAMPLES];
+    std::iter::from_fn(move || {
+        let (mut energy, mut count) = (0.0, 0);
+        while count < 24_000 {
+            let (payload, samples) = packets.recv_timeout(LIMIT).ok()?;
+            let samples = if payload.is_empty() {
+                decoder.conceal(&mut pcm[..samples]).unwrap()
+            } else {
+                decoder.decode(&payload, &mut pcm).unwrap()
+            };
+            energy += pcm[..samples].iter().map(|sample| sample * sample).sum::<f32>();
+            count += samples;
+        }
+        Some((energy / count as f32).sqrt())
+    })
+}
+
+#[test]
+fn the_far_end_does_not_hear_itself_through_speaker_and_microphone() {
+    with_daemon("the_far_end_does_not_hear_itself_through_speaker_and_microphone", |_| {
+        let (handle, mixer) = mixer();
+        let mut stream = handle.add_pcm_stream().unwrap();
+        thread::spawn(move || {
+            let generator = tone::Generator::new();
+            let mut at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+            loop {
+                while stream.queued() < 20 * FRAME_SAMPLES {
+                    let mut frame: Frame = [0.0; FRAME_SAMPLES];
+                    generator.fill(&mut frame, at);
+                    stream.push(&frame);
+                    at += Duration::from_millis(10);
+                }
+                thread::sleep(Duration::from_millis(5));
+            }
+        });
+        let (writer, reference) = echo_reference();
+        let _speaker = Speaker::open(&SpeakerSpec::Default, mixer, writer, |_| {}).unwrap();
+        let (send, packets) = mpsc::channel();
+        let settings = MicrophoneSettings { processing: ProcessingSettings::OFF, opus: OpusSettings::default() };
+        let sink = move |audio: EncodedAudio<'_>| {
+            let _ = send.send((audio.payload.to_vec(), audio.samples as usize));
+        };
+        let spec = MicrophoneSpec::Device(sound::MICROPHONE.into());
+        let microphone = Microphone::open(&spec, settings, reference, sink, |_| {}).unwrap();
+        let mut levels = levels(&packets);
+        let echo = levels.by_ref().take(6).skip(2).fold(0.0, f32::max);
+        assert!(echo > 0.03, "the loop is open: {echo}");
+        microphone.set_processing(ECHO_ONLY);
+        // Two whole seconds, so with their beeps, at least 20 dB under the echo.
+        let (start, mut quiet) = (Instant::now(), 0);
+        while quiet < 4 {
+            let level = levels.next().expect("packets never stop");
+            quiet = if level < echo / 10.0 { quiet + 1 } else { 0 };
+            assert!(start.elapsed() < LIMIT, "the echo of {echo} is still {level}");
+        }
+    });
+}
