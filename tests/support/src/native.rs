@@ -75,29 +75,23 @@ async fn take(stdout: ChildStdout, log: watch::Sender<Vec<Value>>) {
     }
 }
 
-/// The program under test: what `AHOY_PEER` names, or this workspace's, built as it is now.
+/// The program under test: what `AHOY_PEER` names, or the one that cargo built beside this test. `cargo test
+/// --workspace` builds it for the tests of its own package; asking cargo for it here would build all dependencies anew,
+/// with other features.
 ///
 /// # Panics
-/// Where it does not build.
+/// Where it is not there.
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| env::var_os("AHOY_PEER").map(PathBuf::from).unwrap_or_else(build))
-}
-
-/// Cargo hands a test the programs of its own package only, so this one is asked for. The whole workspace is named for
-/// its features: they are then those of `cargo test --workspace`, whose artefacts serve again.
-fn build() -> PathBuf {
-    let mut command = std::process::Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(["build", "--workspace", "--bin", "ahoy-peer", "--locked", "--message-format=json"]);
-    if !cfg!(debug_assertions) {
-        command.arg("--release");
-    }
-    let output = command.current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::inherit()).output().expect("cargo runs");
-    assert!(output.status.success(), "ahoy-peer does not build");
-    output
-        .stdout
-        .split(|&byte| byte == b'\n')
-        .filter_map(|line| serde_json::from_slice::<Value>(line).ok())
-        .find_map(|message| message.get("executable")?.as_str().map(PathBuf::from))
-        .expect("cargo names the program that it built")
+    BINARY.get_or_init(|| {
+        let beside = || {
+            let test = env::current_exe().expect("a test knows its own path");
+            // target/debug/deps/TEST -> target/debug/ahoy-peer
+            let folder = test.ancestors().nth(2).expect("a test lies in target/PROFILE/deps");
+            folder.join("ahoy-peer").with_extension(env::consts::EXE_EXTENSION)
+        };
+        let binary = env::var_os("AHOY_PEER").map_or_else(beside, PathBuf::from);
+        assert!(binary.exists(), "{} is missing: run `cargo build -p ahoy-peer`", binary.display());
+        binary
+    })
 }
