@@ -301,6 +301,35 @@ fn five_seconds_of_digital_silence_are_told_and_sound_after_them_too() {
 }
 
 #[test]
+fn thirty_calls_leave_no_thread_and_no_descriptor() {
+    with_daemon("thirty_calls_leave_no_thread_and_no_descriptor", |_| {
+        let call = || {
+            let (_speaker, _) = speaker(&SpeakerSpec::Default, mixer().1);
+            let (_microphone, heard, _) = microphone(&named(sound::MICROPHONE));
+            heard.recv_timeout(LIMIT).unwrap();
+        };
+        let count = |what| std::fs::read_dir(format!("/proc/self/{what}")).unwrap().count();
+        // The first one connects to the server, and stays connected.
+        call();
+        let (threads, descriptors) = (count("task"), count("fd"));
+        for _ in 0..30 {
+            call();
+        }
+        // Threads that have done their work may take a moment to end.
+        let start = Instant::now();
+        while count("task") > threads || count("fd") > descriptors {
+            let now = (count("task"), count("fd"));
+            assert!(
+                start.elapsed() < LIMIT,
+                "threads and descriptors: {:?} before, {now:?} after",
+                (threads, descriptors)
+            );
+            thread::sleep(Duration::from_millis(10));
+        }
+    });
+}
+
+#[test]
 fn lists_have_stable_ids_and_every_id_opens() {
     with_daemon("lists_have_stable_ids_and_every_id_opens", |daemon| {
         let _sink = daemon.add_sink("other", "Other_Speaker");

@@ -162,7 +162,7 @@ pub(super) struct Device {
 }
 
 enum DeviceState {
-    Open(Capture),
+    Open(Box<Capture>),
     Lost(Reopening<Capture>),
 }
 
@@ -172,7 +172,7 @@ impl Device {
         let now = Instant::now();
         Ok(Source::Device(Box::new(Self {
             choice,
-            state: DeviceState::Open(capture),
+            state: DeviceState::Open(Box::new(capture)),
             end: now,
             filling: false,
             heard: now,
@@ -225,7 +225,7 @@ impl Device {
             DeviceState::Lost(reopening) => {
                 if let Some(capture) = reopening.poll() {
                     let device = capture.name.clone();
-                    self.state = DeviceState::Open(capture);
+                    self.state = DeviceState::Open(Box::new(capture));
                     self.heard = Instant::now();
                     events(MicrophoneEvent::Restored { device });
                 }

@@ -23,6 +23,9 @@ use crate::{
 /// them, so that the first is played while the second is asked for.
 const PERIODS: [u32; 2] = [480, 960];
 
+/// Closing takes a millisecond, but for ever where the device went in this very moment (see [`Device::abandon`]).
+const CLOSE_LIMIT: Duration = Duration::from_secs(1);
+
 pub(super) struct Device {
     sink: Option<MixerDeviceSink>,
     pub name: String,
@@ -73,13 +76,37 @@ impl Device {
     }
 }
 
+impl Device {
+    /// Gives up a device that is gone, without waiting.
+    ///
+    /// cpal 0.18.2 waits in closing a PulseAudio stream whose sink is gone until the server is gone as well: the server
+    /// answers the stream's deletion with "no such entity", and then the client never forgets the stream.
+    pub fn abandon(mut self) {
+        self.close();
+    }
+
+    /// Closes the stream on a thread of its own, which tells when it has.
+    fn close(&mut self) -> Option<mpsc::Receiver<()>> {
+        let sink = self.sink.take()?;
+        let (closed, told) = mpsc::channel();
+        thread::Builder::new()
+            .name("speaker-close".into())
+            .spawn(move || {
+                drop(sink);
+                let _ = closed.send(());
+            })
+            .ok()
+            .map(|_| told)
+    }
+}
+
 impl Drop for Device {
-    /// On a thread of its own: closing a PulseAudio stream whose sink is gone waits, in cpal 0.18.2, until the server is
-    /// gone as well (the server answers its deletion with "no such entity", which the client then never forgets).
+    /// Waits until it is closed: cpal 0.18.2 deletes a PulseAudio stream twice, and the second time could hit a stream that
+    /// was opened in between.
     fn drop(&mut self) {
-        let sink = self.sink.take();
-        // No thread: the closure is dropped, and with it the stream, right here.
-        let _ = thread::Builder::new().name("speaker-close".into()).spawn(move || drop(sink));
+        if let Some(closed) = self.close() {
+            let _ = closed.recv_timeout(CLOSE_LIMIT);
+        }
     }
 }
 

@@ -106,7 +106,9 @@ impl Supervisor {
         self.due = Instant::now();
         let (playout, signals, wanted) = (Arc::clone(&self.playout), self.signals.clone(), choice.clone());
         let reopening = Reopening::start(move || Device::open(&wanted, &playout, &signals));
-        self.output = Output::Away { choice, reopening };
+        if let Output::Playing(playing) = std::mem::replace(&mut self.output, Output::Away { choice, reopening }) {
+            playing.device.abandon();
+        }
         events(SpeakerEvent::Lost(error));
     }
 

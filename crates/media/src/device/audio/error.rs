@@ -154,3 +154,32 @@ impl AudioDeviceError {
 pub(crate) fn ends_stream(error: &cpal::Error) -> bool {
     !matches!(error.kind(), ErrorKind::DeviceChanged | ErrorKind::RealtimeDenied | ErrorKind::Xrun)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_says_becomes_what_to_do() {
+        for (kind, wanted) in [
+            (ErrorKind::DeviceBusy, "the microphone \"Desk\" is in use: close the program that uses it"),
+            (ErrorKind::DeviceNotAvailable, "the microphone \"Desk\" was disconnected: connect it again"),
+            (ErrorKind::StreamInvalidated, "the sound server closed the microphone \"Desk\" (why)"),
+            (ErrorKind::PermissionDenied, "the microphone \"Desk\" may not be used: allow"),
+            (ErrorKind::UnsupportedConfig, "the microphone \"Desk\" has no usable sound format (why)"),
+            (ErrorKind::HostUnavailable, "there is no microphone: connect one"),
+            (ErrorKind::BackendError, "the microphone \"Desk\" failed (why): choose another microphone"),
+        ] {
+            let error = cpal::Error::with_message(kind, "why");
+            assert!(ends_stream(&error));
+            let text = AudioDeviceError::of(AudioDirection::Input, "Desk", &error).to_string();
+            assert!(text.starts_with(wanted), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_hiccup_is_not_the_end() {
+        assert!(!ends_stream(&ErrorKind::Xrun.into()));
+        assert!(!ends_stream(&ErrorKind::DeviceChanged.into()));
+    }
+}
