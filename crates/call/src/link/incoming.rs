@@ -31,6 +31,7 @@ use webrtc::{
 
 use super::{
     Incoming, LinkReport,
+    outgoing::Gate,
     stack::{Clocks, Playing},
     stats::{FreezeDetector, SharedStats},
     tap::TappedRtcp,
@@ -115,6 +116,7 @@ pub(super) struct Handler {
     reports: mpsc::Sender<LinkReport>,
     sinks: Arc<Mutex<Sinks>>,
     key_request: Arc<Notify>,
+    gate: Gate,
     stats: SharedStats,
     playing: Playing,
     clocks: Clocks,
@@ -127,8 +129,16 @@ impl Handler {
         stats: SharedStats,
         playing: Playing,
     ) -> Self {
-        let Incoming { sinks, key_request } = incoming;
-        Self { reports, sinks: Arc::new(Mutex::new(sinks)), key_request, stats, playing, clocks: Clocks::default() }
+        let Incoming { sinks, key_request, gate } = incoming;
+        Self {
+            reports,
+            sinks: Arc::new(Mutex::new(sinks)),
+            key_request,
+            gate,
+            stats,
+            playing,
+            clocks: Clocks::default(),
+        }
     }
 
     pub(super) fn clocks(&self) -> Clocks {
@@ -169,10 +179,12 @@ impl PeerConnectionEventHandler for Handler {
         debug!(?state, "connection");
         match state {
             RTCPeerConnectionState::Connected => {
+                self.gate.set_connected(true);
                 self.report(LinkEvent::Connected).await;
                 let _ = self.reports.send(LinkReport::KeyFrameWanted { new_peer: true }).await;
             }
             RTCPeerConnectionState::Disconnected | RTCPeerConnectionState::Failed => {
+                self.gate.set_connected(false);
                 self.report(LinkEvent::Disconnected).await;
             }
             // On the way there, or closed by us. (The crate's enum may grow.)
