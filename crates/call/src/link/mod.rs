@@ -10,6 +10,7 @@ mod estimate;
 mod impair;
 mod incoming;
 mod outgoing;
+mod queue;
 mod stack;
 mod stats;
 mod tap;
