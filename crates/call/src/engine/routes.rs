@@ -61,6 +61,7 @@ impl Routes {
     pub(super) fn audio_sink(&self) -> impl FnMut(EncodedAudio<'_>) + Send + 'static {
         let routes = self.clone();
         move |audio| {
+            // With DTX the first packet of a silence is sent: it tells silence from loss. What follows is empty.
             let payload = Bytes::copy_from_slice(audio.payload);
             let packet = OutgoingAudio { payload, samples: audio.samples, captured_at: audio.captured_at };
             for (_, link) in routes.lock().iter() {

@@ -117,6 +117,7 @@ pub(super) struct Handler {
     sinks: Arc<Mutex<Sinks>>,
     key_request: Arc<Notify>,
     gate: Gate,
+    pause: Arc<Notify>,
     stats: SharedStats,
     playing: Playing,
     clocks: Clocks,
@@ -129,16 +130,9 @@ impl Handler {
         stats: SharedStats,
         playing: Playing,
     ) -> Self {
-        let Incoming { sinks, key_request, gate } = incoming;
-        Self {
-            reports,
-            sinks: Arc::new(Mutex::new(sinks)),
-            key_request,
-            gate,
-            stats,
-            playing,
-            clocks: Clocks::default(),
-        }
+        let Incoming { sinks, key_request, pause, gate } = incoming;
+        let sinks = Arc::new(Mutex::new(sinks));
+        Self { reports, sinks, key_request, pause, gate, stats, playing, clocks: Clocks::default() }
     }
 
     pub(super) fn clocks(&self) -> Clocks {
@@ -203,6 +197,7 @@ impl PeerConnectionEventHandler for Handler {
                     sinks,
                     reports,
                     key_request: Arc::clone(&self.key_request),
+                    pause: Arc::clone(&self.pause),
                     stats: self.stats.clone(),
                     playing: self.playing.clone(),
                     clocks: self.clocks(),
@@ -263,6 +258,7 @@ struct IncomingVideo {
     sinks: Arc<Mutex<Sinks>>,
     reports: mpsc::Sender<LinkReport>,
     key_request: Arc<Notify>,
+    pause: Arc<Notify>,
     stats: SharedStats,
     playing: Playing,
     clocks: Clocks,
@@ -291,6 +287,7 @@ impl IncomingVideo {
                     None => return,
                 },
                 () = self.key_request.notified() => self.receiver.want_key_frame(Instant::now()),
+                () = self.pause.notified() => self.freezes.pause(),
                 () = alarm => self.receiver.handle_timeout(Instant::now()),
             }
             self.carry_out(&*track).await;

@@ -65,6 +65,7 @@ pub struct PeerLink {
     video: outgoing::VideoQueue,
     audio: outgoing::AudioQueue,
     key_request: Arc<Notify>,
+    pause: Arc<Notify>,
     stats: stats::SharedStats,
 }
 
@@ -76,12 +77,13 @@ impl PeerLink {
         let stats = stats::SharedStats::default();
         let (video, video_source) = outgoing::video_queue();
         let (audio, audio_source) = outgoing::audio_queue();
-        let key_request = Arc::new(Notify::new());
+        let (key_request, pause) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let gate = outgoing::Gate::default();
-        let incoming = Incoming { sinks, key_request: Arc::clone(&key_request), gate: gate.clone() };
+        let incoming =
+            Incoming { sinks, key_request: Arc::clone(&key_request), pause: Arc::clone(&pause), gate: gate.clone() };
         let actor = Actor { config, reports, stats: stats.clone(), gate, tasks: Tasks::default() };
         tokio::spawn(actor.run(inbox, incoming, video_source, audio_source));
-        (Self { commands, video, audio, key_request, stats }, outbox)
+        (Self { commands, video, audio, key_request, pause, stats }, outbox)
     }
 
     /// Queues a command; they are carried out in order.
@@ -105,6 +107,11 @@ impl PeerLink {
         self.key_request.notify_one();
     }
 
+    /// The other side stops, or begins anew, to send: the time between its last picture and its next is no freeze.
+    pub fn expect_pause(&self) {
+        self.pause.notify_one();
+    }
+
     /// Totals and newest measurements.
     pub fn stats(&self) -> LinkStats {
         self.stats.snapshot()
@@ -116,6 +123,7 @@ struct Incoming {
     sinks: Sinks,
     key_request: Arc<Notify>,
     gate: outgoing::Gate,
+    pause: Arc<Notify>,
 }
 
 /// Aborts what still runs when the link goes down.
