@@ -74,6 +74,8 @@ pub(super) struct Actor {
     notices: mpsc::UnboundedSender<Notice>,
     inbox: mpsc::UnboundedReceiver<Notice>,
     outbox: mpsc::UnboundedSender<(PeerId, Envelope)>,
+    /// Ends when the outbox is closed and everything in it has been handed over.
+    sender: tokio::task::JoinHandle<()>,
     calls: Switchboard,
     running: Option<Running>,
     /// What the user wants to send; remembered from call to call.
@@ -89,7 +91,7 @@ impl Actor {
     ) -> Self {
         let (notices, inbox) = mpsc::unbounded_channel();
         let (outbox, queue) = mpsc::unbounded_channel();
-        tokio::spawn(send_messages(Arc::clone(&signaler), queue, notices.clone()));
+        let sender = tokio::spawn(send_messages(Arc::clone(&signaler), queue, notices.clone()));
         let wanted = if config.echo {
             MediaState::BOTH
         } else {
@@ -104,6 +106,7 @@ impl Actor {
             notices,
             inbox,
             outbox,
+            sender,
             calls: Switchboard::default(),
             running: None,
             wanted,
@@ -126,11 +129,12 @@ impl Actor {
                 request = requests.recv() => match request {
                     Some(Request::Command(command)) => self.command(command),
                     Some(Request::Stats(answer)) => drop(answer.send(self.stats())),
-                    None => {
-                        self.current_input(Input::HangUp);
-                        self.carry_out_outputs();
+                    Some(Request::Stop(answer)) => {
+                        self.farewell().await;
+                        let _ = answer.send(());
                         return;
                     }
+                    None => return self.farewell().await,
                 },
                 incoming = signaler.receive(), if reachable => match incoming {
                     Some(incoming) => self.receive(incoming),
@@ -141,6 +145,14 @@ impl Actor {
                 () = alarm => self.tick(),
             }
         }
+    }
+
+    /// Hangs up and sees to it that the other side is told.
+    async fn farewell(mut self) {
+        self.current_input(Input::HangUp);
+        self.carry_out_outputs();
+        drop(self.outbox);
+        let _ = self.sender.await;
     }
 
     fn next_deadline(&self) -> Option<Instant> {

@@ -46,7 +46,7 @@ enum Slot<T> {
     /// Being opened; the number tells a late result from a current one.
     Opening(u64),
     On(T),
-    /// Could not be opened; tried again when it is switched on again.
+    /// Could not be opened. A camera is tried again when it is switched on again, a microphone with the next call.
     Failed,
 }
 
@@ -192,6 +192,7 @@ impl LocalMedia {
                 let fresh = settle(&mut self.microphone, number, result, Device::Microphone);
                 if let Slot::On(microphone) = &self.microphone {
                     microphone.set_muted(self.muted);
+                    self.routes.open_microphone();
                 }
                 fresh
             }

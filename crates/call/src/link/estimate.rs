@@ -116,6 +116,8 @@ impl Estimator {
         let queued = self.queue.delay().is_some_and(|delay| delay > QUEUE_TOLERANCE);
         let congestion_loss = self.loss().filter(|loss| *loss > LOSS_TOLERANCE);
         let lower = match (queued, congestion_loss) {
+            // Who sends far less than he may has not filled the queue; what little arrives is no measure then.
+            (true, _) if self.arriving() < self.target / 2.0 => Some(self.target * BACK_OFF),
             (true, _) => Some(self.target.min(self.arriving() * BACK_OFF)),
             (false, Some(loss)) => Some(self.target * (1.0 - 0.5 * loss)),
             (false, None) => None,
@@ -126,6 +128,8 @@ impl Estimator {
                 if felt {
                     self.target = lower.max(MIN_BITRATE.bps() as f64);
                     self.backed_off = Some(now);
+                    // The loss that this answers is not to be answered twice.
+                    self.told.clear();
                 }
             }
             None => {

@@ -15,7 +15,10 @@ mod stack;
 mod stats;
 mod tap;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use ahoy_media::{units::Bitrate, video::EncodedFrame};
 use tokio::sync::{Notify, mpsc};
@@ -54,6 +57,9 @@ pub enum LinkReport {
 /// Reports wait here until the engine takes them. A link makes some ten a second in its worst moments; the engine
 /// never blocks for long.
 const REPORTS: usize = 1024;
+
+/// Closing says goodbye to the other side and to relays, which may not answer.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
 /// The receiving end of a link's reports.
 pub type Reports = mpsc::Receiver<LinkReport>;
@@ -214,8 +220,10 @@ impl Actor {
                 None
             }
             LinkCommand::Close => {
-                if let Err(error) = connection.close().await {
-                    debug!(%error, "closing the connection");
+                match tokio::time::timeout(CLOSE_LIMIT, connection.close()).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => debug!(%error, "closing the connection"),
+                    Err(_) => warn!("the connection did not close in time; its tasks end with it"),
                 }
                 None
             }

@@ -114,6 +114,24 @@ pub struct ReceiveStats {
     pub key_requests: u64,
 }
 
+impl std::ops::Add for ReceiveStats {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            packets: self.packets + other.packets,
+            bytes: self.bytes + other.bytes,
+            lost: self.lost + other.lost,
+            recovered: self.recovered + other.recovered,
+            discarded: self.discarded + other.discarded,
+            frames: self.frames + other.frames,
+            key_frames: self.key_frames + other.key_frames,
+            nacks: self.nacks + other.nacks,
+            key_requests: self.key_requests + other.key_requests,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Missing {
     since: Instant,

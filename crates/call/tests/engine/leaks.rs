@@ -16,8 +16,8 @@ use super::{
 /// From here on nothing may grow: the allocator's arenas, the runtime's blocking threads and one-time tables are there.
 const SETTLED: usize = 5;
 const CALLS: usize = 100;
-/// The allocator's own waste in an unoptimised build; the benchmark holds the engine to 2 MB.
-const GROWTH_MB: f64 = 6.0;
+/// The goal is 2 MB, and 1.5 are measured; the rest is room for a busy machine. A leak of one link is 13 MB in all.
+const GROWTH_MB: f64 = 4.0;
 
 #[derive(Clone, Copy, Debug)]
 struct Usage {
@@ -55,6 +55,9 @@ fn a_hundred_calls_leave_nothing_behind() {
     let this = std::env::current_exe().unwrap();
     let output = std::process::Command::new(this)
         .args(["--exact", "leaks::in_a_process_of_its_own", "--ignored", "--nocapture"])
+        // What the engine keeps, not what glibc does: with its default arenas, one a thread, the same hundred calls
+        // leave 10 to 12 MB of freed memory scattered over them (measured; 1.5 MB so).
+        .envs([("MALLOC_ARENA_MAX", "2"), ("MALLOC_TRIM_THRESHOLD_", "65536"), ("MALLOC_MMAP_THRESHOLD_", "65536")])
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
