@@ -357,7 +357,9 @@ impl Actor {
         tokio::spawn(forward(reports, call.clone(), peer.clone(), self.notices.clone()));
         let link = Arc::new(link);
         running.routes.add(peer.clone(), Arc::clone(&link));
-        running.peers.insert(peer.clone(), Peer { link, sound, sending: MediaState::NONE, held: false, estimate: None });
+        running
+            .peers
+            .insert(peer.clone(), Peer { link, sound, sending: MediaState::NONE, held: false, estimate: None });
         if let Some(error) = unheard {
             let (what, todo) = explain(&error);
             self.tell(call.clone(), CallEvent::Problem(Problem::new(ProblemCode::Media, what, todo)));

@@ -35,7 +35,7 @@ use webrtc::{
 };
 
 use super::{
-    Connection, Incoming, LinkReport,
+    Connection, Incoming, LinkReport, description,
     estimate::Estimator,
     impair::{ImpairedRuntime, Impairment},
     incoming::{self, Handler},
@@ -130,10 +130,11 @@ impl Playing {
 }
 
 impl Stack {
-    /// Payload types are known now, or have changed.
-    pub(super) async fn negotiated(&self) {
-        self.video.learn_payload_type().await;
-        self.audio.learn_payload_type().await;
+    /// Payload types are known now, or have changed; `remote` is the other side's description.
+    pub(super) async fn negotiated(&self, remote: &str) {
+        for (track, kind) in [(&self.video, RtpCodecKind::Video), (&self.audio, RtpCodecKind::Audio)] {
+            track.learn_payload_type(description::receives(remote, kind)).await;
+        }
     }
 }
 

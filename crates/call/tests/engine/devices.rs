@@ -88,12 +88,15 @@ async fn a_call_without_camera_microphone_or_both_receives_what_the_other_side_h
 async fn is_missing_but_the_call_goes_on(name: &str, config: EngineConfig, device: Device) {
     let call = Call::connect(config, both()).await;
     let (mut caller, mut callee) = (call.caller, call.callee);
-    callee.until("the first sound or picture", |event| match (device, event) {
-        (Device::Camera, CallEvent::FirstAudio { .. }) | (Device::Microphone, CallEvent::FirstVideo { .. }) => Some(()),
-        (Device::Speaker, CallEvent::FirstVideo { .. }) => Some(()),
-        _ => None,
-    })
-    .await;
+    callee
+        .until("the first sound or picture", |event| match (device, event) {
+            (Device::Camera, CallEvent::FirstAudio { .. }) | (Device::Microphone, CallEvent::FirstVideo { .. }) => {
+                Some(())
+            }
+            (Device::Speaker, CallEvent::FirstVideo { .. }) => Some(()),
+            _ => None,
+        })
+        .await;
     caller.until("the picture", |event| matches!(event, CallEvent::FirstVideo { .. }).then_some(())).await;
     // Switching the other things, and holding, must not bring the event again.
     let other = |on| match device {
@@ -149,9 +152,7 @@ async fn a_missing_camera_is_told_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_camera_file_that_cannot_be_played_is_told_once() {
     let whole = fs::read(Scratch::y4m("whole", 320, 180, 1).path()).unwrap();
-    for (name, bytes) in
-        [("empty", &b""[..]), ("garbage", &[0x55; 4096]), ("truncated", &whole[..whole.len() / 2])]
-    {
+    for (name, bytes) in [("empty", &b""[..]), ("garbage", &[0x55; 4096]), ("truncated", &whole[..whole.len() / 2])] {
         let file = Scratch::new(&format!("{name}.y4m"), bytes);
         cameras_are_missing(&[(name, CameraSpec::File(file.path()))]).await;
     }
@@ -199,7 +200,8 @@ async fn a_missing_microphone_is_told_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sound_file_that_cannot_be_played_is_told_once() {
-    for (name, bytes) in [("empty", &b""[..]), ("garbage", &[0x55; 4096]), ("truncated", b"RIFF\x24\x00\x00\x00WAVEfmt ")]
+    for (name, bytes) in
+        [("empty", &b""[..]), ("garbage", &[0x55; 4096]), ("truncated", b"RIFF\x24\x00\x00\x00WAVEfmt ")]
     {
         let file = Scratch::new(&format!("{name}.wav"), bytes);
         microphones_are_missing(&[(name, MicrophoneSpec::File(file.path()))]).await;

@@ -133,9 +133,8 @@ fn without(kind: &'static str) -> Exchange {
         Payload::CallAnswer { sdp } => {
             // As Chromium refuses: port and format 0, no codec.
             let mid = usize::from(kind == "video");
-            let refused = format!(
-                "m={kind} 0 UDP/TLS/RTP/SAVPF 0\r\nc=IN IP4 0.0.0.0\r\na=mid:{mid}\r\na=inactive\r\n"
-            );
+            let refused =
+                format!("m={kind} 0 UDP/TLS/RTP/SAVPF 0\r\nc=IN IP4 0.0.0.0\r\na=mid:{mid}\r\na=inactive\r\n");
             let at = if mid == 0 { sdp.find("m=").unwrap() } else { sdp.len() };
             sdp.insert_str(at, &refused);
         }
@@ -205,7 +204,7 @@ fn end(phone: &Phone) -> (HangupReason, Side, String) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_first_description_that_is_garbage_ends_the_call_at_both_sides_and_says_why() {
+async fn a_first_description_that_is_of_no_use_ends_the_call_at_both_sides_and_says_why() {
     type Forgery = fn(&mut Payload);
     let offer: Forgery = |payload| {
         if let Payload::CallOffer { sdp } = payload {
@@ -217,7 +216,12 @@ async fn a_first_description_that_is_garbage_ends_the_call_at_both_sides_and_say
             *sdp = "v=0\r\ngarbage".into();
         }
     };
-    for (forgery, callee_refuses) in [(offer, true), (answer, false)] {
+    let foreign: Forgery = |payload| {
+        if let Payload::CallOffer { sdp } = payload {
+            *sdp = sdp.replace("VP8/90000", "H264/90000").replace("opus/48000", "G722/48000");
+        }
+    };
+    for (forgery, callee_refuses) in [(offer, true), (foreign, true), (answer, false)] {
         let (anna, ben) = call_by(Exchange::forging(forgery)).await;
         let (refusing, other) = if callee_refuses { (&ben, &anna) } else { (&anna, &ben) };
         let (reason, by, text) = end(refusing);

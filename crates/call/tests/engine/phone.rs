@@ -8,9 +8,7 @@ use ahoy_call::{
     id::{CallId, PeerId},
 };
 use ahoy_media::{
-    audio::{
-        microphone::MicrophoneSpec, opus::OpusSettings, process::ProcessingSettings, speaker::SpeakerSpec,
-    },
+    audio::{microphone::MicrophoneSpec, opus::OpusSettings, process::ProcessingSettings, speaker::SpeakerSpec},
     units::{Bitrate, VideoFormat},
     video::capture::CameraSpec,
     webm::hub::Hub,
@@ -204,8 +202,8 @@ impl Call {
         let id = caller.calls(&callee);
         assert_eq!(callee.until_incoming().await, caller.name);
         callee.does(EngineCommand::Accept);
-        caller.until_connected().await;
         callee.until_connected().await;
+        caller.until_connected().await;
         Self { exchange, id, caller, callee }
     }
 }
