@@ -73,6 +73,7 @@ const commands = {
   'camera-off': () => call.sendVideo(false),
   'camera-on': () => call.sendVideo(true),
   hangup: () => call.hangUp(),
+  'stop-watching': () => stopWatching(),
 };
 
 // One at a time, in their order: a candidate must not overtake the description that it belongs to.
@@ -86,9 +87,15 @@ onLine((line) => {
   queue = queue.then(() => (line.cmd ? commands[line.cmd]() : onEnvelope(line)));
 });
 
-setInterval(async () => {
+const report = setInterval(async () => {
   if (!call) return;
   const sound = audioProbe?.take() ?? { levels: [], beeps: [] };
   const stats = [...(await call.stats()).values()].filter(({ type }) => /^(in|out)bound-rtp$/.test(type));
   emit('media', { frames: videoProbe.take(), ...sound, stats });
 }, REPORT_MS);
+
+function stopWatching() {
+  clearInterval(report);
+  videoProbe.stop();
+  audioProbe?.stop();
+}

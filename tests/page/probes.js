@@ -11,6 +11,7 @@ const TOLERANCE = 52;
 export class VideoProbe {
   #video;
   #frames = [];
+  #stopped = false;
   // Two rows of cells and, in a third, the square that flashes: one sample from the middle of each.
   #samples = new OffscreenCanvas(CELLS, 3).getContext('2d', { willReadFrequently: true });
 
@@ -18,6 +19,7 @@ export class VideoProbe {
     this.#video = video;
     this.#samples.imageSmoothingEnabled = false;
     const onFrame = (_, { width, height }) => {
+      if (this.#stopped) return;
       if (width * height > 0) {
         this.#read(width, height);
         onFirstFrame?.({ width, height });
@@ -32,6 +34,11 @@ export class VideoProbe {
   // for what is not the test pattern.
   take() {
     return this.#frames.splice(0);
+  }
+
+  // Watching costs; what the call itself costs is measured without.
+  stop() {
+    this.#stopped = true;
   }
 
   #read(width, height) {
@@ -92,6 +99,10 @@ export class AudioProbe {
   // beeps: unix ms of their onsets.
   take() {
     return { levels: this.#levels.splice(0), beeps: this.#beeps.splice(0) };
+  }
+
+  stop() {
+    this.#context.close();
   }
 
   // When a sample at `at` seconds of the context is heard.

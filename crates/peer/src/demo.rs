@@ -277,6 +277,7 @@ impl Side {
         vec![
             ("capture_to_webm_p50_ms", "capture -> WebM bytes ready, p50 (ms)", percentile(settled, 0.5)),
             ("capture_to_webm_p95_ms", "capture -> WebM bytes ready, p95 (ms)", percentile(settled, 0.95)),
+            ("sent_fps", "pictures sent a second", self.median("/out/fps")),
             ("fps", "pictures a second", self.shown_fps()),
             ("longest_gap_ms", "longest time between pictures (ms)", self.longest_gap()),
             ("freezes", "freezes", Some(self.sum("/in/freezes"))),

@@ -15,10 +15,13 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+/// What is logged unless `RUST_LOG` says otherwise. The WebRTC crates warn of each step of a normal connection.
+const QUIET: &str = "warn,rtc=error,rtc_ice=error,rtc_dtls=error,rtc_turn=error,webrtc=error";
+
 fn main() -> ExitCode {
     let options = options::Options::parse();
     tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()))
+        .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| QUIET.into()))
         .with_writer(std::io::stderr)
         .init();
     options.run().into()

@@ -112,10 +112,11 @@ async fn read_lines(to_engine: mpsc::Sender<Incoming>, to_session: mpsc::Sender<
         if line.trim_ascii().is_empty() {
             continue;
         }
-        let sent = match command(&line) {
-            Some(Ok(command)) => to_session.send(Line::Command(command)).await.is_ok(),
-            Some(Err(error)) => to_session.send(Line::BadCommand(error)).await.is_ok(),
-            None => {
+        let sent = match read(&line) {
+            Read::Command(command) => to_session.send(Line::Command(command)).await.is_ok(),
+            Read::BadCommand(error) => to_session.send(Line::BadCommand(error)).await.is_ok(),
+            Read::Event => true,
+            Read::Message => {
                 let message = Envelope::parse(line.trim_ascii_end());
                 to_engine.send(Incoming { from: other_side(), message }).await.is_ok()
             }
@@ -145,15 +146,34 @@ async fn skip_line(stdin: &mut BufReader<tokio::io::Stdin>) -> std::io::Result<(
     }
 }
 
-/// The command on a line, if it is one: an object with a `cmd`.
-fn command(line: &[u8]) -> Option<Result<Command, String>> {
+/// What a line is meant to be.
+#[derive(Debug, PartialEq, Eq)]
+enum Read {
+    /// An object with a `cmd` that is known.
+    Command(Command),
+    /// An object with a `cmd`, and why it is none.
+    BadCommand(String),
+    /// An object with an `event`: two peers joined by pipes hear each other's. Answering one with an event of our own
+    /// would go on for ever.
+    Event,
+    /// Anything else: an envelope, or what the engine says is none.
+    Message,
+}
+
+fn read(line: &[u8]) -> Read {
     #[derive(Deserialize)]
     struct Probe {
         cmd: Option<serde::de::IgnoredAny>,
+        event: Option<serde::de::IgnoredAny>,
     }
-    let probe: Probe = serde_json::from_slice(line).ok()?;
-    probe.cmd?;
-    Some(serde_json::from_slice(line).map_err(|error| error.to_string()))
+    match serde_json::from_slice(line) {
+        Ok(Probe { cmd: Some(_), .. }) => match serde_json::from_slice(line) {
+            Ok(command) => Read::Command(command),
+            Err(error) => Read::BadCommand(error.to_string()),
+        },
+        Ok(Probe { event: Some(_), .. }) => Read::Event,
+        Ok(Probe { cmd: None, event: None }) | Err(_) => Read::Message,
+    }
 }
 
 #[cfg(test)]
@@ -161,12 +181,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn commands_are_told_from_envelopes() {
-        assert_eq!(command(br#"{"cmd":"camera-off"}"#), Some(Ok(Command::CameraOff)));
-        assert!(command(br#"{"cmd":"dance"}"#).unwrap().is_err());
-        assert!(command(br#"{"cmd":7}"#).unwrap().is_err());
+    fn commands_and_events_are_told_from_envelopes() {
+        assert_eq!(read(br#"{"cmd":"camera-off"}"#), Read::Command(Command::CameraOff));
+        assert!(matches!(read(br#"{"cmd":"dance"}"#), Read::BadCommand(_)));
+        assert!(matches!(read(br#"{"cmd":7}"#), Read::BadCommand(_)));
+        assert_eq!(read(br#"{"event":"ringing","t":1}"#), Read::Event);
         for other in [&br#"{"v":1,"channel":"c","seq":1,"payload":{"type":"call-ack"}}"#[..], b"", b"[]", b"\xff"] {
-            assert!(command(other).is_none());
+            assert_eq!(read(other), Read::Message);
         }
     }
 }

@@ -30,7 +30,7 @@ use crate::{
 /// Names that Chromium goes by; `CHROMIUM` in the environment goes before them.
 const PROGRAMS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
-const FLAGS: [&str; 15] = [
+const FLAGS: [&str; 14] = [
     "--headless=new",
     // Containers rarely let it have its own namespaces, and the only page it shows is ours.
     "--no-sandbox",
@@ -41,15 +41,17 @@ const FLAGS: [&str; 15] = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    // A camera and a microphone that need no hardware, and nobody to ask for them.
+    // Nobody to ask for the camera and the microphone.
     "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream",
     "--autoplay-policy=no-user-gesture-required",
     // Both ends are on this machine, which may have no other network, and no mDNS to resolve hidden addresses.
     "--allow-loopback-in-peer-connection",
     "--disable-features=WebRtcHideLocalIpsWithMdns",
     "--enable-blink-features=MediaStreamInsertableStreams",
 ];
+
+/// A camera and a microphone that need no hardware.
+const FAKE_DEVICES: &str = "--use-fake-device-for-media-stream";
 
 /// Which side of the call the page is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +69,8 @@ pub enum Source {
     TestSignal,
     /// What `getUserMedia` gives: the browser's fake devices.
     Devices,
+    /// What `getUserMedia` gives: the default devices of the system.
+    SystemDevices,
 }
 
 /// What the page is to be.
@@ -84,12 +88,22 @@ pub struct Options {
     pub format: (u32, u32, u32),
     /// Where its video bitrate starts and stops, where that is not the browser's to choose.
     pub bitrate_kbps: Option<u32>,
+    /// For the browser, besides this process's own.
+    pub environment: Vec<(&'static str, OsString)>,
 }
 
 impl Options {
     /// Sound and pictures of the test signal, small enough for a busy machine.
     pub fn new(role: Role) -> Self {
-        Self { role, audio: true, video: true, source: Source::TestSignal, format: (640, 360, 30), bitrate_kbps: None }
+        Self {
+            role,
+            audio: true,
+            video: true,
+            source: Source::TestSignal,
+            format: (640, 360, 30),
+            bitrate_kbps: None,
+            environment: Vec::new(),
+        }
     }
 
     fn query(&self) -> String {
@@ -99,7 +113,7 @@ impl Options {
         };
         let source = match self.source {
             Source::TestSignal => "signal",
-            Source::Devices => "device",
+            Source::Devices | Source::SystemDevices => "device",
         };
         let (width, height, fps) = self.format;
         let bitrate = self.bitrate_kbps.unwrap_or_default();
@@ -169,13 +183,21 @@ pub async fn open(options: &Options) -> Browser {
     let mut user_data = OsString::from("--user-data-dir=");
     user_data.push(profile.path());
     let mut command = Command::new(program());
+    if options.source != Source::SystemDevices {
+        command.arg(FAKE_DEVICES);
+    }
+    command.envs(options.environment.iter().cloned());
     command.args(FLAGS).arg(user_data).arg(format!("{}/?{}", server.address, options.query()));
     let processes = ProcessGroup::start(command.stdin(Stdio::null()).stdout(Stdio::null()));
     let peer = unstarted.started(format!("Chromium ({:?})", options.role), processes.log(), (server, profile));
     Browser { processes, peer }
 }
 
-fn program() -> PathBuf {
+/// The browser's program.
+///
+/// # Panics
+/// Where there is none.
+pub fn program() -> PathBuf {
     let on_path = |name: &str| {
         env::split_paths(&env::var_os("PATH").unwrap_or_default())
             .map(|folder| folder.join(name))

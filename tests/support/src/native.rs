@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     sync::OnceLock,
@@ -34,9 +34,20 @@ pub struct Native {
 /// # Panics
 /// Where it cannot be built or started.
 pub fn start(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Native {
+    start_with(arguments, [])
+}
+
+/// As [`start`], with `environment` besides this process's own.
+///
+/// # Panics
+/// As [`start`].
+pub fn start_with(
+    arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
+    environment: impl IntoIterator<Item = (&'static str, OsString)>,
+) -> Native {
     let (unstarted, carrier) = peer::line();
     let mut command = Command::new(binary());
-    command.args(arguments).args(["--signal", "stdio"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    command.envs(environment).args(arguments).args(["--signal", "stdio"]).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut processes = ProcessGroup::start(&mut command);
     let stdin = processes.leader().stdin.take().expect("stdin is piped");
     let stdout = processes.leader().stdout.take().expect("stdout is piped");
@@ -85,9 +96,10 @@ pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         let beside = || {
-            let test = env::current_exe().expect("a test knows its own path");
-            // target/debug/deps/TEST -> target/debug/ahoy-peer
-            let folder = test.ancestors().nth(2).expect("a test lies in target/PROFILE/deps");
+            let program = env::current_exe().expect("a program knows its own path");
+            // A test is in target/PROFILE/deps, a program in target/PROFILE.
+            let folder = program.ancestors().find(|folder| folder.join("deps").is_dir());
+            let folder = folder.expect("cargo's folders around this program");
             folder.join("ahoy-peer").with_extension(env::consts::EXE_EXTENSION)
         };
         let binary = env::var_os("AHOY_PEER").map_or_else(beside, PathBuf::from);

@@ -4,7 +4,7 @@ use std::{collections::HashMap, future, sync::Arc, time::Instant};
 
 use ahoy_media::{units::Bitrate, webm::hub::Hub};
 use tokio::sync::mpsc;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use super::{
     EngineCommand, EngineConfig, EngineEvent, PeerStats, Request,
@@ -62,6 +62,8 @@ struct Running {
     routes: Routes,
     peers: HashMap<PeerId, Peer>,
     key_frames: KeyFrameLimiter,
+    /// Somebody who sends one message that cannot be read will send many.
+    told_bad_message: bool,
 }
 
 pub(super) struct Actor {
@@ -192,13 +194,14 @@ impl Actor {
             Ok(envelope) => self.calls.receive(Instant::now(), incoming.from, envelope),
             Err(error) => {
                 debug!(from = %incoming.from, %error, "bad message");
-                // Said where a user looks: in the call that runs, if it is that peer's.
-                if let Some(running) =
-                    self.running.as_ref().filter(|running| running.peers.contains_key(&incoming.from))
+                // Said once where a user looks: in the call that runs, if it is that peer's.
+                let from = &incoming.from;
+                let running = self.running.as_mut().filter(|running| running.peers.contains_key(from));
+                if let Some(running) = running
+                    && !std::mem::replace(&mut running.told_bad_message, true)
                 {
-                    self.tell(running.id.clone(), CallEvent::Problem((&error).into()));
-                } else {
-                    warn!(from = %incoming.from, %error, "a message that cannot be read");
+                    let id = running.id.clone();
+                    self.tell(id, CallEvent::Problem((&error).into()));
                 }
             }
         }
@@ -337,7 +340,7 @@ impl Actor {
                 let routes = Routes::new(self.notices.clone());
                 let local = LocalMedia::start(call.clone(), &self.config, &self.hub, &routes, &self.notices);
                 let key_frames = KeyFrameLimiter::default();
-                Running { id: call.clone(), local, routes, peers: HashMap::new(), key_frames }
+                Running { id: call.clone(), local, routes, peers: HashMap::new(), key_frames, told_bad_message: false }
             }
         };
         let running = self.running.insert(running);

@@ -31,6 +31,7 @@ use webrtc::{
 
 use super::{
     Incoming, LinkReport,
+    outgoing::Gate,
     stack::{Clocks, Playing},
     stats::{FreezeDetector, SharedStats},
     tap::TappedRtcp,
@@ -115,6 +116,7 @@ pub(super) struct Handler {
     reports: mpsc::Sender<LinkReport>,
     sinks: Arc<Mutex<Sinks>>,
     key_request: Arc<Notify>,
+    gate: Gate,
     pause: Arc<Notify>,
     stats: SharedStats,
     playing: Playing,
@@ -128,9 +130,9 @@ impl Handler {
         stats: SharedStats,
         playing: Playing,
     ) -> Self {
-        let Incoming { sinks, key_request, pause } = incoming;
+        let Incoming { sinks, key_request, pause, gate } = incoming;
         let sinks = Arc::new(Mutex::new(sinks));
-        Self { reports, sinks, key_request, pause, stats, playing, clocks: Clocks::default() }
+        Self { reports, sinks, key_request, pause, gate, stats, playing, clocks: Clocks::default() }
     }
 
     pub(super) fn clocks(&self) -> Clocks {
@@ -171,10 +173,12 @@ impl PeerConnectionEventHandler for Handler {
         debug!(?state, "connection");
         match state {
             RTCPeerConnectionState::Connected => {
+                self.gate.set_connected(true);
                 self.report(LinkEvent::Connected).await;
                 let _ = self.reports.send(LinkReport::KeyFrameWanted { new_peer: true }).await;
             }
             RTCPeerConnectionState::Disconnected | RTCPeerConnectionState::Failed => {
+                self.gate.set_connected(false);
                 self.report(LinkEvent::Disconnected).await;
             }
             // On the way there, or closed by us. (The crate's enum may grow.)

@@ -11,6 +11,7 @@ mod estimate;
 mod impair;
 mod incoming;
 mod outgoing;
+mod queue;
 mod stack;
 mod stats;
 mod tap;
@@ -78,8 +79,10 @@ impl PeerLink {
         let (video, video_source) = outgoing::video_queue();
         let (audio, audio_source) = outgoing::audio_queue();
         let (key_request, pause) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        let incoming = Incoming { sinks, key_request: Arc::clone(&key_request), pause: Arc::clone(&pause) };
-        let actor = Actor { config, reports, stats: stats.clone(), tasks: Tasks::default() };
+        let gate = outgoing::Gate::default();
+        let incoming =
+            Incoming { sinks, key_request: Arc::clone(&key_request), pause: Arc::clone(&pause), gate: gate.clone() };
+        let actor = Actor { config, reports, stats: stats.clone(), gate, tasks: Tasks::default() };
         tokio::spawn(actor.run(inbox, incoming, video_source, audio_source));
         (Self { commands, video, audio, key_request, pause, stats }, outbox)
     }
@@ -120,6 +123,7 @@ impl PeerLink {
 struct Incoming {
     sinks: Sinks,
     key_request: Arc<Notify>,
+    gate: outgoing::Gate,
     pause: Arc<Notify>,
 }
 
@@ -144,6 +148,7 @@ struct Actor {
     config: LinkConfig,
     reports: mpsc::Sender<LinkReport>,
     stats: stats::SharedStats,
+    gate: outgoing::Gate,
     tasks: Tasks,
 }
 
@@ -171,8 +176,7 @@ impl Actor {
             }
         };
         debug!(took = ?started.elapsed(), "link opened");
-        let gate = outgoing::Gate::default();
-        let feedback = stack.feedback.clone();
+        let (gate, feedback) = (self.gate.clone(), stack.feedback.clone());
         self.tasks.spawn(outgoing::video(
             video,
             stack.video.clone(),
@@ -183,22 +187,16 @@ impl Actor {
         self.tasks.spawn(outgoing::audio(audio, stack.audio.clone(), gate.clone(), self.stats.clone(), feedback));
         while let Some(command) = inbox.recv().await {
             let close = command == LinkCommand::Close;
-            self.carry_out(command, &*stack.connection, &stack, &gate).await;
+            self.carry_out(command, &*stack.connection, &stack).await;
             if close {
                 return;
             }
         }
         // The handle was dropped without a `Close`.
-        self.carry_out(LinkCommand::Close, &*stack.connection, &stack, &gate).await;
+        self.carry_out(LinkCommand::Close, &*stack.connection, &stack).await;
     }
 
-    async fn carry_out(
-        &self,
-        command: LinkCommand,
-        connection: &dyn PeerConnection,
-        stack: &stack::Stack,
-        gate: &outgoing::Gate,
-    ) {
+    async fn carry_out(&self, command: LinkCommand, connection: &dyn PeerConnection, stack: &stack::Stack) {
         let event = match command {
             LinkCommand::Open { .. } => None,
             LinkCommand::CreateOffer { ice_restart } => Some(self.create_offer(connection, ice_restart).await),
@@ -209,7 +207,7 @@ impl Actor {
             // The stack finds a pair or fails by its own timers either way.
             LinkCommand::EndOfCandidates => None,
             LinkCommand::SetSending(media) => {
-                gate.set_sending(media);
+                self.gate.set_sending(media);
                 None
             }
             LinkCommand::SetPlaying(playing) => {

@@ -103,6 +103,7 @@ pub(super) struct Gate(Arc<GateState>);
 
 #[derive(Debug, Default)]
 struct GateState {
+    connected: AtomicBool,
     audio: AtomicBool,
     video: AtomicBool,
 }
@@ -111,6 +112,18 @@ impl Gate {
     pub(super) fn set_sending(&self, media: MediaState) {
         self.0.audio.store(media.audio, Ordering::Relaxed);
         self.0.video.store(media.video, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_connected(&self, connected: bool) {
+        self.0.connected.store(connected, Ordering::Relaxed);
+    }
+
+    fn lets_video_out(&self) -> bool {
+        self.0.connected.load(Ordering::Relaxed) && self.0.video.load(Ordering::Relaxed)
+    }
+
+    fn lets_audio_out(&self) -> bool {
+        self.0.connected.load(Ordering::Relaxed) && self.0.audio.load(Ordering::Relaxed)
     }
 }
 
@@ -214,7 +227,7 @@ pub(super) async fn video(
             }
         };
         let Some(frame) = frame else { return };
-        let (Some(payload_type), true) = (track.payload_type(), gate.0.video.load(Ordering::Relaxed)) else { continue };
+        let (Some(payload_type), true) = (track.payload_type(), gate.lets_video_out()) else { continue };
         let timestamp = clock.timestamp(frame.captured_at);
         pacer.set_target(Instant::now(), *feedback.estimate.borrow());
         let payloads = vp8::packetize(&frame.data, picture_id);
@@ -282,7 +295,7 @@ pub(super) async fn audio(
             Some(_) | None => by_clock,
         };
         next_timestamp = Some(timestamp.wrapping_add(packet.samples));
-        let open = gate.0.audio.load(Ordering::Relaxed);
+        let open = gate.lets_audio_out();
         let (Some(payload_type), true, false) = (track.payload_type(), open, packet.payload.is_empty()) else {
             silent = true;
             continue;

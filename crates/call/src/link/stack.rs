@@ -29,7 +29,7 @@ use webrtc::{
     media_stream::track_local::{TrackLocal, static_rtp::TrackLocalStaticRTP},
     peer_connection::{
         MediaEngine, PeerConnection, PeerConnectionBuilder, RTCConfigurationBuilder, RTCIceServer,
-        RTCIceTransportPolicy, Registry, SettingEngine, SettingEngineBuilder,
+        RTCIceTransportPolicy, Registry, SettingEngine, SettingEngineBuilder, SrtpProtectionProfile,
     },
     runtime::Runtime,
 };
@@ -139,7 +139,7 @@ impl Stack {
 }
 
 pub(super) fn offer_options(ice_restart: bool) -> RTCOfferOptions {
-    RTCOfferOptions { ice_restart, ..RTCOfferOptions::default() }
+    RTCOfferOptions { ice_restart }
 }
 
 pub(super) async fn build(
@@ -227,7 +227,7 @@ fn codecs() -> Result<MediaEngine> {
     for (rtp_codec, payload_type, kind) in
         [(opus(), OPUS_PAYLOAD_TYPE, RtpCodecKind::Audio), (vp8(), VP8_PAYLOAD_TYPE, RtpCodecKind::Video)]
     {
-        engine.register_codec(RTCRtpCodecParameters { rtp_codec, payload_type, ..Default::default() }, kind)?;
+        engine.register_codec(RTCRtpCodecParameters { rtp_codec, payload_type }, kind)?;
     }
     Ok(engine)
 }
@@ -265,6 +265,10 @@ fn settings(config: &LinkConfig) -> SettingEngine {
         .with_prflx_acceptance_min_wait(Some(Duration::ZERO))
         .with_relay_acceptance_min_wait(Some(relay_wait))
         .with_multicast_dns_mode(MulticastDnsMode::Disabled)
+        // A retransmission is the packet once more with another transport-wide number in its header. Under GCM that is
+        // one nonce for two messages, which gives the authentication key away (RFC 7714 section 8.4); under counter
+        // mode with HMAC it is harmless.
+        .with_srtp_protection_profiles(vec![SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80])
         .with_include_loopback_candidate(config.loopback_only)
         .build()
 }

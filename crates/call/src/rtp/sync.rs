@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use super::clock::{Ntp, ReportedClock};
 
 /// A picture may be this much before its sound. Sound that lags by less than 45 ms goes unnoticed (ITU-R BT.1359-1
-/// figure 2: detectable from 125 ms behind to 45 ms ahead of the picture); a third of that leaves room for a screen's
-/// and a speaker's own delay, and every millisecond a picture need not wait makes a talk more natural.
-const LEAD: Duration = Duration::from_millis(15);
+/// figure 2: detectable from 125 ms behind to 45 ms ahead of the picture); this leaves room for a screen's and a
+/// speaker's own delay, and every millisecond a picture need not wait makes a talk more natural.
+const LEAD: Duration = Duration::from_millis(17);
 /// A sound that is this far behind is a fault, not a delay: the picture goes on without it.
 const MAX_HOLD: Duration = Duration::from_millis(400);
 /// A playout position older than this says nothing: sound is muted, discontinuous or gone.
@@ -73,7 +73,7 @@ mod tests {
         let now = Instant::now() + Duration::from_secs(1);
         // (picture captured at ms, sound of ms 100 played so many ms ago, held ms)
         for (video_ms, ago_ms, held_ms) in
-            [(100, 0, 0), (115, 0, 0), (150, 0, 35), (150, 20, 15), (90, 0, 0), (600, 0, 0)]
+            [(100, 0, 0), (117, 0, 0), (150, 0, 33), (150, 20, 13), (90, 0, 0), (600, 0, 0)]
         {
             let playout = Playout { timestamp: 4800, at: now - Duration::from_millis(ago_ms) };
             let held = synced().hold(video_ms * 90, Some(playout), now);
