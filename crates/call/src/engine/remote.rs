@@ -119,11 +119,16 @@ fn opus_samples(packet: &[u8]) -> u32 {
     let (config, code) = (toc >> 3, toc & 3);
     let frame = match config {
         // SILK: 10, 20, 40, 60 ms
-        0..=11 => [480, 960, 1920, 2880][usize::from(config % 4)],
+        0..=11 => match config % 4 {
+            0 => 480,
+            1 => 960,
+            2 => 1920,
+            _ => 2880,
+        },
         // Hybrid: 10, 20 ms
-        12..=15 => [480, 960][usize::from(config % 2)],
+        12..=15 => 480 << (config % 2),
         // CELT: 2.5, 5, 10, 20 ms
-        _ => [120, 240, 480, 960][usize::from(config % 4)],
+        _ => 120 << (config % 4),
     };
     let frames = match code {
         0 => 1,

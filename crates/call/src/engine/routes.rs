@@ -22,10 +22,12 @@ use crate::{
     link::{OutgoingAudio, PeerLink},
 };
 
+type Links = Vec<(PeerId, Arc<PeerLink>)>;
+
 /// Where encoded media goes. Cheap to clone; all clones are one.
 #[derive(Clone, Debug)]
 pub(super) struct Routes {
-    links: Arc<Mutex<Vec<(PeerId, Arc<PeerLink>)>>>,
+    links: Arc<Mutex<Links>>,
     /// The microphone has been told whether it is muted. Until then nothing of it leaves: somebody may have muted it
     /// while it was being opened.
     microphone_ready: Arc<AtomicBool>,
@@ -103,7 +105,7 @@ impl Routes {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(PeerId, Arc<PeerLink>)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Links> {
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -6,6 +6,7 @@
 //! Opus packet ───▶ outgoing::audio ───────────┴─▶ webrtc stack ─┴─▶ incoming::audio ─────────────────▶ jitter buffer
 //! ```
 
+mod description;
 mod estimate;
 mod impair;
 mod incoming;
@@ -248,7 +249,10 @@ impl Actor {
     }
 
     async fn accept_offer(&self, connection: &dyn PeerConnection, stack: &stack::Stack, sdp: String) -> LinkEvent {
-        let offer = match RTCSessionDescription::offer(sdp) {
+        let Some(common) = description::with_common_codecs(&sdp) else {
+            return LinkEvent::RemoteDescriptionRefused("it offers neither Opus nor VP8".to_owned());
+        };
+        let offer = match RTCSessionDescription::offer(common.clone()) {
             Ok(offer) => offer,
             Err(error) => return LinkEvent::RemoteDescriptionRefused(error.to_string()),
         };
@@ -263,7 +267,7 @@ impl Actor {
         };
         match made.await {
             Ok(sdp) => {
-                stack.negotiated().await;
+                stack.negotiated(&common).await;
                 LinkEvent::LocalAnswer(sdp)
             }
             Err(error) => LinkEvent::RemoteDescriptionRefused(error.to_string()),
@@ -276,13 +280,13 @@ impl Actor {
         stack: &stack::Stack,
         sdp: String,
     ) -> Option<LinkEvent> {
-        let answer = match RTCSessionDescription::answer(sdp) {
+        let answer = match RTCSessionDescription::answer(sdp.clone()) {
             Ok(answer) => answer,
             Err(error) => return Some(LinkEvent::RemoteDescriptionRefused(error.to_string())),
         };
         match connection.set_remote_description(answer).await {
             Ok(()) => {
-                stack.negotiated().await;
+                stack.negotiated(&sdp).await;
                 None
             }
             Err(error) => Some(LinkEvent::RemoteDescriptionRefused(error.to_string())),

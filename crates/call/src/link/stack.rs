@@ -35,7 +35,7 @@ use webrtc::{
 };
 
 use super::{
-    Connection, Incoming, LinkReport,
+    Connection, Incoming, LinkReport, description,
     estimate::Estimator,
     impair::{ImpairedRuntime, Impairment},
     incoming::{self, Handler},
@@ -130,15 +130,16 @@ impl Playing {
 }
 
 impl Stack {
-    /// Payload types are known now, or have changed.
-    pub(super) async fn negotiated(&self) {
-        self.video.learn_payload_type().await;
-        self.audio.learn_payload_type().await;
+    /// Payload types are known now, or have changed; `remote` is the other side's description.
+    pub(super) async fn negotiated(&self, remote: &str) {
+        for (track, kind) in [(&self.video, RtpCodecKind::Video), (&self.audio, RtpCodecKind::Audio)] {
+            track.learn_payload_type(description::receives(remote, kind)).await;
+        }
     }
 }
 
 pub(super) fn offer_options(ice_restart: bool) -> RTCOfferOptions {
-    RTCOfferOptions { ice_restart, ..RTCOfferOptions::default() }
+    RTCOfferOptions { ice_restart }
 }
 
 pub(super) async fn build(
@@ -226,7 +227,7 @@ fn codecs() -> Result<MediaEngine> {
     for (rtp_codec, payload_type, kind) in
         [(opus(), OPUS_PAYLOAD_TYPE, RtpCodecKind::Audio), (vp8(), VP8_PAYLOAD_TYPE, RtpCodecKind::Video)]
     {
-        engine.register_codec(RTCRtpCodecParameters { rtp_codec, payload_type, ..Default::default() }, kind)?;
+        engine.register_codec(RTCRtpCodecParameters { rtp_codec, payload_type }, kind)?;
     }
     Ok(engine)
 }

@@ -13,11 +13,18 @@ use ahoy_call::{
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
-type Inboxes = Arc<Mutex<HashMap<PeerId, mpsc::UnboundedSender<Incoming>>>>;
+type Inboxes = Mutex<HashMap<PeerId, mpsc::UnboundedSender<Incoming>>>;
+type Forge = Box<dyn Fn(&mut Payload) + Send + Sync>;
 
 /// Knows everybody's inbox.
 #[derive(Clone, Default)]
-pub struct Exchange(Inboxes);
+pub struct Exchange(Arc<Post>);
+
+#[derive(Default)]
+struct Post {
+    inboxes: Inboxes,
+    forge: Option<Forge>,
+}
 
 /// One peer's way to all others.
 pub struct Line {
@@ -27,19 +34,24 @@ pub struct Line {
 }
 
 impl Exchange {
+    /// One that changes what it carries.
+    pub fn forging(forge: impl Fn(&mut Payload) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(Post { inboxes: Inboxes::default(), forge: Some(Box::new(forge)) }))
+    }
+
     pub fn line(&self, me: &PeerId) -> Line {
         let (to, inbox) = mpsc::unbounded_channel();
-        self.0.lock().unwrap().insert(me.clone(), to);
+        self.0.inboxes.lock().unwrap().insert(me.clone(), to);
         Line { me: me.clone(), exchange: self.clone(), inbox: tokio::sync::Mutex::new(inbox) }
     }
 
     /// From now on nothing comes through to a peer, and nobody is told.
     pub fn cut_off(&self, peer: &PeerId) {
-        self.0.lock().unwrap().remove(peer);
+        self.0.inboxes.lock().unwrap().remove(peer);
     }
 
     pub fn deliver(&self, from: &PeerId, to: &PeerId, message: Result<Envelope, ParseError>) {
-        if let Some(inbox) = self.0.lock().unwrap().get(to) {
+        if let Some(inbox) = self.0.inboxes.lock().unwrap().get(to) {
             let _ = inbox.send(Incoming { from: from.clone(), message });
         }
     }
@@ -49,6 +61,10 @@ impl Exchange {
 impl Signaler for Line {
     async fn send(&self, to: &PeerId, envelope: &Envelope) -> Result<(), SignalError> {
         // As on a wire: what does not survive being written and read is not what the other side gets.
+        let mut envelope = envelope.clone();
+        if let Some(forge) = &self.exchange.0.forge {
+            forge(&mut envelope.payload);
+        }
         let json = envelope.to_json()?;
         self.exchange.deliver(&self.me, to, Envelope::parse(json.as_bytes()));
         Ok(())
@@ -77,9 +93,9 @@ impl Stranger {
         self.line.send(to, &Envelope::new(call.clone(), self.seq, payload)).await.unwrap();
     }
 
-    /// Bytes that need not be a message.
-    pub fn say_raw(&self, to: &PeerId, bytes: &[u8]) {
-        self.line.exchange.deliver(&self.name, to, Envelope::parse(bytes));
+    /// Whether nothing was said to it since it last listened.
+    pub async fn heard_nothing(&self) -> bool {
+        self.line.inbox.lock().await.try_recv().is_err()
     }
 
     /// Waits for a message; others before it are passed over.

@@ -1,6 +1,7 @@
 //! Whole engines calling each other: real links on loopback, real codecs, messages by an exchange in memory.
 #![allow(clippy::unwrap_used)]
 
+mod abandoned;
 mod calls;
 mod devices;
 mod exchange;
@@ -11,4 +12,3 @@ mod loss;
 mod mute;
 mod phone;
 mod screen;
-mod vanish;

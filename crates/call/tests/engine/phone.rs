@@ -193,22 +193,18 @@ pub struct Call {
 impl Call {
     /// Calls, is accepted, and waits for both sides' connection.
     pub async fn connect(caller: EngineConfig, callee: EngineConfig) -> Self {
-        let exchange = Exchange::default();
+        Self::connect_by(Exchange::default(), caller, callee).await
+    }
+
+    pub async fn connect_by(exchange: Exchange, caller: EngineConfig, callee: EngineConfig) -> Self {
         let mut caller = Phone::on(&exchange, "anna", caller);
         let mut callee = Phone::on(&exchange, "ben", callee);
         let id = caller.calls(&callee);
         assert_eq!(callee.until_incoming().await, caller.name);
         callee.does(EngineCommand::Accept);
-        caller.until_connected().await;
         callee.until_connected().await;
+        caller.until_connected().await;
         Self { exchange, id, caller, callee }
-    }
-
-    /// The caller hangs up; waits for the end at both sides.
-    pub async fn end(mut self) {
-        self.caller.does(EngineCommand::HangUp);
-        self.caller.until_ended().await;
-        self.callee.until_ended().await;
     }
 }
 
