@@ -155,7 +155,7 @@ fn difference(before: &PeerStats, now: &PeerStats, seconds: f64) -> (Out, In) {
         pli: new_out.key_requests - old_out.key_requests,
         audio_packets: new.audio_out.packets - old.audio_out.packets,
         dropped: new_out.dropped - old_out.dropped,
-        encode_ms: rounded(encoder.map_or(0.0, |encoder| encoder.encode_us as f64 / 1e3)),
+        encode_ms: rounded(encoder.map_or(0.0, |encoder| encoder.encode_us / 1e3)),
     };
     let incoming = In {
         kbps: kbps(new_rx.bytes - old_rx.bytes + new.audio_in_bytes - old.audio_in_bytes),

@@ -19,10 +19,12 @@ use crate::{
     link::{OutgoingAudio, PeerLink},
 };
 
+type Links = Vec<(PeerId, Arc<PeerLink>)>;
+
 /// Where encoded media goes. Cheap to clone; all clones are one.
 #[derive(Clone, Debug)]
 pub(super) struct Routes {
-    links: Arc<Mutex<Vec<(PeerId, Arc<PeerLink>)>>>,
+    links: Arc<Mutex<Links>>,
     notices: mpsc::UnboundedSender<Notice>,
 }
 
@@ -85,7 +87,7 @@ impl Routes {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(PeerId, Arc<PeerLink>)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Links> {
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

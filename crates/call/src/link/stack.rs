@@ -138,7 +138,7 @@ impl Stack {
 }
 
 pub(super) fn offer_options(ice_restart: bool) -> RTCOfferOptions {
-    RTCOfferOptions { ice_restart, ..RTCOfferOptions::default() }
+    RTCOfferOptions { ice_restart }
 }
 
 pub(super) async fn build(
@@ -226,7 +226,7 @@ fn codecs() -> Result<MediaEngine> {
     for (rtp_codec, payload_type, kind) in
         [(opus(), OPUS_PAYLOAD_TYPE, RtpCodecKind::Audio), (vp8(), VP8_PAYLOAD_TYPE, RtpCodecKind::Video)]
     {
-        engine.register_codec(RTCRtpCodecParameters { rtp_codec, payload_type, ..Default::default() }, kind)?;
+        engine.register_codec(RTCRtpCodecParameters { rtp_codec, payload_type }, kind)?;
     }
     Ok(engine)
 }
