@@ -216,7 +216,7 @@ impl Session {
         if due(&mut self.hang_up_at) {
             self.hang_up();
         }
-        due(&mut self.leave_at).then(|| if self.was_connected { Exit::Normal } else { Exit::NoConnection })
+        due(&mut self.leave_at).then_some(if self.was_connected { Exit::Normal } else { Exit::NoConnection })
     }
 
     fn hang_up(&mut self) {

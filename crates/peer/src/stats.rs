@@ -160,7 +160,7 @@ fn difference(before: &PeerStats, now: &PeerStats, seconds: f64) -> (Out, In) {
         pli: since(new_out.key_requests, old_out.key_requests),
         audio_packets: since(new.audio_out.packets, old.audio_out.packets),
         dropped: since(new_out.dropped, old_out.dropped),
-        encode_ms: rounded(encoder.map_or(0.0, |encoder| encoder.encode_us as f64 / 1e3)),
+        encode_ms: rounded(encoder.map_or(0.0, |encoder| encoder.encode_us / 1e3)),
     };
     let incoming = In {
         kbps: kbps(since(new_rx.bytes, old_rx.bytes) + since(new.audio_in_bytes, old.audio_in_bytes)),
