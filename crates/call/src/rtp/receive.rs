@@ -192,6 +192,7 @@ impl VideoReceiver {
         let sequence = self.unwrapper.unwrap(packet.sequence);
         if self.floor.is_some_and(|floor| sequence < floor) || self.buffer.contains_key(&sequence) {
             self.stats.discarded += 1;
+            self.handle_timeout(now);
             return;
         }
         if self.highest.is_none() {
