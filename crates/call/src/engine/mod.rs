@@ -1,6 +1,6 @@
 //! The engine: carries out what the call state decides, with real devices, links and messages.
 //!
-//! One task owns everything (see [`actor`]); whoever uses the engine holds an [`Engine`], which only sends it
+//! One task owns everything (`actor`); whoever uses the engine holds an [`Engine`], which only sends it
 //! commands, and reads its events from [`Events`].
 //!
 //! ```text

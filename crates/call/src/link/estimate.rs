@@ -40,11 +40,15 @@ const ENOUGH_PACKETS: usize = 30;
 /// 5 % loss that happens a hundred times as often as the loss of four in a row; a queue that overflows loses whole
 /// rows, but shows as a queue first.
 const LONGEST_LOSS: usize = 3;
+/// At low rates a report has fewer packets than that, but it still covers 50 ms: a row that took longer than this to
+/// send was not lost either.
+const LONGEST_LOSS_SPAN: Duration = Duration::from_millis(25);
 
 /// A packet that the other side told of.
 #[derive(Clone, Copy, Debug)]
 struct Told {
     at: Instant,
+    departure: Instant,
     bytes: usize,
     arrived: bool,
 }
@@ -83,11 +87,18 @@ impl Estimator {
 
     fn tell_of(&mut self, told: Told) {
         if !told.arrived {
-            self.missing.push(told);
-            self.missing.truncate(LONGEST_LOSS + 1);
+            if self.missing.len() <= LONGEST_LOSS {
+                self.missing.push(told);
+            } else if let Some(last) = self.missing.last_mut() {
+                *last = told;
+            }
             return;
         }
-        if self.missing.len() <= LONGEST_LOSS {
+        let span = match self.missing.as_slice() {
+            [first, .., last] => last.departure.saturating_duration_since(first.departure),
+            [_] | [] => Duration::ZERO,
+        };
+        if self.missing.len() <= LONGEST_LOSS && span <= LONGEST_LOSS_SPAN {
             self.told.extend(self.missing.iter().copied());
         }
         self.missing.clear();
@@ -145,7 +156,7 @@ impl Estimator {
 impl BandwidthEstimator for Estimator {
     fn on_reports(&mut self, now: Instant, reports: &[PacketReport]) {
         for report in reports {
-            self.tell_of(Told { at: now, bytes: report.size, arrived: report.arrived });
+            self.tell_of(Told { at: now, departure: report.departure, bytes: report.size, arrived: report.arrived });
             if let Some(arrival) = report.arrival.filter(|_| report.arrived) {
                 self.queue.arrived(now, report.departure, arrival);
             }
@@ -180,7 +191,7 @@ mod tests {
         let mut last = 0.0;
         while departure < 20.0 {
             let send = departure.max(free_at);
-            let mut arrived = loss == 0 || id as usize % loss != 0;
+            let mut arrived = loss == 0 || !(id as usize).is_multiple_of(loss);
             if send - departure > 0.2 {
                 arrived = false;
             } else {
@@ -219,7 +230,7 @@ mod tests {
         let (mut estimator, _hear) = Estimator::new(Bitrate::from_kbps(1500));
         let now = Instant::now();
         for index in 0..400u64 {
-            let told = Told { at: now, bytes: 1200, arrived: index % 40 >= 10 && index % 20 != 15 };
+            let told = Told { at: now, departure: now, bytes: 1200, arrived: index % 40 >= 10 && index % 20 != 15 };
             estimator.tell_of(told);
         }
         let loss = estimator.loss().unwrap();

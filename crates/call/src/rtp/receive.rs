@@ -415,7 +415,9 @@ impl VideoReceiver {
     fn due(&self, missing: &Missing) -> Instant {
         match missing.asked {
             None => missing.since + REORDER_TOLERANCE,
-            Some(asked) if self.asks_repeatedly() && missing.times % NACKS_PER_ROUND != 0 => asked + NACK_SPACING,
+            Some(asked) if self.asks_repeatedly() && !missing.times.is_multiple_of(NACKS_PER_ROUND) => {
+                asked + NACK_SPACING
+            }
             Some(asked) => asked + (self.round_trip + REORDER_TOLERANCE).max(MIN_NACK_INTERVAL),
         }
     }

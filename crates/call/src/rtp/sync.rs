@@ -1,7 +1,7 @@
 //! Lip sync: when a received picture is to be shown, and how far sound and picture are apart.
 //!
 //! Sound sets the pace: it cannot be held back or hurried without being heard. A picture is held until its sound is
-//! about to be played, and never longer than [`MAX_HOLD`]; sound never waits for a picture.
+//! about to be played, and never longer than 400 ms; sound never waits for a picture.
 
 use std::time::{Duration, Instant};
 
