@@ -53,7 +53,7 @@ pub enum CameraError {
         message: String,
     },
     /// The file could not be read, or is no Y4M file that is understood.
-    #[error("the video file {} cannot be played: {error}", path.display())]
+    #[error("the video file {} cannot be played ({error}): check the path, or choose another file", path.display())]
     File {
         /// The file.
         path: PathBuf,
