@@ -70,17 +70,19 @@ enum Side {
     Listening,
 }
 
-/// A daemon whose default devices are two sinks, one played to and one whose monitor is heard; `test_speaker` is the one
-/// that is measured.
+/// A daemon with two sinks, its default devices the one to play to and the other to hear; `test_speaker` is the one that
+/// is measured.
 fn daemon(side: Side) -> SoundDaemon {
     let daemon = SoundDaemon::start();
     let control = daemon.control();
     control.add_sink("unused", "Unused");
-    let (source, sink) = match side {
-        Side::Talking => ("test_speaker.monitor", "unused"),
-        Side::Listening => ("unused.monitor", "test_speaker"),
+    let (heard, sink) = match side {
+        Side::Talking => ("test_speaker", "unused"),
+        Side::Listening => ("unused", "test_speaker"),
     };
-    control.pactl(&["set-default-source", source]);
+    // Chromium takes no monitor for a microphone.
+    control.load(&["module-remap-source", &format!("master={heard}.monitor"), "source_name=microphone"]);
+    control.pactl(&["set-default-source", "microphone"]);
     control.pactl(&["set-default-sink", sink]);
     daemon
 }
