@@ -7,9 +7,15 @@
 //! A new target is a function of bytes, some inputs to start from, and a line in [`TARGETS`].
 #![deny(missing_docs)]
 
+mod files;
 pub mod mutate;
+mod rtp;
+mod signaling;
+mod sound;
 mod vp8;
 mod webm;
+
+use ahoy_media::audio::jitter;
 
 /// Something that takes bytes from outside, and must not panic, hang or grow whatever they are.
 pub struct Target {
@@ -26,6 +32,13 @@ pub const TARGETS: &[Target] = &[
     Target { name: "webm-demux", run: webm::demux, corpus: webm::corpus },
     Target { name: "vp8-header", run: vp8::header, corpus: vp8::frames },
     Target { name: "vp8-decode", run: vp8::decode, corpus: vp8::streams },
+    Target { name: "vp8-descriptor", run: rtp::descriptor, corpus: rtp::payloads },
+    Target { name: "video-receiver", run: rtp::receive, corpus: rtp::streams },
+    Target { name: "jitter-buffer", run: jitter::fuzz, corpus: sound::packets },
+    Target { name: "signaling", run: signaling::parse, corpus: signaling::corpus },
+    Target { name: "y4m", run: files::y4m, corpus: files::y4m_corpus },
+    Target { name: "wav", run: files::wav, corpus: files::wav_corpus },
+    Target { name: "mjpeg", run: files::mjpeg, corpus: files::mjpeg_corpus },
 ];
 
 /// The target of that name.

@@ -1,4 +1,5 @@
 //! The sound callback must not allocate or free: `Mixer::render` is run under an allocator that counts.
+#![expect(unsafe_code, reason = "an allocator is unsafe to implement")]
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},

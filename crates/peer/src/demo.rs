@@ -257,9 +257,10 @@ impl Side {
         let times = &self.pictures.arrivals;
         let first = times.first()? + 1000;
         times
-            .windows(2)
-            .filter(|pair| pair[0] >= first)
-            .map(|pair| pair[1].saturating_sub(pair[0]) as f64)
+            .iter()
+            .zip(times.iter().skip(1))
+            .filter(|(earlier, _)| **earlier >= first)
+            .map(|(earlier, later)| later.saturating_sub(*earlier) as f64)
             .max_by(f64::total_cmp)
     }
 

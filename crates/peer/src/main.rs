@@ -1,4 +1,6 @@
 //! `ahoy-peer`: the engine without a window, for tests, benchmarks, scripts and servers.
+#![deny(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
 mod clock;
 mod demo;

@@ -49,7 +49,14 @@ pub fn run(role: Role, options: PeerOptions) -> Exit {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     match runtime {
         Ok(runtime) => {
-            let exit = runtime.block_on(async { Session::start(role, options).run().await });
+            let exit = runtime.block_on(async {
+                let session = Session::start(role, options);
+                let engine = session.engine.clone();
+                let exit = session.run().await;
+                // The hang-up that ended the call may still be on its way out.
+                let _ = tokio::time::timeout(FAREWELL_LIMIT, engine.stop()).await;
+                exit
+            });
             // stdin cannot be interrupted: its reader would be waited for.
             runtime.shutdown_background();
             exit
@@ -209,7 +216,7 @@ impl Session {
         if due(&mut self.hang_up_at) {
             self.hang_up();
         }
-        due(&mut self.leave_at).then(|| if self.was_connected { Exit::Normal } else { Exit::NoConnection })
+        due(&mut self.leave_at).then_some(if self.was_connected { Exit::Normal } else { Exit::NoConnection })
     }
 
     fn hang_up(&mut self) {

@@ -135,6 +135,11 @@ impl Statistics {
     }
 }
 
+/// Totals start anew with a new call or stream; then nothing is known of the second between.
+fn since(now: u64, before: u64) -> u64 {
+    now.saturating_sub(before)
+}
+
 fn difference(before: &PeerStats, now: &PeerStats, seconds: f64) -> (Out, In) {
     let (old, new) = (&before.link, &now.link);
     let kbps = |bytes: u64| rounded(bytes as f64 * 8.0 / 1000.0 / seconds);
@@ -145,37 +150,37 @@ fn difference(before: &PeerStats, now: &PeerStats, seconds: f64) -> (Out, In) {
     let (old_jitter, new_jitter) = (&before.audio.jitter, &now.audio.jitter);
     let encoder = now.video.map(|video| video.encoder);
     let out = Out {
-        kbps: kbps(new_out.bytes - old_out.bytes + new.audio_out.bytes - old.audio_out.bytes),
-        fps: per_second(new_out.frames - old_out.frames),
+        kbps: kbps(since(new_out.bytes, old_out.bytes) + since(new.audio_out.bytes, old.audio_out.bytes)),
+        fps: per_second(since(new_out.frames, old_out.frames)),
         width: encoder.map_or(0, |encoder| encoder.width),
         height: encoder.map_or(0, |encoder| encoder.height),
-        key_frames: new_out.key_frames - old_out.key_frames,
+        key_frames: since(new_out.key_frames, old_out.key_frames),
         target_kbps: now.video.map_or(0, |video| video.target.kbps()),
-        nack: new_out.nacks - old_out.nacks,
-        pli: new_out.key_requests - old_out.key_requests,
-        audio_packets: new.audio_out.packets - old.audio_out.packets,
-        dropped: new_out.dropped - old_out.dropped,
-        encode_ms: rounded(encoder.map_or(0.0, |encoder| encoder.encode_us as f64 / 1e3)),
+        nack: since(new_out.nacks, old_out.nacks),
+        pli: since(new_out.key_requests, old_out.key_requests),
+        audio_packets: since(new.audio_out.packets, old.audio_out.packets),
+        dropped: since(new_out.dropped, old_out.dropped),
+        encode_ms: rounded(encoder.map_or(0.0, |encoder| encoder.encode_us / 1e3)),
     };
     let incoming = In {
-        kbps: kbps(new_rx.bytes - old_rx.bytes + new.audio_in_bytes - old.audio_in_bytes),
-        fps: per_second(new_rx.frames - old_rx.frames),
+        kbps: kbps(since(new_rx.bytes, old_rx.bytes) + since(new.audio_in_bytes, old.audio_in_bytes)),
+        fps: per_second(since(new_rx.frames, old_rx.frames)),
         width: new_in.size.0,
         height: new_in.size.1,
-        key_frames: new_rx.key_frames - old_rx.key_frames,
-        lost: new_rx.lost - old_rx.lost,
-        recovered: new_rx.recovered - old_rx.recovered,
-        nack: new_rx.nacks - old_rx.nacks,
-        pli: new_rx.key_requests - old_rx.key_requests,
-        freezes: new_in.freezes - old_in.freezes,
-        freeze_ms: rounded((new_in.frozen - old_in.frozen).as_secs_f64() * 1e3),
+        key_frames: since(new_rx.key_frames, old_rx.key_frames),
+        lost: since(new_rx.lost, old_rx.lost),
+        recovered: since(new_rx.recovered, old_rx.recovered),
+        nack: since(new_rx.nacks, old_rx.nacks),
+        pli: since(new_rx.key_requests, old_rx.key_requests),
+        freezes: since(new_in.freezes, old_in.freezes),
+        freeze_ms: rounded(new_in.frozen.saturating_sub(old_in.frozen).as_secs_f64() * 1e3),
         longest_gap_ms_total: rounded(new_in.longest_gap.as_secs_f64() * 1e3),
         jitter_buffer_ms: rounded(f64::from(new_jitter.buffered_ms)),
         jitter_target_ms: rounded(f64::from(new_jitter.target_ms)),
-        concealed_ms: ms(new_jitter.concealed_samples - old_jitter.concealed_samples),
-        played_ms: ms(new_jitter.total_samples - old_jitter.total_samples),
+        concealed_ms: ms(since(new_jitter.concealed_samples, old_jitter.concealed_samples)),
+        played_ms: ms(since(new_jitter.total_samples, old_jitter.total_samples)),
         av_skew_ms: new_in.skew.map(|skew| rounded(skew * 1e3)),
-        audio_packets: new.audio_in_packets - old.audio_in_packets,
+        audio_packets: since(new.audio_in_packets, old.audio_in_packets),
     };
     (out, incoming)
 }

@@ -33,9 +33,9 @@ pub(super) enum Notice {
     /// A link reports.
     Link { call: CallId, peer: PeerId, report: LinkReport },
     /// A device was opened, or could not be.
-    Opened(Opened),
+    Opened { call: CallId, opened: Opened },
     /// Something befell a device.
-    Device(CallEvent),
+    Device { call: CallId, event: CallEvent },
     /// Somebody who gets our pictures cannot go on without a key frame.
     KeyFrameWanted,
     /// The reader of a peer's pictures cannot go on without a key frame.
@@ -50,6 +50,8 @@ struct Peer {
     /// None: the mixer had no place for it.
     sound: Option<RemoteSound>,
     sending: MediaState,
+    /// Somebody holds the call with it.
+    held: bool,
     estimate: Option<Bitrate>,
 }
 
@@ -72,6 +74,8 @@ pub(super) struct Actor {
     notices: mpsc::UnboundedSender<Notice>,
     inbox: mpsc::UnboundedReceiver<Notice>,
     outbox: mpsc::UnboundedSender<(PeerId, Envelope)>,
+    /// Ends when the outbox is closed and everything in it has been handed over.
+    sender: tokio::task::JoinHandle<()>,
     calls: Switchboard,
     running: Option<Running>,
     /// What the user wants to send; remembered from call to call.
@@ -87,7 +91,7 @@ impl Actor {
     ) -> Self {
         let (notices, inbox) = mpsc::unbounded_channel();
         let (outbox, queue) = mpsc::unbounded_channel();
-        tokio::spawn(send_messages(Arc::clone(&signaler), queue, notices.clone()));
+        let sender = tokio::spawn(send_messages(Arc::clone(&signaler), queue, notices.clone()));
         let wanted = if config.echo {
             MediaState::BOTH
         } else {
@@ -102,6 +106,7 @@ impl Actor {
             notices,
             inbox,
             outbox,
+            sender,
             calls: Switchboard::default(),
             running: None,
             wanted,
@@ -124,11 +129,12 @@ impl Actor {
                 request = requests.recv() => match request {
                     Some(Request::Command(command)) => self.command(command),
                     Some(Request::Stats(answer)) => drop(answer.send(self.stats())),
-                    None => {
-                        self.current_input(Input::HangUp);
-                        self.carry_out_outputs();
+                    Some(Request::Stop(answer)) => {
+                        self.farewell().await;
+                        let _ = answer.send(());
                         return;
                     }
+                    None => return self.farewell().await,
                 },
                 incoming = signaler.receive(), if reachable => match incoming {
                     Some(incoming) => self.receive(incoming),
@@ -139,6 +145,14 @@ impl Actor {
                 () = alarm => self.tick(),
             }
         }
+    }
+
+    /// Hangs up and sees to it that the other side is told.
+    async fn farewell(mut self) {
+        self.current_input(Input::HangUp);
+        self.carry_out_outputs();
+        drop(self.outbox);
+        let _ = self.sender.await;
     }
 
     fn next_deadline(&self) -> Option<Instant> {
@@ -161,15 +175,24 @@ impl Actor {
             EngineCommand::Hold => Input::Hold,
             EngineCommand::Resume => Input::Resume,
             EngineCommand::SetAudio(on) => {
-                self.wanted.audio = on && self.config.microphone.is_some();
-                Input::SetMedia(self.wanted)
+                self.wanted.audio = on && (self.config.microphone.is_some() || self.config.echo);
+                Input::SetMedia(self.sendable())
             }
             EngineCommand::SetVideo(on) => {
-                self.wanted.video = on && self.config.camera.is_some();
-                Input::SetMedia(self.wanted)
+                self.wanted.video = on && (self.config.camera.is_some() || self.config.echo);
+                if let Some(running) = self.running.as_mut().filter(|_| on) {
+                    running.local.retry_camera();
+                }
+                Input::SetMedia(self.sendable())
             }
         };
         self.current_input(input);
+    }
+
+    /// What the user wants to send, without what a device of the running call turned out not to give.
+    fn sendable(&self) -> MediaState {
+        let available = self.running.as_ref().map_or(MediaState::BOTH, |running| running.local.available());
+        MediaState { audio: self.wanted.audio && available.audio, video: self.wanted.video && available.video }
     }
 
     fn current_input(&mut self, input: Input) {
@@ -199,23 +222,18 @@ impl Actor {
     fn notice(&mut self, notice: Notice) {
         match notice {
             Notice::Link { call, peer, report } => self.link_report(&call, peer, report),
-            Notice::Opened(opened) => {
-                if let Some(running) = &mut self.running {
-                    let event = running.local.opened(opened);
-                    let (id, available) = (running.id.clone(), running.local.available());
-                    if let Some(event) = event {
-                        self.tell(id, event);
-                        let media = MediaState {
-                            audio: self.wanted.audio && available.audio,
-                            video: self.wanted.video && available.video,
-                        };
-                        self.current_input(Input::SetMedia(media));
+            Notice::Opened { call, opened } => match self.running.as_mut().filter(|running| running.id == call) {
+                Some(running) => {
+                    if let Some(missing) = running.local.opened(opened) {
+                        self.tell(call, missing);
+                        self.current_input(Input::SetMedia(self.sendable()));
                     }
                 }
-            }
-            Notice::Device(event) => {
-                if let Some(running) = &self.running {
-                    self.tell(running.id.clone(), event);
+                None => opened.close(),
+            },
+            Notice::Device { call, event } => {
+                if self.running.as_ref().is_some_and(|running| running.id == call) {
+                    self.tell(call, event);
                 }
             }
             Notice::KeyFrameWanted => {
@@ -278,9 +296,29 @@ impl Actor {
         while let Some((call, output)) = self.calls.poll_output() {
             match output {
                 Output::Send { to, envelope } => drop(self.outbox.send((to, envelope))),
-                Output::Event(event) => self.tell(call, event),
+                Output::Event(event) => {
+                    self.follow(&event);
+                    self.tell(call, event);
+                }
                 Output::Link { peer, command } => self.command_link(&call, peer, command),
             }
+        }
+    }
+
+    /// What an event means for the link it is about.
+    fn follow(&mut self, event: &CallEvent) {
+        let Some(running) = &mut self.running else { return };
+        let peer = match event {
+            CallEvent::Hold { peer, local, remote } => {
+                running.set_held(peer, *local || *remote);
+                peer
+            }
+            CallEvent::MediaState { peer, .. } => peer,
+            _ => return,
+        };
+        // A hold and a camera that is off stop the picture; so does their end, until the first new one.
+        if let Some(peer) = running.peers.get(peer) {
+            peer.link.expect_pause();
         }
     }
 
@@ -312,7 +350,7 @@ impl Actor {
             // The state machine closes a call's links before it opens another's.
             Some(_) | None => {
                 let routes = Routes::new(self.notices.clone());
-                let local = LocalMedia::start(&self.config, &self.hub, &routes, &self.notices);
+                let local = LocalMedia::start(call.clone(), &self.config, &self.hub, &routes, &self.notices);
                 let key_frames = KeyFrameLimiter::default();
                 Running { id: call.clone(), local, routes, peers: HashMap::new(), key_frames, told_bad_message: false }
             }
@@ -334,7 +372,9 @@ impl Actor {
         tokio::spawn(forward(reports, call.clone(), peer.clone(), self.notices.clone()));
         let link = Arc::new(link);
         running.routes.add(peer.clone(), Arc::clone(&link));
-        running.peers.insert(peer.clone(), Peer { link, sound, sending: MediaState::NONE, estimate: None });
+        running
+            .peers
+            .insert(peer.clone(), Peer { link, sound, sending: MediaState::NONE, held: false, estimate: None });
         if let Some(error) = unheard {
             let (what, todo) = explain(&error);
             self.tell(call.clone(), CallEvent::Problem(Problem::new(ProblemCode::Media, what, todo)));
@@ -365,13 +405,25 @@ impl Running {
         if let Some(peer) = self.peers.get_mut(peer) {
             peer.sending = media;
         }
+        self.update_sending();
+    }
+
+    fn set_held(&mut self, peer: &PeerId, held: bool) {
+        if let Some(peer) = self.peers.get_mut(peer) {
+            peer.held = held;
+        }
+        self.update_sending();
+    }
+
+    fn update_sending(&mut self) {
         let any = |wanted: fn(&MediaState) -> bool| self.peers.values().any(|peer| wanted(&peer.sending));
         let all = MediaState { audio: any(|media| media.audio), video: any(|media| media.video) };
         self.local.want(all);
         for peer in self.peers.values() {
             // Muted for all, the microphone itself gives silence, and its last packets let the other side fade out
-            // instead of guessing; muted for one alone, the gate of that link is what closes.
-            let media = MediaState { audio: peer.sending.audio || !all.audio, ..peer.sending };
+            // instead of guessing; muted for one alone, or held, the gate of that link is what closes.
+            let silence = !all.audio && !peer.held;
+            let media = MediaState { audio: peer.sending.audio || silence, ..peer.sending };
             peer.link.command(LinkCommand::SetSending(media));
         }
     }

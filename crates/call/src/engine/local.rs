@@ -32,6 +32,7 @@ use tracing::debug;
 use super::{EngineConfig, VideoEncoding, actor::Notice, routes::Routes};
 use crate::{
     event::{CallEvent, Device, explain},
+    id::CallId,
     message::MediaState,
 };
 
@@ -45,7 +46,7 @@ enum Slot<T> {
     /// Being opened; the number tells a late result from a current one.
     Opening(u64),
     On(T),
-    /// Could not be opened; tried again when it is switched on again.
+    /// Could not be opened. A camera is tried again when it is switched on again, a microphone with the next call.
     Failed,
 }
 
@@ -63,10 +64,41 @@ pub(super) enum Opened {
     Speaker(u64, Result<Speaker, String>),
 }
 
+impl Opened {
+    /// Nobody waits for it any more: its call is over.
+    pub(super) fn close(self) {
+        match self {
+            Self::Camera(_, Ok(pictures)) => close(Slot::On(pictures)),
+            Self::Microphone(_, Ok(microphone)) => close(Slot::On(microphone)),
+            Self::Speaker(_, Ok(speaker)) => close(Slot::On(speaker)),
+            Self::Camera(_, Err(_)) | Self::Microphone(_, Err(_)) | Self::Speaker(_, Err(_)) => {}
+        }
+    }
+}
+
+/// Tells the engine of the devices of one call. A driver can take seconds: what it says then must not be taken for
+/// news of the next call's devices.
+#[derive(Clone)]
+struct Teller {
+    call: CallId,
+    notices: mpsc::UnboundedSender<Notice>,
+}
+
+impl Teller {
+    fn opened(&self, opened: Opened) {
+        // Where the engine has stopped, the device comes back in the error and is closed here, on its own thread.
+        let _ = self.notices.send(Notice::Opened { call: self.call.clone(), opened });
+    }
+
+    fn event(&self, event: CallEvent) {
+        let _ = self.notices.send(Notice::Device { call: self.call.clone(), event });
+    }
+}
+
 /// Camera, microphone and speaker of the running call.
 pub(super) struct LocalMedia {
     config: EngineConfig,
-    notices: mpsc::UnboundedSender<Notice>,
+    tell: Teller,
     routes: Routes,
     hub: Hub,
     mixer: MixerHandle,
@@ -82,16 +114,18 @@ pub(super) struct LocalMedia {
 impl LocalMedia {
     /// Opens the speaker and, if there is one, the microphone. The camera waits for [`Self::want`].
     pub(super) fn start(
+        call: CallId,
         config: &EngineConfig,
         hub: &Hub,
         routes: &Routes,
         notices: &mpsc::UnboundedSender<Notice>,
     ) -> Self {
+        let tell = Teller { call, notices: notices.clone() };
         let (handle, mixer) = mixer();
         let (to_reference, reference) = echo_reference();
         let mut this = Self {
             config: config.clone(),
-            notices: notices.clone(),
+            tell,
             routes: routes.clone(),
             hub: hub.clone(),
             mixer: handle,
@@ -105,11 +139,10 @@ impl LocalMedia {
         };
         let number = this.next_opening();
         this.speaker = Slot::Opening(number);
-        let (spec, tell, events) = (config.speaker.clone(), notices.clone(), notices.clone());
+        let (spec, tell, events) = (config.speaker.clone(), this.tell.clone(), this.tell.clone());
         spawn_blocking(move || {
             let opened = Speaker::open(&spec, mixer, to_reference, move |event| tell_speaker(&events, event));
-            let opened = Opened::Speaker(number, opened.map_err(|error| error.to_string()));
-            let _ = tell.send(Notice::Opened(opened));
+            tell.opened(Opened::Speaker(number, opened.map_err(|error| error.to_string())));
         });
         this
     }
@@ -133,9 +166,9 @@ impl LocalMedia {
     /// Some peer is to get this. A muted microphone stays open and gives silence; a camera that is off is closed.
     pub(super) fn want(&mut self, media: MediaState) {
         match (&self.camera, media.video) {
-            (Slot::Off | Slot::Failed, true) => self.open_camera(),
+            (Slot::Off, true) => self.open_camera(),
             (Slot::On(_) | Slot::Opening(_), false) => close(std::mem::replace(&mut self.camera, Slot::Off)),
-            (Slot::On(_) | Slot::Opening(_), true) | (Slot::Off | Slot::Failed, false) => {}
+            (Slot::On(_) | Slot::Opening(_), true) | (Slot::Off, false) | (Slot::Failed, _) => {}
         }
         self.muted = !media.audio;
         match &self.microphone {
@@ -159,10 +192,18 @@ impl LocalMedia {
                 let fresh = settle(&mut self.microphone, number, result, Device::Microphone);
                 if let Slot::On(microphone) = &self.microphone {
                     microphone.set_muted(self.muted);
+                    self.routes.open_microphone();
                 }
                 fresh
             }
             Opened::Speaker(number, result) => settle(&mut self.speaker, number, result, Device::Speaker),
+        }
+    }
+
+    /// The camera is switched on by the user: one that could not be opened before is tried again.
+    pub(super) fn retry_camera(&mut self) {
+        if matches!(self.camera, Slot::Failed) {
+            self.camera = Slot::Off;
         }
     }
 
@@ -198,7 +239,7 @@ impl LocalMedia {
         let number = self.next_opening();
         self.camera = Slot::Opening(number);
         let (format, target) = (self.config.video, self.target);
-        let (sink, tell, events) = (self.routes.video_sink(&self.hub), self.notices.clone(), self.notices.clone());
+        let (sink, tell, events) = (self.routes.video_sink(&self.hub), self.tell.clone(), self.tell.clone());
         spawn_blocking(move || {
             let open = || {
                 let (writer, reader) = slot();
@@ -208,7 +249,7 @@ impl LocalMedia {
                     VideoEncoder::spawn(reader, camera.format(), target, sink).map_err(|error| error.to_string())?;
                 Ok(Pictures { _camera: camera, encoder })
             };
-            let _ = tell.send(Notice::Opened(Opened::Camera(number, open())));
+            tell.opened(Opened::Camera(number, open()));
         });
     }
 
@@ -218,13 +259,12 @@ impl LocalMedia {
         let number = self.next_opening();
         self.microphone = Slot::Opening(number);
         let settings = MicrophoneSettings { processing: self.config.processing, opus: self.config.opus };
-        let (sink, tell, events) = (self.routes.audio_sink(), self.notices.clone(), self.notices.clone());
+        let (sink, tell, events) = (self.routes.audio_sink(), self.tell.clone(), self.tell.clone());
         spawn_blocking(move || {
             let opened = Microphone::open(&spec, settings, reference, sink, move |event| {
                 tell_microphone(&events, event);
             });
-            let opened = Opened::Microphone(number, opened.map_err(|error| error.to_string()));
-            let _ = tell.send(Notice::Opened(opened));
+            tell.opened(Opened::Microphone(number, opened.map_err(|error| error.to_string())));
         });
     }
 
@@ -275,7 +315,7 @@ fn close<T: Send + 'static>(slot: Slot<T>) {
     }
 }
 
-fn tell_camera(notices: &mpsc::UnboundedSender<Notice>, event: CameraEvent) {
+fn tell_camera(tell: &Teller, event: CameraEvent) {
     let lost = |text: String| {
         let (what, todo) = explain(&text);
         CallEvent::DeviceLost { device: Device::Camera, what, todo }
@@ -292,10 +332,10 @@ fn tell_camera(notices: &mpsc::UnboundedSender<Notice>, event: CameraEvent) {
             return;
         }
     };
-    let _ = notices.send(Notice::Device(event));
+    tell.event(event);
 }
 
-fn tell_microphone(notices: &mpsc::UnboundedSender<Notice>, event: MicrophoneEvent) {
+fn tell_microphone(tell: &Teller, event: MicrophoneEvent) {
     let lost = |text: String| {
         let (what, todo) = explain(&text);
         CallEvent::DeviceLost { device: Device::Microphone, what, todo }
@@ -314,10 +354,10 @@ fn tell_microphone(notices: &mpsc::UnboundedSender<Notice>, event: MicrophoneEve
             return;
         }
     };
-    let _ = notices.send(Notice::Device(event));
+    tell.event(event);
 }
 
-fn tell_speaker(notices: &mpsc::UnboundedSender<Notice>, event: SpeakerEvent) {
+fn tell_speaker(tell: &Teller, event: SpeakerEvent) {
     let event = match event {
         SpeakerEvent::Lost(error) => {
             let (what, todo) = explain(&error.to_string());
@@ -326,5 +366,5 @@ fn tell_speaker(notices: &mpsc::UnboundedSender<Notice>, event: SpeakerEvent) {
         SpeakerEvent::Restored { .. } => CallEvent::DeviceBack { device: Device::Speaker },
         _ => return,
     };
-    let _ = notices.send(Notice::Device(event));
+    tell.event(event);
 }

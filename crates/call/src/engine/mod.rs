@@ -124,6 +124,7 @@ pub struct Engine {
 enum Request {
     Command(EngineCommand),
     Stats(oneshot::Sender<Vec<PeerStats>>),
+    Stop(oneshot::Sender<()>),
 }
 
 impl Engine {
@@ -139,6 +140,15 @@ impl Engine {
     pub fn command(&self, command: EngineCommand) {
         // A stopped engine has nothing left to do.
         let _ = self.requests.send(Request::Command(command));
+    }
+
+    /// Hangs up, and waits until the messages have been handed over, links are down and devices closed. Whoever ends a
+    /// process needs this, with a limit: the other side would ring on.
+    pub async fn stop(self) {
+        let (answer, stopped) = oneshot::channel();
+        let _ = self.requests.send(Request::Stop(answer));
+        // Also when the engine has stopped already.
+        let _ = stopped.await;
     }
 
     /// What is measured of each peer of the call now.

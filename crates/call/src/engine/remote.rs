@@ -9,6 +9,7 @@ use ahoy_media::{
     audio::{
         jitter::Packet,
         mixer::{AudioStream, MixerError, MixerHandle, StreamStats},
+        opus::packet_samples,
     },
     video::{EncodedFrame, vp8::frame_size},
     webm::hub::{Hub, StreamId},
@@ -109,49 +110,13 @@ pub(super) fn sinks(
 
 /// A packet as it came, to be sent back. Its capture is now: the echo's sender reports are its own.
 fn echoed(audio: &ReceivedAudio<'_>) -> OutgoingAudio {
-    let samples = opus_samples(audio.payload);
+    let samples = packet_samples(audio.payload).unwrap_or(0) as u32;
     OutgoingAudio { payload: Bytes::copy_from_slice(audio.payload), samples, captured_at: Instant::now() }
-}
-
-/// Samples at 48 kHz in an Opus packet, by its table of contents (RFC 6716 section 3.1 and 3.2.5).
-fn opus_samples(packet: &[u8]) -> u32 {
-    let Some(toc) = packet.first() else { return 0 };
-    let (config, code) = (toc >> 3, toc & 3);
-    let frame = match config {
-        // SILK: 10, 20, 40, 60 ms
-        0..=11 => [480, 960, 1920, 2880][usize::from(config % 4)],
-        // Hybrid: 10, 20 ms
-        12..=15 => [480, 960][usize::from(config % 2)],
-        // CELT: 2.5, 5, 10, 20 ms
-        _ => [120, 240, 480, 960][usize::from(config % 4)],
-    };
-    let frames = match code {
-        0 => 1,
-        1 | 2 => 2,
-        _ => packet.get(1).map_or(0, |count| u32::from(count & 0x3f)),
-    };
-    frame * frames
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn opus_packets_tell_their_length() {
-        // (table of contents, samples): SILK 20 ms; SILK 60 ms; hybrid 10 ms; CELT 2.5 ms; CELT 20 ms twice
-        for (packet, samples) in [
-            (&[0x08][..], 960),
-            (&[0x18], 2880),
-            (&[0x60], 480),
-            (&[0x80], 120),
-            (&[0xf9], 1920),
-            (&[0xfb, 3], 2880),
-            (&[], 0),
-        ] {
-            assert_eq!(opus_samples(packet), samples, "{packet:x?}");
-        }
-    }
 
     #[test]
     fn stream_time_rises_over_wraps_and_restarts() {

@@ -1,7 +1,10 @@
 //! From the one encoder and the one microphone to every link, on their own threads.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Instant,
 };
 
@@ -19,16 +22,21 @@ use crate::{
     link::{OutgoingAudio, PeerLink},
 };
 
+type Links = Vec<(PeerId, Arc<PeerLink>)>;
+
 /// Where encoded media goes. Cheap to clone; all clones are one.
 #[derive(Clone, Debug)]
 pub(super) struct Routes {
-    links: Arc<Mutex<Vec<(PeerId, Arc<PeerLink>)>>>,
+    links: Arc<Mutex<Links>>,
+    /// The microphone has been told whether it is muted. Until then nothing of it leaves: somebody may have muted it
+    /// while it was being opened.
+    microphone_ready: Arc<AtomicBool>,
     notices: mpsc::UnboundedSender<Notice>,
 }
 
 impl Routes {
     pub(super) fn new(notices: mpsc::UnboundedSender<Notice>) -> Self {
-        Self { links: Arc::default(), notices }
+        Self { links: Arc::default(), microphone_ready: Arc::default(), notices }
     }
 
     pub(super) fn add(&self, peer: PeerId, link: Arc<PeerLink>) {
@@ -37,6 +45,11 @@ impl Routes {
 
     pub(super) fn remove(&self, peer: &PeerId) {
         self.lock().retain(|(other, _)| other != peer);
+    }
+
+    /// From now on the microphone's sound goes out.
+    pub(super) fn open_microphone(&self) {
+        self.microphone_ready.store(true, Ordering::Release);
     }
 
     /// The encoder's sink. `preview` gets the very bytes that the peers get.
@@ -49,7 +62,10 @@ impl Routes {
         move |frame| {
             let start: Instant = *first.get_or_insert(frame.captured_at);
             preview.push(&frame, frame.captured_at.saturating_duration_since(start));
-            let behind = routes.lock().iter().filter(|(_, link)| !link.send_video(&frame)).count() > 0;
+            let mut behind = false;
+            for (_, link) in routes.lock().iter() {
+                behind |= !link.send_video(&frame);
+            }
             if behind {
                 // The engine's limiter keeps this from becoming a key frame a frame.
                 let _ = routes.notices.send(Notice::KeyFrameWanted);
@@ -61,6 +77,10 @@ impl Routes {
     pub(super) fn audio_sink(&self) -> impl FnMut(EncodedAudio<'_>) + Send + 'static {
         let routes = self.clone();
         move |audio| {
+            if !routes.microphone_ready.load(Ordering::Acquire) {
+                return;
+            }
+            // With DTX the first packet of a silence is sent: it tells silence from loss. What follows is empty.
             let payload = Bytes::copy_from_slice(audio.payload);
             let packet = OutgoingAudio { payload, samples: audio.samples, captured_at: audio.captured_at };
             for (_, link) in routes.lock().iter() {
@@ -85,7 +105,7 @@ impl Routes {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(PeerId, Arc<PeerLink>)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Links> {
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

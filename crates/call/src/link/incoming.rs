@@ -41,7 +41,7 @@ use crate::{
     rtp::{
         AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ,
         clock::{Ntp, ReportedClock, WallClock},
-        receive::{ReceiveOutput, ReceivedFrame, VideoPacket, VideoReceiver},
+        receive::{ReceiveOutput, ReceiveStats, ReceivedFrame, VideoPacket, VideoReceiver},
         report::round_trip,
         sync::{LipSync, Playout},
     },
@@ -117,6 +117,7 @@ pub(super) struct Handler {
     sinks: Arc<Mutex<Sinks>>,
     key_request: Arc<Notify>,
     gate: Gate,
+    pause: Arc<Notify>,
     stats: SharedStats,
     playing: Playing,
     clocks: Clocks,
@@ -129,16 +130,9 @@ impl Handler {
         stats: SharedStats,
         playing: Playing,
     ) -> Self {
-        let Incoming { sinks, key_request, gate } = incoming;
-        Self {
-            reports,
-            sinks: Arc::new(Mutex::new(sinks)),
-            key_request,
-            gate,
-            stats,
-            playing,
-            clocks: Clocks::default(),
-        }
+        let Incoming { sinks, key_request, pause, gate } = incoming;
+        let sinks = Arc::new(Mutex::new(sinks));
+        Self { reports, sinks, key_request, pause, gate, stats, playing, clocks: Clocks::default() }
     }
 
     pub(super) fn clocks(&self) -> Clocks {
@@ -203,6 +197,7 @@ impl PeerConnectionEventHandler for Handler {
                     sinks,
                     reports,
                     key_request: Arc::clone(&self.key_request),
+                    pause: Arc::clone(&self.pause),
                     stats: self.stats.clone(),
                     playing: self.playing.clone(),
                     clocks: self.clocks(),
@@ -211,6 +206,8 @@ impl PeerConnectionEventHandler for Handler {
                     freezes: FreezeDetector::default(),
                     ssrc: 0,
                     shown_any: false,
+                    skipping: false,
+                    before: ReceiveStats::default(),
                 };
                 tokio::spawn(incoming.run(track));
             }
@@ -263,6 +260,7 @@ struct IncomingVideo {
     sinks: Arc<Mutex<Sinks>>,
     reports: mpsc::Sender<LinkReport>,
     key_request: Arc<Notify>,
+    pause: Arc<Notify>,
     stats: SharedStats,
     playing: Playing,
     clocks: Clocks,
@@ -271,6 +269,10 @@ struct IncomingVideo {
     freezes: FreezeDetector,
     ssrc: u32,
     shown_any: bool,
+    /// A picture was left out: nothing can be shown before the next key frame.
+    skipping: bool,
+    /// What was counted of streams before this SSRC.
+    before: ReceiveStats,
 }
 
 impl IncomingVideo {
@@ -291,6 +293,7 @@ impl IncomingVideo {
                     None => return,
                 },
                 () = self.key_request.notified() => self.receiver.want_key_frame(Instant::now()),
+                () = self.pause.notified() => self.freezes.pause(),
                 () = alarm => self.receiver.handle_timeout(Instant::now()),
             }
             self.carry_out(&*track).await;
@@ -303,6 +306,7 @@ impl IncomingVideo {
         if self.ssrc != packet.header.ssrc {
             // The sender began a new stream: nothing of the old one continues in it.
             self.ssrc = packet.header.ssrc;
+            self.before = self.before + self.receiver.stats();
             self.receiver = VideoReceiver::default();
         }
         let mut clocks = lock(&self.clocks);
@@ -342,7 +346,7 @@ impl IncomingVideo {
                 trace!(%error, "feedback not sent");
             }
         }
-        self.stats.lock().video_in.receive = self.receiver.stats();
+        self.stats.lock().video_in.receive = self.before + self.receiver.stats();
     }
 
     fn hold(&mut self, frame: ReceivedFrame) {
@@ -353,6 +357,8 @@ impl IncomingVideo {
         let release = self.held.back().map_or(now + hold, |last| last.release.max(now + hold));
         if self.held.len() < MAX_HELD {
             self.held.push_back(Held { release, frame });
+        } else {
+            self.skipping = true;
         }
     }
 
@@ -362,8 +368,14 @@ impl IncomingVideo {
             let Some(Held { frame, .. }) = self.held.pop_front() else { return };
             if !self.playing.get() {
                 self.freezes.pause();
+                self.skipping = true;
                 continue;
             }
+            if self.skipping && !frame.key {
+                self.receiver.want_key_frame(now);
+                continue;
+            }
+            self.skipping = false;
             {
                 let playout = (lock(&self.sinks).playout)();
                 let mut stats = self.stats.lock();
@@ -399,7 +411,10 @@ pub(super) async fn rtcp(mut tapped: mpsc::Receiver<TappedRtcp>, mut context: Rt
         tokio::select! {
             rtcp = tapped.recv() => {
                 let Some((arrival, packets)) = rtcp else { return };
-                let key_wanted = packets.iter().filter(|packet| context.read(arrival, packet.as_any())).count() > 0;
+                let mut key_wanted = false;
+                for packet in &packets {
+                    key_wanted |= context.read(arrival, packet.as_any());
+                }
                 if key_wanted {
                     let _ = context.reports.send(LinkReport::KeyFrameWanted { new_peer: false }).await;
                 }

@@ -6,15 +6,20 @@
 //! Opus packet ───▶ outgoing::audio ───────────┴─▶ webrtc stack ─┴─▶ incoming::audio ─────────────────▶ jitter buffer
 //! ```
 
+mod description;
 mod estimate;
 mod impair;
 mod incoming;
 mod outgoing;
+mod queue;
 mod stack;
 mod stats;
 mod tap;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use ahoy_media::{units::Bitrate, video::EncodedFrame};
 use tokio::sync::{Notify, mpsc};
@@ -54,6 +59,9 @@ pub enum LinkReport {
 /// never blocks for long.
 const REPORTS: usize = 1024;
 
+/// Closing says goodbye to the other side and to relays, which may not answer.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+
 /// The receiving end of a link's reports.
 pub type Reports = mpsc::Receiver<LinkReport>;
 
@@ -64,6 +72,7 @@ pub struct PeerLink {
     video: outgoing::VideoQueue,
     audio: outgoing::AudioQueue,
     key_request: Arc<Notify>,
+    pause: Arc<Notify>,
     stats: stats::SharedStats,
 }
 
@@ -75,12 +84,13 @@ impl PeerLink {
         let stats = stats::SharedStats::default();
         let (video, video_source) = outgoing::video_queue();
         let (audio, audio_source) = outgoing::audio_queue();
-        let key_request = Arc::new(Notify::new());
+        let (key_request, pause) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let gate = outgoing::Gate::default();
-        let incoming = Incoming { sinks, key_request: Arc::clone(&key_request), gate: gate.clone() };
+        let incoming =
+            Incoming { sinks, key_request: Arc::clone(&key_request), pause: Arc::clone(&pause), gate: gate.clone() };
         let actor = Actor { config, reports, stats: stats.clone(), gate, tasks: Tasks::default() };
         tokio::spawn(actor.run(inbox, incoming, video_source, audio_source));
-        (Self { commands, video, audio, key_request, stats }, outbox)
+        (Self { commands, video, audio, key_request, pause, stats }, outbox)
     }
 
     /// Queues a command; they are carried out in order.
@@ -104,6 +114,11 @@ impl PeerLink {
         self.key_request.notify_one();
     }
 
+    /// The other side stops, or begins anew, to send: the time between its last picture and its next is no freeze.
+    pub fn expect_pause(&self) {
+        self.pause.notify_one();
+    }
+
     /// Totals and newest measurements.
     pub fn stats(&self) -> LinkStats {
         self.stats.snapshot()
@@ -115,6 +130,7 @@ struct Incoming {
     sinks: Sinks,
     key_request: Arc<Notify>,
     gate: outgoing::Gate,
+    pause: Arc<Notify>,
 }
 
 /// Aborts what still runs when the link goes down.
@@ -205,8 +221,10 @@ impl Actor {
                 None
             }
             LinkCommand::Close => {
-                if let Err(error) = connection.close().await {
-                    debug!(%error, "closing the connection");
+                match tokio::time::timeout(CLOSE_LIMIT, connection.close()).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => debug!(%error, "closing the connection"),
+                    Err(_) => warn!("the connection did not close in time; its tasks end with it"),
                 }
                 None
             }
@@ -231,7 +249,10 @@ impl Actor {
     }
 
     async fn accept_offer(&self, connection: &dyn PeerConnection, stack: &stack::Stack, sdp: String) -> LinkEvent {
-        let offer = match RTCSessionDescription::offer(sdp) {
+        let Some(common) = description::with_common_codecs(&sdp) else {
+            return LinkEvent::RemoteDescriptionRefused("it offers neither Opus nor VP8".to_owned());
+        };
+        let offer = match RTCSessionDescription::offer(common.clone()) {
             Ok(offer) => offer,
             Err(error) => return LinkEvent::RemoteDescriptionRefused(error.to_string()),
         };
@@ -246,7 +267,7 @@ impl Actor {
         };
         match made.await {
             Ok(sdp) => {
-                stack.negotiated().await;
+                stack.negotiated(&common).await;
                 LinkEvent::LocalAnswer(sdp)
             }
             Err(error) => LinkEvent::RemoteDescriptionRefused(error.to_string()),
@@ -259,13 +280,13 @@ impl Actor {
         stack: &stack::Stack,
         sdp: String,
     ) -> Option<LinkEvent> {
-        let answer = match RTCSessionDescription::answer(sdp) {
+        let answer = match RTCSessionDescription::answer(sdp.clone()) {
             Ok(answer) => answer,
             Err(error) => return Some(LinkEvent::RemoteDescriptionRefused(error.to_string())),
         };
         match connection.set_remote_description(answer).await {
             Ok(()) => {
-                stack.negotiated().await;
+                stack.negotiated(&sdp).await;
                 None
             }
             Err(error) => Some(LinkEvent::RemoteDescriptionRefused(error.to_string())),

@@ -146,8 +146,9 @@ impl OutgoingTrack {
         Self { track, sender, ssrc, mime_type, payload_type: AtomicU8::new(NO_PAYLOAD_TYPE) }
     }
 
-    /// Takes over the payload type that both sides agreed on; none where the other side does not take this medium.
-    pub(super) async fn learn_payload_type(&self) {
+    /// Takes over the payload type that both sides agreed on; none where the other side does not receive this medium:
+    /// the stack gives its own preference then.
+    pub(super) async fn learn_payload_type(&self, received: bool) {
         let agreed = self.sender.get_parameters().await.ok().and_then(|parameters| {
             let codecs = parameters.rtp_parameters.codecs;
             codecs
@@ -155,6 +156,7 @@ impl OutgoingTrack {
                 .find(|codec| codec.rtp_codec.mime_type.eq_ignore_ascii_case(&self.mime_type))
                 .map(|codec| codec.payload_type)
         });
+        let agreed = agreed.filter(|_| received);
         self.payload_type.store(agreed.unwrap_or(NO_PAYLOAD_TYPE), Ordering::Relaxed);
     }
 

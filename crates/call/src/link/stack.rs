@@ -29,13 +29,13 @@ use webrtc::{
     media_stream::track_local::{TrackLocal, static_rtp::TrackLocalStaticRTP},
     peer_connection::{
         MediaEngine, PeerConnection, PeerConnectionBuilder, RTCConfigurationBuilder, RTCIceServer,
-        RTCIceTransportPolicy, Registry, SettingEngine, SettingEngineBuilder,
+        RTCIceTransportPolicy, Registry, SettingEngine, SettingEngineBuilder, SrtpProtectionProfile,
     },
     runtime::Runtime,
 };
 
 use super::{
-    Connection, Incoming, LinkReport,
+    Connection, Incoming, LinkReport, description,
     estimate::Estimator,
     impair::{ImpairedRuntime, Impairment},
     incoming::{self, Handler},
@@ -130,15 +130,16 @@ impl Playing {
 }
 
 impl Stack {
-    /// Payload types are known now, or have changed.
-    pub(super) async fn negotiated(&self) {
-        self.video.learn_payload_type().await;
-        self.audio.learn_payload_type().await;
+    /// Payload types are known now, or have changed; `remote` is the other side's description.
+    pub(super) async fn negotiated(&self, remote: &str) {
+        for (track, kind) in [(&self.video, RtpCodecKind::Video), (&self.audio, RtpCodecKind::Audio)] {
+            track.learn_payload_type(description::receives(remote, kind)).await;
+        }
     }
 }
 
 pub(super) fn offer_options(ice_restart: bool) -> RTCOfferOptions {
-    RTCOfferOptions { ice_restart, ..RTCOfferOptions::default() }
+    RTCOfferOptions { ice_restart }
 }
 
 pub(super) async fn build(
@@ -226,7 +227,7 @@ fn codecs() -> Result<MediaEngine> {
     for (rtp_codec, payload_type, kind) in
         [(opus(), OPUS_PAYLOAD_TYPE, RtpCodecKind::Audio), (vp8(), VP8_PAYLOAD_TYPE, RtpCodecKind::Video)]
     {
-        engine.register_codec(RTCRtpCodecParameters { rtp_codec, payload_type, ..Default::default() }, kind)?;
+        engine.register_codec(RTCRtpCodecParameters { rtp_codec, payload_type }, kind)?;
     }
     Ok(engine)
 }
@@ -264,6 +265,10 @@ fn settings(config: &LinkConfig) -> SettingEngine {
         .with_prflx_acceptance_min_wait(Some(Duration::ZERO))
         .with_relay_acceptance_min_wait(Some(relay_wait))
         .with_multicast_dns_mode(MulticastDnsMode::Disabled)
+        // A retransmission is the packet once more with another transport-wide number in its header. Under GCM that is
+        // one nonce for two messages, which gives the authentication key away (RFC 7714 section 8.4); under counter
+        // mode with HMAC it is harmless.
+        .with_srtp_protection_profiles(vec![SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80])
         .with_include_loopback_candidate(config.loopback_only)
         .build()
 }

@@ -65,8 +65,6 @@ pub struct LinkStats {
     pub audio_in_packets: u64,
     /// Bytes of incoming sound.
     pub audio_in_bytes: u64,
-    /// Whether media goes through a relay; none before the first pair.
-    pub relayed: Option<bool>,
 }
 
 /// Written by the link's tasks, read by whoever asks.
@@ -111,7 +109,7 @@ impl FreezeDetector {
         }
     }
 
-    /// The camera was switched off, or the call held: the next gap is no freeze.
+    /// The call is held: the next gap is no freeze.
     pub(super) fn pause(&mut self) {
         self.last = None;
     }

@@ -95,7 +95,7 @@ fn a_lost_packet_is_asked_for_and_mended() {
 #[test]
 fn an_unmended_loss_asks_for_a_key_frame_once_a_round_trip_and_shows_nothing_undecodable() {
     let (mut sender, mut receiver, mut now) = (Sender::new(0), VideoReceiver::default(), Instant::now());
-    receiver.set_round_trip(ms(40));
+    receiver.set_round_trip(ms(30));
     for packet in sender.frame(true, 1000) {
         receiver.insert(now, packet);
     }
@@ -120,6 +120,26 @@ fn an_unmended_loss_asks_for_a_key_frame_once_a_round_trip_and_shows_nothing_und
         receiver.insert(now, packet);
     }
     assert_eq!(drain(&mut receiver).0, [3, 4]);
+}
+
+#[test]
+fn over_a_long_path_each_round_asks_three_times() {
+    let (mut sender, mut receiver, mut now) = (Sender::new(0), VideoReceiver::default(), Instant::now());
+    receiver.set_round_trip(ms(100));
+    for packet in sender.frame(true, 1000) {
+        receiver.insert(now, packet);
+    }
+    sender.frame(false, 1000);
+    for packet in sender.frame(false, 1000) {
+        receiver.insert(now, packet);
+    }
+    let (start, mut asked) = (now, vec![]);
+    while asked.len() < 6 {
+        now = receiver.next_deadline().unwrap();
+        receiver.handle_timeout(now);
+        asked.extend(drain(&mut receiver).1.iter().map(|_| (now - start).as_millis()));
+    }
+    assert_eq!(asked, [5, 13, 21, 126, 134, 142]);
 }
 
 #[test]

@@ -297,6 +297,16 @@ mod tests {
     }
 
     #[test]
+    fn packets_tell_their_length() {
+        // (table of contents, samples): SILK 20 ms; SILK 60 ms; hybrid 10 ms; CELT 2.5 ms; CELT 20 ms twice; 20 ms thrice
+        for (packet, samples) in
+            [(&[0x08][..], 960), (&[0x18], 2880), (&[0x60], 480), (&[0x80], 120), (&[0xf9], 1920), (&[0xfb, 3], 2880)]
+        {
+            assert_eq!(packet_samples(packet), Some(samples), "{packet:x?}");
+        }
+    }
+
+    #[test]
     fn what_is_not_opus_is_refused() {
         let mut decoder = Decoder::new().unwrap();
         let mut out = [0.0; MAX_PACKET_SAMPLES];

@@ -1,0 +1,14 @@
+//! Whole engines calling each other: real links on loopback, real codecs, messages by an exchange in memory.
+#![allow(clippy::unwrap_used)]
+
+mod abandoned;
+mod calls;
+mod devices;
+mod exchange;
+mod hold;
+mod hostile;
+mod leaks;
+mod loss;
+mod mute;
+mod phone;
+mod screen;
