@@ -17,7 +17,7 @@ use ahoy_test_support::{
 };
 use tokio::{io::AsyncReadExt, process::Command, task::JoinHandle, time::sleep};
 
-use crate::SETTLING;
+use crate::{SETTLING, sample::median};
 
 const RATE: usize = 48_000;
 /// A chirp is long enough to be speech for a noise suppressor, and sharp under correlation.
@@ -70,17 +70,19 @@ enum Side {
     Listening,
 }
 
-/// A daemon whose default devices are two sinks, one played to and one whose monitor is heard; `test_speaker` is the one
-/// that is measured.
+/// A daemon with two sinks, its default devices the one to play to and the other to hear; `test_speaker` is the one that
+/// is measured.
 fn daemon(side: Side) -> SoundDaemon {
     let daemon = SoundDaemon::start();
     let control = daemon.control();
     control.add_sink("unused", "Unused");
-    let (source, sink) = match side {
-        Side::Talking => ("test_speaker.monitor", "unused"),
-        Side::Listening => ("unused.monitor", "test_speaker"),
+    let (heard, sink) = match side {
+        Side::Talking => ("test_speaker", "unused"),
+        Side::Listening => ("unused", "test_speaker"),
     };
-    control.pactl(&["set-default-source", source]);
+    // Chromium takes no monitor for a microphone.
+    control.load(&["module-remap-source", &format!("master={heard}.monitor"), "source_name=microphone"]);
+    control.pactl(&["set-default-source", "microphone"]);
     control.pactl(&["set-default-sink", sink]);
     daemon
 }
@@ -91,7 +93,8 @@ async fn measure(caller: &Peer, callee: &Peer, near: &SoundDaemon, far: &SoundDa
         end.event("connected").await;
     }
     sleep(SETTLING).await;
-    let (spoken, heard) = (Recorder::start(near), Recorder::start(far));
+    let epoch = Instant::now();
+    let (spoken, heard) = (Recorder::start(near, epoch), Recorder::start(far, epoch));
     play(near).await;
     sleep(DRAIN).await;
     delays(&spoken.stop().await, &heard.stop().await)
@@ -131,10 +134,11 @@ fn client(program: &str, daemon: &SoundDaemon) -> Command {
     command
 }
 
-/// What a sink played, sample by sample, and when its first sample was.
+/// What a sink played.
 struct Recording {
     samples: Vec<f32>,
-    start: Instant,
+    /// When the first sample was, in seconds since the epoch of all recordings.
+    start: f64,
 }
 
 /// Records what the sink `test_speaker` plays.
@@ -144,21 +148,19 @@ struct Recorder {
 }
 
 impl Recorder {
-    fn start(daemon: &SoundDaemon) -> Self {
+    fn start(daemon: &SoundDaemon, epoch: Instant) -> Self {
         let mut command = client("parec", daemon);
         let mut process = ProcessGroup::start(command.arg("--device=test_speaker.monitor").stdout(Stdio::piped()));
         let mut stdout = process.leader().stdout.take().expect("stdout is piped");
         let recording = tokio::spawn(async move {
-            let (mut bytes, mut buffer, mut start) = (Vec::new(), vec![0; 1 << 16], None);
+            let (mut bytes, mut buffer, mut starts) = (Vec::new(), vec![0; 1 << 16], Vec::new());
             while let Ok(len @ 1..) = stdout.read(&mut buffer).await {
                 bytes.extend_from_slice(&buffer[..len]);
-                let length = Duration::from_secs_f64(bytes.len() as f64 / (4 * RATE) as f64);
-                // No block comes too early: the one that took the least time on its way tells best when all began.
-                let began = Instant::now().checked_sub(length).expect("a machine that has been on for longer");
-                start = Some(start.map_or(began, |start: Instant| start.min(began)));
+                starts.push(epoch.elapsed().as_secs_f64() - bytes.len() as f64 / (4 * RATE) as f64);
             }
             let samples = bytes.as_chunks().0.iter().map(|sample| f32::from_le_bytes(*sample)).collect();
-            Recording { samples, start: start.expect("a sink that is recorded gives samples") }
+            // Not the earliest: a sink runs ahead by a longer block until somebody plays.
+            Recording { samples, start: median(&starts).expect("a sink that is recorded gives samples") }
         });
         Self { process, recording }
     }
@@ -171,11 +173,7 @@ impl Recorder {
 
 /// By how many ms each chirp of `spoken` is later in `heard`; one that is not found there is left out.
 fn delays(spoken: &Recording, heard: &Recording) -> Vec<f64> {
-    let offset = if spoken.start > heard.start {
-        -((spoken.start - heard.start).as_secs_f64())
-    } else {
-        (heard.start - spoken.start).as_secs_f64()
-    };
+    let offset = heard.start - spoken.start;
     let mut delays = Vec::new();
     for onset in onsets(&spoken.samples).into_iter().skip(UNCOUNTED) {
         // Where in `heard` a sound without any delay would be.
@@ -225,11 +223,8 @@ mod tests {
             samples.resize(samples.len() + PERIOD - CHIRP, 0.0);
         }
         let heard = [vec![0.0; delay], samples.iter().map(|sample| sample * -0.3).collect()].concat();
-        let start = Instant::now();
-        let later = Duration::from_millis(200);
-        let heard = heard[RATE / 5..].to_vec();
-        let spoken = Recording { samples, start };
-        let delays = delays(&spoken, &Recording { samples: heard, start: start + later });
+        let spoken = Recording { samples, start: 7.0 };
+        let delays = delays(&spoken, &Recording { samples: heard[RATE / 5..].to_vec(), start: 7.2 });
         assert_eq!(delays.len(), 2);
         assert!(delays.iter().all(|delay| (delay - 83.0).abs() < 0.1), "{delays:?}");
     }
