@@ -402,10 +402,17 @@ impl Actor {
 impl Running {
     /// What one peer gets; the devices follow what all get together.
     fn set_sending(&mut self, peer: &PeerId, media: MediaState) {
+        let mut begins = false;
         if let Some(peer) = self.peers.get_mut(peer) {
+            begins = media.video && !peer.sending.video;
             peer.sending = media;
         }
         self.update_sending();
+        if begins {
+            // Where the encoder has been running for others, this peer missed its last key frame.
+            self.key_frames.want_at_once(Instant::now());
+            self.make_key_frame();
+        }
     }
 
     fn set_held(&mut self, peer: &PeerId, held: bool) {
