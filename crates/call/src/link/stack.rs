@@ -180,7 +180,7 @@ pub(super) async fn build(
     let video = outgoing_track(&*connection, RtpCodecKind::Video).await?;
     let now = Instant::now();
     let wall = WallClock::new(now, SystemTime::now());
-    tokio::spawn(incoming::rtcp(
+    tokio::spawn(incoming::read_rtcp(
         rtcp,
         incoming::RtcpContext {
             video: video.ssrc,

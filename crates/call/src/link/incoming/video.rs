@@ -1,0 +1,194 @@
+//! The pictures of one peer: put together, held for their sound, handed on.
+
+use std::{
+    collections::VecDeque,
+    future,
+    sync::{Arc, Mutex},
+    time::Instant,
+};
+
+use ahoy_media::video::vp8::frame_size;
+use rtc::rtcp::{
+    self,
+    payload_feedbacks::picture_loss_indication::PictureLossIndication,
+    transport_feedbacks::transport_layer_nack::{TransportLayerNack, nack_pairs_from_sequence_numbers},
+};
+use tokio::sync::{Notify, mpsc};
+use tracing::trace;
+use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
+
+use super::{
+    super::{
+        LinkReport,
+        stack::{Clocks, Playing},
+        stats::{FreezeDetector, SharedStats},
+    },
+    Handler, Sinks, lock,
+};
+use crate::rtp::receive::{ReceiveOutput, ReceiveStats, ReceivedFrame, VideoPacket, VideoReceiver};
+
+/// Frames held for lip sync: more than the longest hold has at any rate a camera gives.
+const MAX_HELD: usize = 64;
+
+/// A picture waiting for its sound.
+struct Held {
+    release: Instant,
+    frame: ReceivedFrame,
+}
+
+pub(super) struct IncomingVideo {
+    sinks: Arc<Mutex<Sinks>>,
+    reports: mpsc::Sender<LinkReport>,
+    key_request: Arc<Notify>,
+    pause: Arc<Notify>,
+    stats: SharedStats,
+    playing: Playing,
+    clocks: Clocks,
+    receiver: VideoReceiver,
+    held: VecDeque<Held>,
+    freezes: FreezeDetector,
+    ssrc: u32,
+    shown_any: bool,
+    /// A picture was left out: nothing can be shown before the next key frame.
+    skipping: bool,
+    /// What was counted of streams before this SSRC.
+    before: ReceiveStats,
+}
+
+impl IncomingVideo {
+    /// For a track that has just begun, in the connection of `handler`.
+    pub(super) fn new(handler: &Handler) -> Self {
+        Self {
+            sinks: Arc::clone(&handler.sinks),
+            reports: handler.reports.clone(),
+            key_request: Arc::clone(&handler.key_request),
+            pause: Arc::clone(&handler.pause),
+            stats: handler.stats.clone(),
+            playing: handler.playing.clone(),
+            clocks: handler.clocks(),
+            receiver: VideoReceiver::default(),
+            held: VecDeque::new(),
+            freezes: FreezeDetector::default(),
+            ssrc: 0,
+            shown_any: false,
+            skipping: false,
+            before: ReceiveStats::default(),
+        }
+    }
+
+    pub(super) async fn run(mut self, track: Arc<dyn TrackRemote>) {
+        loop {
+            let due = [self.receiver.next_deadline(), self.held.front().map(|held| held.release)];
+            let due = due.into_iter().flatten().min();
+            let alarm = async {
+                match due {
+                    Some(due) => tokio::time::sleep_until(due.into()).await,
+                    None => future::pending().await,
+                }
+            };
+            tokio::select! {
+                event = track.poll() => match event {
+                    Some(TrackRemoteEvent::OnRtpPacket(packet)) => self.take(packet),
+                    Some(_) => continue,
+                    None => return,
+                },
+                () = self.key_request.notified() => self.receiver.want_key_frame(Instant::now()),
+                () = self.pause.notified() => self.freezes.pause(),
+                () = alarm => self.receiver.handle_timeout(Instant::now()),
+            }
+            self.carry_out(&*track).await;
+            self.show_due().await;
+        }
+    }
+
+    fn take(&mut self, packet: rtc::rtp::Packet) {
+        let now = Instant::now();
+        if self.ssrc != packet.header.ssrc {
+            // The sender began a new stream: nothing of the old one continues in it.
+            self.ssrc = packet.header.ssrc;
+            self.before = self.before + self.receiver.stats();
+            self.receiver = VideoReceiver::default();
+        }
+        let mut clocks = lock(&self.clocks);
+        clocks.video = Some(self.ssrc);
+        if let Some(round_trip) = clocks.round_trip {
+            self.receiver.set_round_trip(round_trip);
+        }
+        drop(clocks);
+        self.receiver.insert(
+            now,
+            VideoPacket {
+                sequence: packet.header.sequence_number,
+                timestamp: packet.header.timestamp,
+                marker: packet.header.marker,
+                payload: packet.payload,
+            },
+        );
+    }
+
+    async fn carry_out(&mut self, track: &dyn TrackRemote) {
+        while let Some(output) = self.receiver.poll_output() {
+            let feedback: Box<dyn rtcp::Packet> = match output {
+                ReceiveOutput::Frame(frame) => {
+                    self.hold(frame);
+                    continue;
+                }
+                ReceiveOutput::Nack(sequences) => Box::new(TransportLayerNack {
+                    sender_ssrc: 0,
+                    media_ssrc: self.ssrc,
+                    nacks: nack_pairs_from_sequence_numbers(&sequences),
+                }),
+                ReceiveOutput::RequestKeyFrame => {
+                    Box::new(PictureLossIndication { sender_ssrc: 0, media_ssrc: self.ssrc })
+                }
+            };
+            if let Err(error) = track.write_rtcp(vec![feedback]).await {
+                trace!(%error, "feedback not sent");
+            }
+        }
+        self.stats.lock().video_in.receive = self.before + self.receiver.stats();
+    }
+
+    fn hold(&mut self, frame: ReceivedFrame) {
+        let now = Instant::now();
+        let playout = (lock(&self.sinks).playout)();
+        let hold = lock(&self.clocks).sync().hold(frame.timestamp, playout, now);
+        // In order, whatever the clocks say.
+        let release = self.held.back().map_or(now + hold, |last| last.release.max(now + hold));
+        if self.held.len() < MAX_HELD {
+            self.held.push_back(Held { release, frame });
+        } else {
+            self.skipping = true;
+        }
+    }
+
+    async fn show_due(&mut self) {
+        let now = Instant::now();
+        while self.held.front().is_some_and(|held| held.release <= now) {
+            let Some(Held { frame, .. }) = self.held.pop_front() else { return };
+            if !self.playing.get() {
+                self.freezes.pause();
+                self.skipping = true;
+                continue;
+            }
+            if self.skipping && !frame.key {
+                self.receiver.want_key_frame(now);
+                continue;
+            }
+            self.skipping = false;
+            {
+                let playout = (lock(&self.sinks).playout)();
+                let mut stats = self.stats.lock();
+                stats.video_in.skew = lock(&self.clocks).sync().skew(frame.timestamp, playout, now);
+                self.freezes.shown(now, &mut stats.video_in);
+                if let Some(size) = frame.key.then(|| frame_size(&frame.data)).flatten() {
+                    stats.video_in.size = size;
+                }
+            }
+            (lock(&self.sinks).video)(frame);
+            if !std::mem::replace(&mut self.shown_any, true) {
+                let _ = self.reports.send(LinkReport::FirstVideo).await;
+            }
+        }
+    }
+}
