@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, future, sync::Arc, time::Instant};
 
-use ahoy_media::{units::Bitrate, webm::hub::Hub};
+use ahoy_media::webm::hub::Hub;
 use tokio::sync::mpsc;
 use tracing::debug;
 
@@ -13,6 +13,7 @@ use super::{
     remote::{self, RemoteSound},
     remote_stream,
     routes::Routes,
+    running::{Peer, Running},
 };
 use crate::{
     event::{CallEvent, Problem, ProblemCode, explain},
@@ -22,11 +23,6 @@ use crate::{
     signaler::{Incoming, Signaler},
     state::{Input, LinkCommand, Output, Switchboard},
 };
-
-/// What sound needs of the estimate; the picture gets the rest.
-const SOUND_SHARE: Bitrate = Bitrate::from_kbps(50);
-/// Less is no picture at all; the encoder then drops frames by itself.
-const MIN_PICTURE: Bitrate = Bitrate::from_kbps(80);
 
 /// What the engine's own threads and tasks tell it.
 pub(super) enum Notice {
@@ -42,28 +38,6 @@ pub(super) enum Notice {
     RemoteKeyFrameWanted(PeerId),
     /// A message could not be sent.
     SendFailed { call: CallId, to: PeerId, error: String },
-}
-
-/// One participant's link and the place of its sound.
-struct Peer {
-    link: Arc<PeerLink>,
-    /// None: the mixer had no place for it.
-    sound: Option<RemoteSound>,
-    sending: MediaState,
-    /// Somebody holds the call with it.
-    held: bool,
-    estimate: Option<Bitrate>,
-}
-
-/// The one call that can run, as far as media goes.
-struct Running {
-    id: CallId,
-    local: LocalMedia,
-    routes: Routes,
-    peers: HashMap<PeerId, Peer>,
-    key_frames: KeyFrameLimiter,
-    /// Somebody who sends one message that cannot be read will send many.
-    told_bad_message: bool,
 }
 
 pub(super) struct Actor {
@@ -396,60 +370,6 @@ impl Actor {
     fn tell(&self, call: CallId, event: CallEvent) {
         // Whoever stopped listening does not want to know.
         let _ = self.events.send(EngineEvent { call, event });
-    }
-}
-
-impl Running {
-    /// What one peer gets; the devices follow what all get together.
-    fn set_sending(&mut self, peer: &PeerId, media: MediaState) {
-        let mut begins = false;
-        if let Some(peer) = self.peers.get_mut(peer) {
-            begins = media.video && !peer.sending.video;
-            peer.sending = media;
-        }
-        self.update_sending();
-        if begins {
-            // Where the encoder has been running for others, this peer missed its last key frame.
-            self.key_frames.want_at_once(Instant::now());
-            self.make_key_frame();
-        }
-    }
-
-    fn set_held(&mut self, peer: &PeerId, held: bool) {
-        if let Some(peer) = self.peers.get_mut(peer) {
-            peer.held = held;
-        }
-        self.update_sending();
-    }
-
-    fn update_sending(&mut self) {
-        let any = |wanted: fn(&MediaState) -> bool| self.peers.values().any(|peer| wanted(&peer.sending));
-        let all = MediaState { audio: any(|media| media.audio), video: any(|media| media.video) };
-        self.local.want(all);
-        for peer in self.peers.values() {
-            // Muted for all, the microphone itself gives silence, and its last packets let the other side fade out
-            // instead of guessing; muted for one alone, or held, the gate of that link is what closes.
-            let silence = !all.audio && !peer.held;
-            let media = MediaState { audio: peer.sending.audio || silence, ..peer.sending };
-            peer.link.command(LinkCommand::SetSending(media));
-        }
-    }
-
-    fn make_key_frame(&mut self) {
-        if self.key_frames.take(Instant::now()) {
-            self.local.request_key_frame();
-        }
-    }
-
-    /// The one encoder goes by the slowest path.
-    fn adapt(&mut self, ceiling: Bitrate) {
-        let slowest = self.peers.values().filter_map(|peer| peer.estimate).min();
-        if let Some(estimate) = slowest {
-            let rest = estimate.bps().saturating_sub(SOUND_SHARE.bps()).max(MIN_PICTURE.bps());
-            self.local.set_bitrate(Bitrate::from_bps(rest).min(ceiling));
-        }
-        let worst = self.peers.values().map(|peer| peer.link.stats().loss_out).fold(0.0, f64::max);
-        self.local.set_expected_loss(worst);
     }
 }
 

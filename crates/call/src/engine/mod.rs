@@ -18,6 +18,7 @@ mod keyframes;
 mod local;
 mod remote;
 mod routes;
+mod running;
 mod stats;
 
 use std::sync::Arc;

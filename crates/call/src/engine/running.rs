@@ -1,0 +1,94 @@
+//! The media side of the one call that can run: its devices, its links, and what goes from the ones to the others.
+
+use std::{collections::HashMap, sync::Arc, time::Instant};
+
+use ahoy_media::units::Bitrate;
+
+use super::{keyframes::KeyFrameLimiter, local::LocalMedia, remote::RemoteSound, routes::Routes};
+use crate::{
+    id::{CallId, PeerId},
+    link::PeerLink,
+    message::MediaState,
+    state::LinkCommand,
+};
+
+/// What sound needs of the estimate; the picture gets the rest.
+const SOUND_SHARE: Bitrate = Bitrate::from_kbps(50);
+/// Less is no picture at all; the encoder then drops frames by itself.
+const MIN_PICTURE: Bitrate = Bitrate::from_kbps(80);
+
+/// One participant's link and the place of its sound.
+pub(super) struct Peer {
+    pub(super) link: Arc<PeerLink>,
+    /// None: the mixer had no place for it.
+    pub(super) sound: Option<RemoteSound>,
+    pub(super) sending: MediaState,
+    /// Somebody holds the call with it.
+    pub(super) held: bool,
+    pub(super) estimate: Option<Bitrate>,
+}
+
+/// The one call that can run, as far as media goes.
+pub(super) struct Running {
+    pub(super) id: CallId,
+    pub(super) local: LocalMedia,
+    pub(super) routes: Routes,
+    pub(super) peers: HashMap<PeerId, Peer>,
+    pub(super) key_frames: KeyFrameLimiter,
+    /// Somebody who sends one message that cannot be read will send many.
+    pub(super) told_bad_message: bool,
+}
+
+impl Running {
+    /// What one peer gets; the devices follow what all get together.
+    pub(super) fn set_sending(&mut self, peer: &PeerId, media: MediaState) {
+        let mut begins = false;
+        if let Some(peer) = self.peers.get_mut(peer) {
+            begins = media.video && !peer.sending.video;
+            peer.sending = media;
+        }
+        self.update_sending();
+        if begins {
+            // Where the encoder has been running for others, this peer missed its last key frame.
+            self.key_frames.want_at_once(Instant::now());
+            self.make_key_frame();
+        }
+    }
+
+    pub(super) fn set_held(&mut self, peer: &PeerId, held: bool) {
+        if let Some(peer) = self.peers.get_mut(peer) {
+            peer.held = held;
+        }
+        self.update_sending();
+    }
+
+    pub(super) fn update_sending(&mut self) {
+        let any = |wanted: fn(&MediaState) -> bool| self.peers.values().any(|peer| wanted(&peer.sending));
+        let all = MediaState { audio: any(|media| media.audio), video: any(|media| media.video) };
+        self.local.want(all);
+        for peer in self.peers.values() {
+            // Muted for all, the microphone itself gives silence, and its last packets let the other side fade out
+            // instead of guessing; muted for one alone, or held, the gate of that link is what closes.
+            let silence = !all.audio && !peer.held;
+            let media = MediaState { audio: peer.sending.audio || silence, ..peer.sending };
+            peer.link.command(LinkCommand::SetSending(media));
+        }
+    }
+
+    pub(super) fn make_key_frame(&mut self) {
+        if self.key_frames.take(Instant::now()) {
+            self.local.request_key_frame();
+        }
+    }
+
+    /// The one encoder goes by the slowest path.
+    pub(super) fn adapt(&mut self, ceiling: Bitrate) {
+        let slowest = self.peers.values().filter_map(|peer| peer.estimate).min();
+        if let Some(estimate) = slowest {
+            let rest = estimate.bps().saturating_sub(SOUND_SHARE.bps()).max(MIN_PICTURE.bps());
+            self.local.set_bitrate(Bitrate::from_bps(rest).min(ceiling));
+        }
+        let worst = self.peers.values().map(|peer| peer.link.stats().loss_out).fold(0.0, f64::max);
+        self.local.set_expected_loss(worst);
+    }
+}
