@@ -33,6 +33,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "vp8-header", run: vp8::header, corpus: vp8::frames },
     Target { name: "vp8-decode", run: vp8::decode, corpus: vp8::streams },
     Target { name: "vp8-descriptor", run: rtp::descriptor, corpus: rtp::payloads },
+    Target { name: "audio-red", run: rtp::redundant, corpus: rtp::redundant_packets },
     Target { name: "video-receiver", run: rtp::receive, corpus: rtp::streams },
     Target { name: "jitter-buffer", run: jitter::fuzz, corpus: sound::packets },
     Target { name: "signaling", run: signaling::parse, corpus: signaling::corpus },

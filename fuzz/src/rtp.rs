@@ -1,9 +1,10 @@
-//! Video packets behind SRTP: the payload descriptor, and the receiver that makes frames of them.
+//! Packets behind SRTP: VP8's payload descriptor, the receiver that makes frames of pictures, and redundant sound.
 
 use std::time::{Duration, Instant};
 
 use ahoy_call::rtp::{
     receive::{ReceiveOutput, VideoPacket, VideoReceiver},
+    red::{self, RedWriter},
     vp8::{Descriptor, packetize},
 };
 use ahoy_media::video::vp8::is_key_frame;
@@ -36,6 +37,24 @@ pub(crate) fn payloads() -> Vec<Vec<u8>> {
     let mut payloads: Vec<_> = vp8::frames().iter().flat_map(|frame| packetize(frame, 0x7fff)).map(Vec::from).collect();
     payloads.extend([&[0x10, 0][..], &[0x90, 0x80, 0x7f, 0], &[0x90, 0xf0, 0x80, 1, 5, 0x21, 0]].map(Vec::from));
     payloads
+}
+
+/// Blocks hold no more than the packet, the last is the packet's own, and distances count down to it.
+pub(crate) fn redundant(data: &[u8]) {
+    let Some(blocks) = red::blocks(data) else { return };
+    let blocks: Vec<_> = blocks.collect();
+    assert!(blocks.iter().map(|block| block.payload.len()).sum::<usize>() < data.len());
+    let distances = blocks.iter().rev().map(|block| usize::from(block.distance));
+    assert!(distances.eq(0..blocks.len()) && blocks.last().is_some_and(|own| own.offset == 0), "{blocks:?}");
+}
+
+/// A packet alone, one with its predecessor, one with two.
+pub(crate) fn redundant_packets() -> Vec<Vec<u8>> {
+    let mut red = RedWriter::default();
+    let alone = red.write(111, 480, &[0xfc; 40]);
+    red.sent(480, Bytes::from_static(&[0xfc; 40]));
+    let two = [0x80 | 111, 15, 0, 1, 0x80 | 111, 7, 0x80, 2, 111, b'a', b'b', b'b', b'c'];
+    vec![alone.to_vec(), red.write(111, 960, &[0xf8; 60]).to_vec(), two.to_vec()]
 }
 
 /// Frames begin with a key frame and hold no more than what came; nothing is asked for without end.

@@ -39,7 +39,14 @@ fn packets() -> Vec<Vec<u8>> {
 /// Packet `n` of an endless stream, `late` after its time.
 fn packet(packets: &[Vec<u8>], base: Instant, n: u32, late: Duration) -> Packet<'_> {
     let payload = &packets[n as usize % packets.len()];
-    Packet { ssrc: 1, sequence: n as u16, timestamp: n.wrapping_mul(960), payload, arrival: base + PACKET * n + late }
+    Packet {
+        ssrc: 1,
+        sequence: n as u16,
+        timestamp: n.wrapping_mul(960),
+        payload,
+        arrival: base + PACKET * n + late,
+        redundant: false,
+    }
 }
 
 fn jitter_buffer(c: &mut Criterion) {

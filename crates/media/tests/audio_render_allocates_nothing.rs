@@ -64,9 +64,9 @@ fn render_neither_allocates_nor_frees_whatever_happens() {
         let timestamp = n * 960 + if n % 211 == 0 { 10_000_000 } else { 0 };
         if len > 0 && n % 23 != 0 {
             let payload = if n % 101 == 0 { &[0xff; 40][..] } else { &packet[..len] };
-            stream.push(Packet { ssrc, sequence: n as u16, timestamp, payload, arrival });
+            stream.push(Packet { ssrc, sequence: n as u16, timestamp, payload, arrival, redundant: false });
             if let Some(stream) = &mut short_lived {
-                stream.push(Packet { ssrc, sequence: n as u16, timestamp, payload, arrival });
+                stream.push(Packet { ssrc, sequence: n as u16, timestamp, payload, arrival, redundant: false });
             }
         }
         local.push(&pcm);

@@ -79,7 +79,9 @@ pub(super) fn sinks(
     let (playing, hearing) = (sound.cloned(), sound.cloned());
     Sinks {
         audio: Box::new(move |audio| {
-            if let Some((routes, peer)) = &audio_echo {
+            if let Some((routes, peer)) = &audio_echo
+                && !audio.redundant
+            {
                 routes.echo_audio(peer, echoed(&audio));
             }
             if let Some(hearing) = &hearing {
@@ -89,6 +91,7 @@ pub(super) fn sinks(
                     timestamp: audio.timestamp,
                     payload: audio.payload,
                     arrival: audio.arrival,
+                    redundant: audio.redundant,
                 });
             }
         }),

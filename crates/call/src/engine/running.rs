@@ -83,9 +83,13 @@ impl Running {
 
     /// The one encoder goes by the slowest path.
     pub(super) fn adapt(&mut self, ceiling: Bitrate) {
-        let slowest = self.peers.values().filter_map(|peer| peer.estimate).min();
-        if let Some(estimate) = slowest {
-            let rest = estimate.bps().saturating_sub(SOUND_SHARE.bps()).max(MIN_PICTURE.bps());
+        let rest = |peer: &Peer| {
+            let copies = if peer.link.stats().sound_repeated { 2 } else { 1 };
+            Some(peer.estimate?.bps().saturating_sub(copies * SOUND_SHARE.bps()))
+        };
+        let slowest = self.peers.values().filter_map(rest).min();
+        if let Some(rest) = slowest {
+            let rest = rest.max(MIN_PICTURE.bps());
             self.local.set_bitrate(Bitrate::from_bps(rest).min(ceiling));
         }
         let worst = self.peers.values().map(|peer| peer.link.stats().loss_out).fold(0.0, f64::max);

@@ -8,17 +8,21 @@ const CODECS: [(&str, &str); 2] = [("audio", " opus/"), ("video", " vp8/")];
 /// Whether who wrote this receives a medium: it has a section that is neither refused, nor sends only (RFC 3264
 /// sections 5.1 and 6).
 pub(super) fn receives(sdp: &str, kind: RtpCodecKind) -> bool {
-    let name = match kind {
-        RtpCodecKind::Audio => "audio",
-        RtpCodecKind::Video => "video",
-        _ => return false,
-    };
+    let Some(name) = name_of(kind) else { return false };
     let mut sections = sections(sdp);
     let session = sections.next().and_then(direction);
     sections.any(|section| {
         let deaf = matches!(direction(section).or(session), Some("sendonly" | "inactive"));
         media(section) == Some(name) && !is_refused(section) && !deaf
     })
+}
+
+fn name_of(kind: RtpCodecKind) -> Option<&'static str> {
+    match kind {
+        RtpCodecKind::Audio => Some("audio"),
+        RtpCodecKind::Video => Some("video"),
+        _ => None,
+    }
 }
 
 /// The offer with each medium refused that has no codec of ours: the stack would refuse the whole offer. None where
@@ -36,6 +40,14 @@ pub(super) fn with_common_codecs(sdp: &str) -> Option<String> {
         })
         .collect();
     any.then_some(offer)
+}
+
+/// The number that `codec`, as `red/`, has in the section of `kind`; none where it is not there.
+pub(super) fn payload_type(sdp: &str, kind: RtpCodecKind, codec: &str) -> Option<u8> {
+    let name = name_of(kind)?;
+    let section = sections(sdp).find(|section| media(section) == Some(name))?;
+    let maps = section.lines().filter_map(|line| line.strip_prefix("a=rtpmap:")?.split_once(' '));
+    maps.filter(|(_, of)| of.to_ascii_lowercase().starts_with(codec)).find_map(|(number, _)| number.parse().ok())
 }
 
 /// The session's own part, then each medium's.
@@ -96,6 +108,16 @@ mod tests {
         assert!(!receives("", RtpCodecKind::Audio));
         let held = "v=0\r\na=inactive\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n";
         assert!(!receives(held, RtpCodecKind::Audio), "the session's direction is that of its sections");
+    }
+
+    #[test]
+    fn a_codec_is_found_by_its_name() {
+        let sound = "m=audio 9 UDP/TLS/RTP/SAVPF 111 63\r\na=rtpmap:111 opus/48000/2\r\na=rtpmap:63 RED/48000/2\r\n";
+        let sdp = format!("v=0\r\n{sound}m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=rtpmap:96 red/90000\r\n");
+        assert_eq!(payload_type(&sdp, RtpCodecKind::Audio, "red/"), Some(63));
+        assert_eq!(payload_type(&sdp, RtpCodecKind::Video, "red/"), Some(96));
+        assert_eq!(payload_type(&sdp, RtpCodecKind::Audio, "pcmu/"), None);
+        assert_eq!(payload_type("a=rtpmap:63 red/48000", RtpCodecKind::Audio, "red/"), None);
     }
 
     #[test]

@@ -17,12 +17,15 @@ mod stats;
 mod tap;
 
 use std::{
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError, Weak},
     time::{Duration, Instant},
 };
 
 use ahoy_media::{units::Bitrate, video::EncodedFrame};
-use tokio::sync::{Notify, mpsc};
+use tokio::{
+    sync::{Notify, mpsc},
+    task::JoinSet,
+};
 use tracing::{debug, warn};
 use webrtc::peer_connection::{PeerConnection, RTCIceCandidateInit, RTCSdpType, RTCSessionDescription};
 
@@ -88,7 +91,7 @@ impl PeerLink {
         let gate = outgoing::Gate::default();
         let incoming =
             Incoming { sinks, key_request: Arc::clone(&key_request), pause: Arc::clone(&pause), gate: gate.clone() };
-        let actor = Actor { config, reports, stats: stats.clone(), gate, tasks: Tasks::default() };
+        let actor = Actor { config, reports, stats: stats.clone(), gate };
         tokio::spawn(actor.run(inbox, incoming, video_source, audio_source));
         (Self { commands, video, audio, key_request, pause, stats }, outbox)
     }
@@ -133,19 +136,24 @@ struct Incoming {
     pause: Arc<Notify>,
 }
 
-/// Aborts what still runs when the link goes down.
-#[derive(Debug, Default)]
-struct Tasks(Vec<tokio::task::JoinHandle<()>>);
+/// What runs for a link besides its actor.
+#[derive(Clone, Debug, Default)]
+struct Tasks(Weak<Mutex<JoinSet<()>>>);
 
 impl Tasks {
-    fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
-        self.0.push(tokio::spawn(task));
+    /// The owner aborts what still runs when it is dropped, and lets nothing begin after that.
+    fn new() -> (Self, Arc<Mutex<JoinSet<()>>>) {
+        let owner = Arc::default();
+        (Self(Arc::downgrade(&owner)), owner)
     }
-}
 
-impl Drop for Tasks {
-    fn drop(&mut self) {
-        self.0.iter().for_each(tokio::task::JoinHandle::abort);
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        if let Some(tasks) = self.0.upgrade() {
+            let mut tasks = tasks.lock().unwrap_or_else(PoisonError::into_inner);
+            // Those that have ended would be kept until somebody asked for them.
+            while tasks.try_join_next().is_some() {}
+            tasks.spawn(task);
+        }
     }
 }
 
@@ -155,12 +163,11 @@ struct Actor {
     reports: mpsc::Sender<LinkReport>,
     stats: stats::SharedStats,
     gate: outgoing::Gate,
-    tasks: Tasks,
 }
 
 impl Actor {
     async fn run(
-        mut self,
+        self,
         mut inbox: mpsc::UnboundedReceiver<LinkCommand>,
         incoming: Incoming,
         video: outgoing::VideoSource,
@@ -174,7 +181,8 @@ impl Actor {
             }
         }
         let started = Instant::now();
-        let stack = match stack::build(&self.config, &self.reports, incoming, &self.stats).await {
+        let (tasks, _running) = Tasks::new();
+        let stack = match stack::build(&self.config, &self.reports, incoming, &self.stats, &tasks).await {
             Ok(stack) => stack,
             Err(error) => {
                 self.report(LinkEvent::Failed(error.to_string())).await;
@@ -183,14 +191,8 @@ impl Actor {
         };
         debug!(took = ?started.elapsed(), "link opened");
         let (gate, feedback) = (self.gate.clone(), stack.feedback.clone());
-        self.tasks.spawn(outgoing::video(
-            video,
-            stack.video.clone(),
-            gate.clone(),
-            self.stats.clone(),
-            feedback.clone(),
-        ));
-        self.tasks.spawn(outgoing::audio(audio, stack.audio.clone(), gate.clone(), self.stats.clone(), feedback));
+        tasks.spawn(outgoing::video(video, stack.video.clone(), gate.clone(), self.stats.clone(), feedback.clone()));
+        tasks.spawn(outgoing::audio(audio, stack.audio.clone(), gate.clone(), self.stats.clone(), feedback));
         while let Some(command) = inbox.recv().await {
             let close = command == LinkCommand::Close;
             self.carry_out(command, &*stack.connection, &stack).await;

@@ -19,7 +19,7 @@ use webrtc::{
 };
 
 use super::{
-    stack::Feedback,
+    stack::{Feedback, MIME_TYPE_RED},
     stats::{SharedStats, StreamOut},
 };
 use crate::{
@@ -28,6 +28,7 @@ use crate::{
         AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ,
         clock::MediaClock,
         pacer::Pacer,
+        red::RedWriter,
         report::{self, SenderReports},
         vp8,
     },
@@ -134,6 +135,8 @@ pub(super) struct OutgoingTrack {
     pub(super) ssrc: u32,
     mime_type: String,
     payload_type: AtomicU8,
+    /// Of redundancy (RFC 2198); for sound only.
+    red_payload_type: AtomicU8,
 }
 
 impl OutgoingTrack {
@@ -143,25 +146,27 @@ impl OutgoingTrack {
         ssrc: u32,
         mime_type: String,
     ) -> Self {
-        Self { track, sender, ssrc, mime_type, payload_type: AtomicU8::new(NO_PAYLOAD_TYPE) }
+        let none = || AtomicU8::new(NO_PAYLOAD_TYPE);
+        Self { track, sender, ssrc, mime_type, payload_type: none(), red_payload_type: none() }
     }
 
-    /// Takes over the payload type that both sides agreed on; none where the other side does not receive this medium:
+    /// Takes over the payload types that both sides agreed on; none where the other side does not receive this medium:
     /// the stack gives its own preference then.
     pub(super) async fn learn_payload_type(&self, received: bool) {
-        let agreed = self.sender.get_parameters().await.ok().and_then(|parameters| {
-            let codecs = parameters.rtp_parameters.codecs;
-            codecs
-                .into_iter()
-                .find(|codec| codec.rtp_codec.mime_type.eq_ignore_ascii_case(&self.mime_type))
-                .map(|codec| codec.payload_type)
-        });
-        let agreed = agreed.filter(|_| received);
-        self.payload_type.store(agreed.unwrap_or(NO_PAYLOAD_TYPE), Ordering::Relaxed);
+        let agreed = self.sender.get_parameters().await.ok().filter(|_| received);
+        let codecs = agreed.map(|parameters| parameters.rtp_parameters.codecs).unwrap_or_default();
+        for (mime_type, number) in [(&*self.mime_type, &self.payload_type), (MIME_TYPE_RED, &self.red_payload_type)] {
+            let codec = codecs.iter().find(|codec| codec.rtp_codec.mime_type.eq_ignore_ascii_case(mime_type));
+            number.store(codec.map_or(NO_PAYLOAD_TYPE, |codec| codec.payload_type), Ordering::Relaxed);
+        }
     }
 
     fn payload_type(&self) -> Option<u8> {
-        Some(self.payload_type.load(Ordering::Relaxed)).filter(|payload_type| *payload_type != NO_PAYLOAD_TYPE)
+        agreed(&self.payload_type)
+    }
+
+    fn red_payload_type(&self) -> Option<u8> {
+        agreed(&self.red_payload_type)
     }
 
     async fn write(&self, header: Header, payload: Bytes) -> bool {
@@ -193,6 +198,10 @@ impl OutgoingTrack {
             trace!(%error, "sender report not sent");
         }
     }
+}
+
+fn agreed(payload_type: &AtomicU8) -> Option<u8> {
+    Some(payload_type.load(Ordering::Relaxed)).filter(|payload_type| *payload_type != NO_PAYLOAD_TYPE)
 }
 
 struct Header {
@@ -235,9 +244,12 @@ pub(super) async fn video(
         for (index, payload) in payloads.enumerate() {
             let bytes = payload.len();
             let header = Header { marker: index + 1 == packets, payload_type, sequence, timestamp };
-            sent &= track.write(header, payload).await;
+            if track.write(header, payload).await {
+                reports.sent(bytes, timestamp, frame.captured_at);
+            } else {
+                sent = false;
+            }
             sequence = sequence.wrapping_add(1);
-            reports.sent(bytes, timestamp, frame.captured_at);
             let wait = pacer.sent(Instant::now(), bytes);
             if !wait.is_zero() {
                 tokio::time::sleep(wait).await;
@@ -272,7 +284,7 @@ pub(super) async fn audio(
 ) {
     let clock = MediaClock::new(AUDIO_CLOCK_HZ, Instant::now(), fastrand::u32(..));
     let mut reports = SenderReports::new(track.ssrc, AUDIO_CLOCK_HZ);
-    let mut sequence = fastrand::u16(..0x8000);
+    let (mut sequence, mut repeating) = (fastrand::u16(..0x8000), RedWriter::default());
     let mut next_timestamp: Option<u32> = None;
     // The first packet after silence is marked: a receiver may change its playout delay there (RFC 3551 section 4.1).
     let mut silent = true;
@@ -300,12 +312,21 @@ pub(super) async fn audio(
             silent = true;
             continue;
         };
-        let bytes = packet.payload.len();
+        let (payload_type, payload) = match track.red_payload_type() {
+            Some(red) if feedback.repeat_sound.get() => {
+                (red, repeating.write(payload_type, timestamp, &packet.payload))
+            }
+            Some(_) | None => (payload_type, packet.payload.clone()),
+        };
+        repeating.sent(timestamp, packet.payload);
+        let bytes = payload.len();
         let header = Header { marker: silent, payload_type, sequence, timestamp };
         silent = false;
-        let sent = track.write(header, packet.payload).await;
+        let sent = track.write(header, payload).await;
+        if sent {
+            reports.sent(bytes, timestamp, packet.captured_at);
+        }
         sequence = sequence.wrapping_add(1);
-        reports.sent(bytes, timestamp, packet.captured_at);
         count(&mut stats.lock().audio_out, 1, bytes, false, sent);
         if reports.first_is_due() {
             track.report(&mut reports, &feedback).await;

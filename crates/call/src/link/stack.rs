@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
     time::{Duration, Instant, SystemTime},
 };
@@ -35,7 +35,7 @@ use webrtc::{
 };
 
 use super::{
-    Connection, Incoming, LinkReport, description,
+    Connection, Incoming, LinkReport, Tasks, description,
     estimate::Estimator,
     impair::{ImpairedRuntime, Impairment},
     incoming::{self, Handler},
@@ -66,6 +66,9 @@ const RETRANSMISSION_PACKETS: u16 = 1024;
 /// Payload types as browsers use them, so that a dump reads familiar.
 const VP8_PAYLOAD_TYPE: u8 = 96;
 const OPUS_PAYLOAD_TYPE: u8 = 111;
+const RED_PAYLOAD_TYPE: u8 = 63;
+/// Redundant audio (RFC 2198), which the crate has no name for.
+pub(super) const MIME_TYPE_RED: &str = "audio/red";
 /// Between application and every interceptor of the crate: the tap sees what they all have seen.
 const TAP_SLOT: usize = 14_000;
 
@@ -103,7 +106,9 @@ pub(super) struct Stack {
     pub(super) video: Arc<OutgoingTrack>,
     pub(super) audio: Arc<OutgoingTrack>,
     pub(super) feedback: Feedback,
-    pub(super) playing: Playing,
+    /// What comes in is handed on; off while the call is held.
+    pub(super) playing: Switch,
+    formats: Arc<SoundFormats>,
 }
 
 /// What sending depends on and the network decides.
@@ -113,15 +118,24 @@ pub(super) struct Feedback {
     pub(super) estimate: watch::Receiver<Bitrate>,
     /// For sender reports.
     pub(super) wall: WallClock,
+    /// The path loses sound: each packet repeats the one before it.
+    pub(super) repeat_sound: Switch,
 }
 
-/// Whether what comes in is handed on. Off while the call is held.
-#[derive(Clone, Debug)]
-pub(super) struct Playing(Arc<AtomicBool>);
+/// The streams that we send.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ssrcs {
+    pub(super) audio: u32,
+    pub(super) video: u32,
+}
 
-impl Playing {
-    pub(super) fn set(&self, playing: bool) {
-        self.0.store(playing, Ordering::Relaxed);
+/// Something that one task of a link decides and another goes by.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Switch(Arc<AtomicBool>);
+
+impl Switch {
+    pub(super) fn set(&self, on: bool) {
+        self.0.store(on, Ordering::Relaxed);
     }
 
     pub(super) fn get(&self) -> bool {
@@ -130,8 +144,11 @@ impl Playing {
 }
 
 impl Stack {
-    /// Payload types are known now, or have changed; `remote` is the other side's description.
+    /// Payload types are known now, or have changed, by the two sides' descriptions.
     pub(super) async fn negotiated(&self, remote: &str) {
+        if let Some(local) = self.connection.local_description().await {
+            self.formats.learn(&local.sdp);
+        }
         for (track, kind) in [(&self.video, RtpCodecKind::Video), (&self.audio, RtpCodecKind::Audio)] {
             track.learn_payload_type(description::receives(remote, kind)).await;
         }
@@ -147,6 +164,7 @@ pub(super) async fn build(
     reports: &mpsc::Sender<LinkReport>,
     incoming: Incoming,
     stats: &SharedStats,
+    tasks: &Tasks,
 ) -> Result<Stack> {
     let mut codecs = codecs()?;
     let (tap, rtcp) = RtcpTap::new();
@@ -160,8 +178,21 @@ pub(super) async fn build(
         .with(Slot::from(TAP_SLOT), tap);
     extensions(&mut codecs)?;
 
-    let playing = Playing(Arc::new(AtomicBool::new(true)));
-    let handler = Arc::new(Handler::new(reports.clone(), incoming, stats.clone(), playing.clone()));
+    let (playing, repeat_sound, formats) = (Switch::default(), Switch::default(), Arc::new(SoundFormats::default()));
+    playing.set(true);
+    let ssrcs = Ssrcs { audio: fastrand::u32(1..), video: fastrand::u32(1..) };
+    let handler = Arc::new(Handler::new(
+        incoming,
+        incoming::Shared {
+            ssrcs,
+            reports: reports.clone(),
+            stats: stats.clone(),
+            playing: playing.clone(),
+            formats: Arc::clone(&formats),
+            clocks: Clocks::default(),
+            tasks: tasks.clone(),
+        },
+    ));
     let runtime: Arc<dyn Runtime> = Arc::new(ImpairedRuntime::new(config.impairment.clone()));
     let connection: Connection = Arc::new(
         PeerConnectionBuilder::new()
@@ -176,23 +207,44 @@ pub(super) async fn build(
             .await?,
     );
     // Sound first: it is the media section that is never missing.
-    let audio = outgoing_track(&*connection, RtpCodecKind::Audio).await?;
-    let video = outgoing_track(&*connection, RtpCodecKind::Video).await?;
+    let audio = outgoing_track(&*connection, RtpCodecKind::Audio, ssrcs.audio).await?;
+    let video = outgoing_track(&*connection, RtpCodecKind::Video, ssrcs.video).await?;
     let now = Instant::now();
     let wall = WallClock::new(now, SystemTime::now());
-    tokio::spawn(incoming::read_rtcp(
-        rtcp,
-        incoming::RtcpContext {
-            video: video.ssrc,
-            audio: audio.ssrc,
-            wall,
-            clocks: handler.clocks(),
-            reports: reports.clone(),
-            stats: stats.clone(),
-            estimate: estimate.clone(),
-        },
-    ));
-    Ok(Stack { connection, video, audio, feedback: Feedback { estimate, wall }, playing })
+    let context = incoming::RtcpContext::new(handler.shared(), wall, estimate.clone(), repeat_sound.clone());
+    tasks.spawn(incoming::read_rtcp(rtcp, context));
+    Ok(Stack { connection, video, audio, feedback: Feedback { estimate, wall, repeat_sound }, playing, formats })
+}
+
+/// The payload types under which sound comes: those that our own description gives (RFC 3264 section 5.1).
+#[derive(Debug)]
+pub(super) struct SoundFormats {
+    opus: AtomicU8,
+    red: AtomicU8,
+}
+
+impl Default for SoundFormats {
+    fn default() -> Self {
+        Self { opus: AtomicU8::new(OPUS_PAYLOAD_TYPE), red: AtomicU8::new(RED_PAYLOAD_TYPE) }
+    }
+}
+
+impl SoundFormats {
+    fn learn(&self, local: &str) {
+        for (number, codec) in [(&self.opus, "opus/"), (&self.red, "red/")] {
+            if let Some(payload_type) = description::payload_type(local, RtpCodecKind::Audio, codec) {
+                number.store(payload_type, Ordering::Relaxed);
+            }
+        }
+    }
+
+    pub(super) fn is_opus(&self, payload_type: u8) -> bool {
+        self.opus.load(Ordering::Relaxed) == payload_type
+    }
+
+    pub(super) fn is_red(&self, payload_type: u8) -> bool {
+        self.red.load(Ordering::Relaxed) == payload_type
+    }
 }
 
 fn vp8() -> RTCRtpCodec {
@@ -222,11 +274,23 @@ fn opus() -> RTCRtpCodec {
     }
 }
 
+/// Each packet with the one before it, both of Opus.
+fn red() -> RTCRtpCodec {
+    RTCRtpCodec {
+        mime_type: MIME_TYPE_RED.to_owned(),
+        sdp_fmtp_line: format!("{OPUS_PAYLOAD_TYPE}/{OPUS_PAYLOAD_TYPE}"),
+        ..opus()
+    }
+}
+
 fn codecs() -> Result<MediaEngine> {
     let mut engine = MediaEngine::default();
-    for (rtp_codec, payload_type, kind) in
-        [(opus(), OPUS_PAYLOAD_TYPE, RtpCodecKind::Audio), (vp8(), VP8_PAYLOAD_TYPE, RtpCodecKind::Video)]
-    {
+    for (rtp_codec, payload_type, kind) in [
+        // Opus first: who sees redundancy preferred uses it even where nothing is lost.
+        (opus(), OPUS_PAYLOAD_TYPE, RtpCodecKind::Audio),
+        (red(), RED_PAYLOAD_TYPE, RtpCodecKind::Audio),
+        (vp8(), VP8_PAYLOAD_TYPE, RtpCodecKind::Video),
+    ] {
         engine.register_codec(RTCRtpCodecParameters { rtp_codec, payload_type }, kind)?;
     }
     Ok(engine)
@@ -286,12 +350,11 @@ fn local_addresses(config: &LinkConfig) -> Vec<String> {
     }
 }
 
-async fn outgoing_track(connection: &dyn PeerConnection, kind: RtpCodecKind) -> Result<Arc<OutgoingTrack>> {
+async fn outgoing_track(connection: &dyn PeerConnection, kind: RtpCodecKind, ssrc: u32) -> Result<Arc<OutgoingTrack>> {
     let (name, codec) = match kind {
         RtpCodecKind::Video => ("video", vp8()),
         _ => ("audio", opus()),
     };
-    let ssrc = fastrand::u32(1..);
     let encoding = RTCRtpEncodingParameters {
         rtp_coding_parameters: RTCRtpCodingParameters { ssrc: Some(ssrc), ..Default::default() },
         codec: codec.clone(),

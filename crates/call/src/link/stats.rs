@@ -53,8 +53,11 @@ pub struct LinkStats {
     pub round_trip: Option<Duration>,
     /// What the path is thought to carry.
     pub estimate: Option<Bitrate>,
-    /// Share of our packets that the other side missed lately, 0 to 1, by receiver reports.
+    /// Share of our packets that the other side missed lately, 0 to 1, by receiver reports: of sound or of pictures,
+    /// whichever is worse.
     pub loss_out: f64,
+    /// Sound is sent twice (RFC 2198), because it gets lost.
+    pub sound_repeated: bool,
     /// Outgoing video.
     pub video_out: StreamOut,
     /// Outgoing sound.

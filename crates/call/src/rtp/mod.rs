@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod pacer;
 pub mod receive;
+pub mod red;
 pub mod report;
 pub mod sync;
 pub mod vp8;

@@ -12,7 +12,7 @@ use std::{
 use async_trait::async_trait;
 use rtc::rtp_transceiver::rtp_sender::RtpCodecKind;
 use tokio::sync::{Notify, mpsc};
-use tracing::debug;
+use tracing::{debug, trace};
 use webrtc::{
     media_stream::track_remote::{TrackRemote, TrackRemoteEvent},
     peer_connection::{
@@ -21,9 +21,9 @@ use webrtc::{
 };
 
 use super::{
-    Incoming, LinkReport,
+    Incoming, LinkReport, Tasks,
     outgoing::Gate,
-    stack::{Clocks, Playing},
+    stack::{Clocks, SoundFormats, Ssrcs, Switch},
     stats::SharedStats,
 };
 pub(super) use rtcp::{PeerClocks, RtcpContext, read as read_rtcp};
@@ -31,13 +31,15 @@ use video::IncomingVideo;
 
 use crate::{
     message::IceCandidate,
-    rtp::{receive::ReceivedFrame, sync::Playout},
+    rtp::{receive::ReceivedFrame, red, sync::Playout},
     state::LinkEvent,
 };
 
 /// One packet of sound as it came.
 #[derive(Clone, Copy, Debug)]
 pub struct ReceivedAudio<'a> {
+    /// It came within a later packet (RFC 2198), and is of use only if it did not come by itself.
+    pub redundant: bool,
     /// RTP synchronization source.
     pub ssrc: u32,
     /// RTP sequence number.
@@ -67,34 +69,52 @@ pub struct Sinks {
 
 /// The stack's callbacks. They run in its event loop, so they only start things.
 pub(super) struct Handler {
-    reports: mpsc::Sender<LinkReport>,
-    sinks: Arc<Mutex<Sinks>>,
+    shared: Shared,
+    // Apart, so that sound never waits for a picture.
+    audio: Arc<Mutex<AudioSink>>,
+    video: Arc<Mutex<VideoSink>>,
+    playout: PlayoutOf,
     key_request: Arc<Notify>,
     gate: Gate,
     pause: Arc<Notify>,
-    stats: SharedStats,
-    playing: Playing,
-    clocks: Clocks,
 }
 
+/// What all tasks that receive work with.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) ssrcs: Ssrcs,
+    pub(super) reports: mpsc::Sender<LinkReport>,
+    pub(super) stats: SharedStats,
+    /// What comes in is handed on.
+    pub(super) playing: Switch,
+    pub(super) formats: Arc<SoundFormats>,
+    pub(super) clocks: Clocks,
+    pub(super) tasks: Tasks,
+}
+
+impl Shared {
+    async fn report(&self, report: LinkReport) {
+        // Where the engine has let go of the link, nobody wants to know.
+        let _ = self.reports.send(report).await;
+    }
+}
+
+/// What the speaker is playing of the peer now.
+type PlayoutOf = Arc<dyn Fn() -> Option<Playout> + Send + Sync>;
+
 impl Handler {
-    pub(super) fn new(
-        reports: mpsc::Sender<LinkReport>,
-        incoming: Incoming,
-        stats: SharedStats,
-        playing: Playing,
-    ) -> Self {
-        let Incoming { sinks, key_request, pause, gate } = incoming;
-        let sinks = Arc::new(Mutex::new(sinks));
-        Self { reports, sinks, key_request, pause, gate, stats, playing, clocks: Clocks::default() }
+    pub(super) fn new(incoming: Incoming, shared: Shared) -> Self {
+        let Incoming { sinks: Sinks { audio, video, playout }, key_request, pause, gate } = incoming;
+        let (audio, video) = (Arc::new(Mutex::new(audio)), Arc::new(Mutex::new(video)));
+        Self { shared, audio, video, playout: playout.into(), key_request, gate, pause }
     }
 
-    pub(super) fn clocks(&self) -> Clocks {
-        Arc::clone(&self.clocks)
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     async fn report(&self, event: LinkEvent) {
-        let _ = self.reports.send(LinkReport::Event(event)).await;
+        self.shared.report(LinkReport::Event(event)).await;
     }
 }
 
@@ -129,7 +149,7 @@ impl PeerConnectionEventHandler for Handler {
             RTCPeerConnectionState::Connected => {
                 self.gate.set_connected(true);
                 self.report(LinkEvent::Connected).await;
-                let _ = self.reports.send(LinkReport::KeyFrameWanted { new_peer: true }).await;
+                self.shared.report(LinkReport::KeyFrameWanted { new_peer: true }).await;
             }
             RTCPeerConnectionState::Disconnected | RTCPeerConnectionState::Failed => {
                 self.gate.set_connected(false);
@@ -141,52 +161,62 @@ impl PeerConnectionEventHandler for Handler {
     }
 
     async fn on_track(&self, track: Arc<dyn TrackRemote>) {
-        let (reports, sinks) = (self.reports.clone(), Arc::clone(&self.sinks));
         match track.kind().await {
-            RtpCodecKind::Audio => {
-                tokio::spawn(audio(track, sinks, reports, self.stats.clone(), self.playing.clone(), self.clocks()));
-            }
-            RtpCodecKind::Video => {
-                let incoming = IncomingVideo::new(self);
-                tokio::spawn(incoming.run(track));
-            }
+            RtpCodecKind::Audio => self.shared.tasks.spawn(audio(track, Arc::clone(&self.audio), self.shared.clone())),
+            RtpCodecKind::Video => self.shared.tasks.spawn(IncomingVideo::new(self).run(track)),
             _ => debug!("a track that is neither sound nor picture"),
         }
     }
 }
 
-async fn audio(
-    track: Arc<dyn TrackRemote>,
-    sinks: Arc<Mutex<Sinks>>,
-    reports: mpsc::Sender<LinkReport>,
-    stats: SharedStats,
-    playing: Playing,
-    clocks: Clocks,
-) {
+async fn audio(track: Arc<dyn TrackRemote>, sink: Arc<Mutex<AudioSink>>, shared: Shared) {
     let mut first = true;
     while let Some(event) = track.poll().await {
         let TrackRemoteEvent::OnRtpPacket(packet) = event else { continue };
         let arrival = Instant::now();
-        lock(&clocks).audio = Some(packet.header.ssrc);
+        lock(&shared.clocks).audio = Some(packet.header.ssrc);
         {
-            let mut stats = stats.lock();
+            let mut stats = shared.stats.lock();
             stats.audio_in_packets += 1;
             stats.audio_in_bytes += packet.payload.len() as u64;
         }
-        if packet.payload.is_empty() || !playing.get() {
+        if packet.payload.is_empty() || !shared.playing.get() {
             continue;
         }
-        (lock(&sinks).audio)(ReceivedAudio {
-            ssrc: packet.header.ssrc,
-            sequence: packet.header.sequence_number,
-            timestamp: packet.header.timestamp,
-            payload: &packet.payload,
-            arrival,
-        });
+        if !hand_on(&packet, arrival, &shared.formats, &mut lock(&sink)) {
+            trace!(payload_type = packet.header.payload_type, "a packet that holds no sound of ours");
+            continue;
+        }
         if std::mem::take(&mut first) {
-            let _ = reports.send(LinkReport::FirstAudio).await;
+            shared.report(LinkReport::FirstAudio).await;
         }
     }
+}
+
+/// Gives what a packet holds to the sink, the oldest first. False: there was nothing of ours in it.
+fn hand_on(packet: &rtc::rtp::Packet, arrival: Instant, formats: &SoundFormats, sink: &mut AudioSink) -> bool {
+    let rtc::rtp::header::Header { ssrc, sequence_number, timestamp, payload_type, .. } = packet.header;
+    let mut give = |payload, before: u16, offset: u32| {
+        sink(ReceivedAudio {
+            redundant: before > 0,
+            ssrc,
+            sequence: sequence_number.wrapping_sub(before),
+            timestamp: timestamp.wrapping_sub(offset),
+            payload,
+            arrival,
+        });
+    };
+    if !formats.is_red(payload_type) {
+        give(&packet.payload, 0, 0);
+        return true;
+    }
+    let Some(blocks) = red::blocks(&packet.payload) else { return false };
+    let mut any = false;
+    for block in blocks.filter(|block| formats.is_opus(block.payload_type) && !block.payload.is_empty()) {
+        any = true;
+        give(block.payload, block.distance, block.offset);
+    }
+    any
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

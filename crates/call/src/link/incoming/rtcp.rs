@@ -16,12 +16,17 @@ use rtc::rtcp::{
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    super::{LinkReport, stack::Clocks, stats::SharedStats, tap::TappedRtcp},
-    lock,
+    super::{
+        LinkReport,
+        stack::{Ssrcs, Switch},
+        tap::TappedRtcp,
+    },
+    Shared, lock,
 };
 use crate::rtp::{
     AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ,
     clock::{Ntp, ReportedClock, WallClock},
+    red::RedPolicy,
     report::round_trip,
     sync::LipSync,
 };
@@ -59,14 +64,15 @@ impl PeerClocks {
 
 /// What the reader of RTCP needs to know.
 pub(in crate::link) struct RtcpContext {
-    /// Our SSRCs.
-    pub(in crate::link) video: u32,
-    pub(in crate::link) audio: u32,
-    pub(in crate::link) wall: WallClock,
-    pub(in crate::link) clocks: Clocks,
-    pub(in crate::link) reports: mpsc::Sender<LinkReport>,
-    pub(in crate::link) stats: SharedStats,
-    pub(in crate::link) estimate: watch::Receiver<Bitrate>,
+    shared: Shared,
+    wall: WallClock,
+    estimate: watch::Receiver<Bitrate>,
+    repeat_sound: Switch,
+    policy: RedPolicy,
+    /// Share of packets that the other side missed, of sound and of pictures, by its newest reports.
+    lost: (f64, f64),
+    /// The newest FIR: who sent it, and its number.
+    fir: Option<(u32, u8)>,
 }
 
 /// Reads RTCP and watches the estimate until the link goes down.
@@ -80,48 +86,73 @@ pub(in crate::link) async fn read(mut tapped: mpsc::Receiver<TappedRtcp>, mut co
                     key_wanted |= context.read(arrival, packet.as_any());
                 }
                 if key_wanted {
-                    let _ = context.reports.send(LinkReport::KeyFrameWanted { new_peer: false }).await;
+                    let _ = context.shared.reports.send(LinkReport::KeyFrameWanted { new_peer: false }).await;
                 }
             }
             Ok(()) = context.estimate.changed() => {
                 let estimate = *context.estimate.borrow_and_update();
-                context.stats.lock().estimate = Some(estimate);
-                let _ = context.reports.send(LinkReport::Estimate(estimate)).await;
+                context.shared.stats.lock().estimate = Some(estimate);
+                let _ = context.shared.reports.send(LinkReport::Estimate(estimate)).await;
             }
         }
     }
 }
 
 impl RtcpContext {
+    pub(in crate::link) fn new(
+        shared: &Shared,
+        wall: WallClock,
+        estimate: watch::Receiver<Bitrate>,
+        repeat_sound: Switch,
+    ) -> Self {
+        let shared = shared.clone();
+        Self { shared, wall, estimate, repeat_sound, policy: RedPolicy::default(), lost: (0.0, 0.0), fir: None }
+    }
+
     /// Takes one packet; true if it wants a key frame.
-    fn read(&self, arrival: Instant, packet: &dyn std::any::Any) -> bool {
+    fn read(&mut self, arrival: Instant, packet: &dyn std::any::Any) -> bool {
+        let video = self.shared.ssrcs.video;
         if let Some(report) = packet.downcast_ref::<SenderReport>() {
-            lock(&self.clocks).reported(report);
+            lock(&self.shared.clocks).reported(report);
             self.read_reception(arrival, &report.reports);
         } else if let Some(report) = packet.downcast_ref::<ReceiverReport>() {
             self.read_reception(arrival, &report.reports);
         } else if let Some(nack) = packet.downcast_ref::<TransportLayerNack>() {
-            self.stats.lock().video_out.nacks += u64::from(nack.media_ssrc == self.video);
-        } else if packet.downcast_ref::<PictureLossIndication>().is_some_and(|pli| pli.media_ssrc == self.video)
-            || packet
-                .downcast_ref::<FullIntraRequest>()
-                // RFC 5104 section 4.3.1.2: the stream is named in the entries, not in the header
-                .is_some_and(|fir| fir.fir.iter().any(|entry| entry.ssrc == self.video))
+            self.shared.stats.lock().video_out.nacks += u64::from(nack.media_ssrc == video);
+        } else if packet.downcast_ref::<PictureLossIndication>().is_some_and(|pli| pli.media_ssrc == video)
+            || packet.downcast_ref::<FullIntraRequest>().is_some_and(|fir| self.is_new(fir))
         {
-            self.stats.lock().video_out.key_requests += 1;
+            self.shared.stats.lock().video_out.key_requests += 1;
             return true;
         }
         false
     }
 
-    fn read_reception(&self, arrival: Instant, reports: &[ReceptionReport]) {
-        for report in reports.iter().filter(|report| [self.video, self.audio].contains(&report.ssrc)) {
-            if let Some(round_trip) = round_trip(report, self.wall.ntp(arrival)) {
-                lock(&self.clocks).round_trip = Some(round_trip);
-                self.stats.lock().round_trip = Some(round_trip);
+    /// A FIR for our pictures that is no repetition of the one before (RFC 5104 section 4.3.1.2: the stream is named in the
+    /// entries, not in the header, and a repeated command keeps its number).
+    fn is_new(&mut self, fir: &FullIntraRequest) -> bool {
+        let Some(entry) = fir.fir.iter().find(|entry| entry.ssrc == self.shared.ssrcs.video) else { return false };
+        let command = Some((fir.sender_ssrc, entry.sequence_number));
+        std::mem::replace(&mut self.fir, command) != command
+    }
+
+    fn read_reception(&mut self, arrival: Instant, reports: &[ReceptionReport]) {
+        let Ssrcs { audio, video } = self.shared.ssrcs;
+        for report in reports.iter().filter(|report| [video, audio].contains(&report.ssrc)) {
+            let lost = f64::from(report.fraction_lost) / 256.0;
+            if report.ssrc == audio {
+                self.lost.0 = lost;
+                self.repeat_sound.set(self.policy.reported(lost));
+            } else {
+                self.lost.1 = lost;
             }
-            if report.ssrc == self.video {
-                self.stats.lock().loss_out = f64::from(report.fraction_lost) / 256.0;
+            let mut stats = self.shared.stats.lock();
+            stats.loss_out = self.lost.0.max(self.lost.1);
+            stats.sound_repeated = self.repeat_sound.get();
+            if let Some(round_trip) = round_trip(report, self.wall.ntp(arrival)) {
+                stats.round_trip = Some(round_trip);
+                drop(stats);
+                lock(&self.shared.clocks).round_trip = Some(round_trip);
             }
         }
     }

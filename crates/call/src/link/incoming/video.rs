@@ -13,17 +13,13 @@ use rtc::rtcp::{
     payload_feedbacks::picture_loss_indication::PictureLossIndication,
     transport_feedbacks::transport_layer_nack::{TransportLayerNack, nack_pairs_from_sequence_numbers},
 };
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 use tracing::trace;
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 
 use super::{
-    super::{
-        LinkReport,
-        stack::{Clocks, Playing},
-        stats::{FreezeDetector, SharedStats},
-    },
-    Handler, Sinks, lock,
+    super::{LinkReport, stats::FreezeDetector},
+    Handler, PlayoutOf, Shared, VideoSink, lock,
 };
 use crate::rtp::receive::{ReceiveOutput, ReceiveStats, ReceivedFrame, VideoPacket, VideoReceiver};
 
@@ -37,13 +33,11 @@ struct Held {
 }
 
 pub(super) struct IncomingVideo {
-    sinks: Arc<Mutex<Sinks>>,
-    reports: mpsc::Sender<LinkReport>,
+    shared: Shared,
+    sink: Arc<Mutex<VideoSink>>,
+    playout: PlayoutOf,
     key_request: Arc<Notify>,
     pause: Arc<Notify>,
-    stats: SharedStats,
-    playing: Playing,
-    clocks: Clocks,
     receiver: VideoReceiver,
     held: VecDeque<Held>,
     freezes: FreezeDetector,
@@ -59,13 +53,11 @@ impl IncomingVideo {
     /// For a track that has just begun, in the connection of `handler`.
     pub(super) fn new(handler: &Handler) -> Self {
         Self {
-            sinks: Arc::clone(&handler.sinks),
-            reports: handler.reports.clone(),
+            shared: handler.shared.clone(),
+            sink: Arc::clone(&handler.video),
+            playout: Arc::clone(&handler.playout),
             key_request: Arc::clone(&handler.key_request),
             pause: Arc::clone(&handler.pause),
-            stats: handler.stats.clone(),
-            playing: handler.playing.clone(),
-            clocks: handler.clocks(),
             receiver: VideoReceiver::default(),
             held: VecDeque::new(),
             freezes: FreezeDetector::default(),
@@ -109,7 +101,7 @@ impl IncomingVideo {
             self.before = self.before + self.receiver.stats();
             self.receiver = VideoReceiver::default();
         }
-        let mut clocks = lock(&self.clocks);
+        let mut clocks = lock(&self.shared.clocks);
         clocks.video = Some(self.ssrc);
         if let Some(round_trip) = clocks.round_trip {
             self.receiver.set_round_trip(round_trip);
@@ -127,6 +119,7 @@ impl IncomingVideo {
     }
 
     async fn carry_out(&mut self, track: &dyn TrackRemote) {
+        let sender_ssrc = self.shared.ssrcs.video;
         while let Some(output) = self.receiver.poll_output() {
             let feedback: Box<dyn rtcp::Packet> = match output {
                 ReceiveOutput::Frame(frame) => {
@@ -134,25 +127,25 @@ impl IncomingVideo {
                     continue;
                 }
                 ReceiveOutput::Nack(sequences) => Box::new(TransportLayerNack {
-                    sender_ssrc: 0,
+                    sender_ssrc,
                     media_ssrc: self.ssrc,
                     nacks: nack_pairs_from_sequence_numbers(&sequences),
                 }),
                 ReceiveOutput::RequestKeyFrame => {
-                    Box::new(PictureLossIndication { sender_ssrc: 0, media_ssrc: self.ssrc })
+                    Box::new(PictureLossIndication { sender_ssrc, media_ssrc: self.ssrc })
                 }
             };
             if let Err(error) = track.write_rtcp(vec![feedback]).await {
                 trace!(%error, "feedback not sent");
             }
         }
-        self.stats.lock().video_in.receive = self.before + self.receiver.stats();
+        self.shared.stats.lock().video_in.receive = self.before + self.receiver.stats();
     }
 
     fn hold(&mut self, frame: ReceivedFrame) {
         let now = Instant::now();
-        let playout = (lock(&self.sinks).playout)();
-        let hold = lock(&self.clocks).sync().hold(frame.timestamp, playout, now);
+        let playout = (self.playout)();
+        let hold = lock(&self.shared.clocks).sync().hold(frame.timestamp, playout, now);
         // In order, whatever the clocks say.
         let release = self.held.back().map_or(now + hold, |last| last.release.max(now + hold));
         if self.held.len() < MAX_HELD {
@@ -166,7 +159,7 @@ impl IncomingVideo {
         let now = Instant::now();
         while self.held.front().is_some_and(|held| held.release <= now) {
             let Some(Held { frame, .. }) = self.held.pop_front() else { return };
-            if !self.playing.get() {
+            if !self.shared.playing.get() {
                 self.freezes.pause();
                 self.skipping = true;
                 continue;
@@ -177,17 +170,17 @@ impl IncomingVideo {
             }
             self.skipping = false;
             {
-                let playout = (lock(&self.sinks).playout)();
-                let mut stats = self.stats.lock();
-                stats.video_in.skew = lock(&self.clocks).sync().skew(frame.timestamp, playout, now);
+                let playout = (self.playout)();
+                let mut stats = self.shared.stats.lock();
+                stats.video_in.skew = lock(&self.shared.clocks).sync().skew(frame.timestamp, playout, now);
                 self.freezes.shown(now, &mut stats.video_in);
                 if let Some(size) = frame.key.then(|| frame_size(&frame.data)).flatten() {
                     stats.video_in.size = size;
                 }
             }
-            (lock(&self.sinks).video)(frame);
+            (lock(&self.sink))(frame);
             if !std::mem::replace(&mut self.shown_any, true) {
-                let _ = self.reports.send(LinkReport::FirstVideo).await;
+                self.shared.report(LinkReport::FirstVideo).await;
             }
         }
     }

@@ -106,6 +106,12 @@ impl Admission {
         Verdict::Suspect(suspect.place)
     }
 
+    /// The place of a packet that another one carried along. It starts nothing, and confirms nothing.
+    pub fn place(&self, header: &Header) -> Option<Place> {
+        let (seen, ahead) = self.newest.as_ref()?.relative(header)?;
+        (-MAX_BEHIND..=MAX_CONFIRMING).contains(&ahead).then_some(seen.place)
+    }
+
     /// The source that is playing.
     pub fn ssrc(&self) -> Option<u32> {
         self.newest.map(|newest| newest.ssrc)
@@ -146,6 +152,17 @@ mod tests {
         assert_eq!(admission.admit(&header(2, 2)), Verdict::Switch(place(2)));
         assert_eq!(admission.ssrc(), Some(2));
         assert_eq!(admission.admit(&header(2, 3)), Verdict::Belongs(place(3)));
+    }
+
+    #[test]
+    fn a_carried_packet_has_a_place_in_the_stream_that_plays_and_in_no_other() {
+        let mut admission = Admission::default();
+        assert_eq!(admission.place(&header(1, 0)), None);
+        admission.admit(&header(1, 5));
+        for (ssrc, n, expected) in [(1, 4, Some(place(4))), (1, 6, Some(place(6))), (1, 9, None), (2, 4, None)] {
+            assert_eq!(admission.place(&header(ssrc, n)), expected, "{ssrc} {n}");
+        }
+        assert!(matches!(admission.admit(&header(2, 5)), Verdict::Suspect(_)), "the carried one confirmed nothing");
     }
 
     #[test]

@@ -35,7 +35,7 @@ const PULL: i64 = FRAME_SAMPLES as i64;
 
 /// Weight of a packet in the measured share of loss: memory of about a hundred packets.
 const LOSS_WEIGHT: f32 = 0.01;
-/// From this share of loss on, the delay grows by one packet, so that the FEC of the next packet comes in time ...
+/// From this share of loss on, the delay grows by one packet, so that what the next one repeats comes in time ...
 const LOSS_HIGH: f32 = 0.02;
 /// ... until it has fallen under this one.
 const LOSS_LOW: f32 = 0.005;
@@ -115,6 +115,11 @@ impl DelayEstimator {
         }
         let fall = if self.packets > WARM_UP { (length / FALL).max(1) } else { self.margin };
         self.margin = self.wanted_margin().max(self.margin - fall);
+    }
+
+    /// Takes in that packets carry lost ones along: waiting for the next packet is worth it.
+    pub fn redundancy_seen(&mut self) {
+        self.fec_seen = true;
     }
 
     /// Takes in that `count` packets were not there when they were to be played.

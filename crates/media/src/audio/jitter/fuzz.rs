@@ -23,8 +23,8 @@ pub fn fuzz(mut data: &[u8]) {
         let len = usize::from(u16::from_be_bytes([l0, l1]) % 2048).min(rest.len());
         let (payload, rest) = rest.split_at(len);
         let ssrc = if flags & 4 == 0 { 1 } else { ssrc.into() };
-        let arrival = now - Duration::from_millis(early.into());
-        buffer.insert(Packet { ssrc, sequence, timestamp, payload, arrival });
+        let (arrival, redundant) = (now - Duration::from_millis(early.into()), flags & 16 != 0);
+        buffer.insert(Packet { ssrc, sequence, timestamp, payload, arrival, redundant });
         for _ in 0..pulls % 8 {
             let mut frame = [f32::NAN; FRAME_SAMPLES];
             buffer.pull(&mut frame, now);

@@ -66,6 +66,8 @@ pub struct Packet<'a> {
     pub payload: &'a [u8],
     /// When it came, as near to the socket as possible.
     pub arrival: Instant,
+    /// It came once more within a later packet (RFC 2198), and is of use only if it did not come by itself.
+    pub redundant: bool,
 }
 
 /// Concealment is believable for 100 ms; comfort noise as long as the sender refreshes it, which Opus does every 400 ms.
@@ -121,12 +123,20 @@ impl JitterBuffer {
 
     /// Takes in a packet. Whatever is in it, nothing worse happens than that it is refused.
     pub fn insert(&mut self, packet: Packet<'_>) {
-        let Packet { ssrc, sequence, timestamp, payload, arrival } = packet;
+        let Packet { ssrc, sequence, timestamp, payload, arrival, redundant } = packet;
         let header = Header { ssrc, sequence, timestamp, arrival: self.samples_at(arrival) };
         let Some(mut waiting) = Waiting::new(header.arrival, payload) else {
             self.stats.refused += 1;
             return;
         };
+        if redundant {
+            if let Some(place) = self.admission.place(&header) {
+                (waiting.place, waiting.redundant) = (place, true);
+                self.packets.insert(waiting);
+                self.estimator.redundancy_seen();
+            }
+            return;
+        }
         match self.admission.admit(&header) {
             Verdict::Start(place) => {
                 waiting.place = place;
@@ -286,6 +296,11 @@ impl JitterBuffer {
             }
             decoded
         });
+        if packet.redundant {
+            self.stats.lost += 1;
+            self.stats.recovered += 1;
+            self.estimator.packets_lost(1);
+        }
         self.estimator.packet_played();
         self.end = packet.end();
         self.before = if packet.is_dtx() { Before::Silence } else { Before::Sound };

@@ -16,6 +16,8 @@ pub struct Waiting {
     pub fec: i64,
     /// In samples of our clock.
     pub arrival: i64,
+    /// It came with a later packet only.
+    pub redundant: bool,
     size: usize,
     bytes: [u8; MAX_PACKET],
 }
@@ -29,7 +31,7 @@ impl Waiting {
         let length = i64::try_from(packet_samples(payload)?).ok()?;
         let fec = i64::try_from(fec_samples(payload)).ok()?;
         let place = Place { sequence: 0, timestamp: 0 };
-        Some(Self { place, length, fec, arrival, size: payload.len(), bytes })
+        Some(Self { place, length, fec, arrival, redundant: false, size: payload.len(), bytes })
     }
 
     pub fn payload(&self) -> &[u8] {
@@ -88,6 +90,11 @@ impl Packets {
         }
         match self.slots.get_mut(slot_of(sequence)) {
             Some(slot @ None) => *slot = Some(packet),
+            // Its own arrival tells of the network, and it may carry FEC.
+            Some(Some(carried)) if carried.redundant && !packet.redundant => {
+                *carried = packet;
+                return Inserted::Stored;
+            }
             _ => return Inserted::Duplicate,
         }
         self.newest = self.newest.max(sequence);
@@ -146,6 +153,18 @@ mod tests {
     fn packet(sequence: i64) -> Waiting {
         let place = Place { sequence, timestamp: sequence * 960 };
         Waiting { place, ..Waiting::new(0, &[TOC, sequence as u8]).unwrap() }
+    }
+
+    #[test]
+    fn a_packet_replaces_its_copy_and_is_replaced_by_none() {
+        let mut packets = Packets::new();
+        packets.restart(10);
+        let copy = |sequence| Waiting { redundant: true, ..packet(sequence) };
+        assert_eq!(packets.insert(copy(10)), Inserted::Stored);
+        assert_eq!(packets.insert(packet(10)), Inserted::Stored);
+        assert_eq!(packets.insert(copy(10)), Inserted::Duplicate);
+        assert_eq!(packets.len(), 1);
+        assert!(!packets.take().unwrap().redundant);
     }
 
     #[test]

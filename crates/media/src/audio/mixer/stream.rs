@@ -21,6 +21,7 @@ pub struct PacketSlot {
     sequence: u16,
     timestamp: u32,
     arrival: Instant,
+    redundant: bool,
     size: usize,
     bytes: [u8; MAX_PACKET],
 }
@@ -28,10 +29,10 @@ pub struct PacketSlot {
 impl PacketSlot {
     /// `None` if the payload is larger than any packet is allowed to be.
     pub fn new(packet: &Packet<'_>) -> Option<Self> {
-        let Packet { ssrc, sequence, timestamp, payload, arrival } = *packet;
+        let Packet { ssrc, sequence, timestamp, payload, arrival, redundant } = *packet;
         let mut bytes = [0; MAX_PACKET];
         bytes.get_mut(..payload.len())?.copy_from_slice(payload);
-        Some(Self { ssrc, sequence, timestamp, arrival, size: payload.len(), bytes })
+        Some(Self { ssrc, sequence, timestamp, arrival, redundant, size: payload.len(), bytes })
     }
 
     fn packet(&self) -> Packet<'_> {
@@ -41,6 +42,7 @@ impl PacketSlot {
             timestamp: self.timestamp,
             payload: self.bytes.get(..self.size).unwrap_or_default(),
             arrival: self.arrival,
+            redundant: self.redundant,
         }
     }
 }

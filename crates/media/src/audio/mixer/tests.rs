@@ -11,7 +11,7 @@ fn push_tone(stream: &mut AudioStream, encoder: &mut Encoder, n: u16, arrival: I
     let mut payload = [0; MAX_PACKET];
     let len = encoder.encode(&pcm, &mut payload).unwrap();
     let timestamp = u32::from(n) * 960;
-    stream.push(Packet { ssrc: 5, sequence: n, timestamp, payload: &payload[..len], arrival });
+    stream.push(Packet { ssrc: 5, sequence: n, timestamp, payload: &payload[..len], arrival, redundant: false });
 }
 
 fn peak(frame: &Frame) -> f32 {
@@ -105,7 +105,7 @@ fn a_full_ring_and_an_oversized_packet_are_counted() {
         push_tone(&mut stream, &mut encoder, n, now);
     }
     let payload = &[0; MAX_PACKET + 1];
-    stream.push(Packet { ssrc: 5, sequence: 0, timestamp: 0, payload, arrival: now });
+    stream.push(Packet { ssrc: 5, sequence: 0, timestamp: 0, payload, arrival: now, redundant: false });
     mixer.render(&mut [0.0; FRAME_SAMPLES], now);
     let stats = stream.stats();
     assert_eq!((stats.overflowed, stats.jitter.refused), (5, 1));

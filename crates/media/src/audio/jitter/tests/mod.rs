@@ -4,7 +4,7 @@ mod sim;
 
 use std::time::Duration;
 
-use sim::{MS, Random, SECOND, Sender, Sent, Speaker, amplitude, network, syllables, tone};
+use sim::{MS, Random, SECOND, Sender, Sent, Speaker, amplitude, network, redundant, syllables, tone};
 
 use super::*;
 use crate::audio::opus::{MAX_PACKET, OpusSettings};
@@ -48,7 +48,14 @@ fn speaker_that_takes_20_ms_at_once_gets_every_sample() {
         let now = 3700 + pull * 20 * MS;
         while let Some((at, sent)) = arrivals.get(next).filter(|(at, _)| *at <= now) {
             let Sent { ssrc, sequence, timestamp, ref payload, .. } = *sent;
-            speaker.buffer.insert(Packet { ssrc, sequence, timestamp, payload, arrival: speaker.instant(*at) });
+            speaker.buffer.insert(Packet {
+                ssrc,
+                sequence,
+                timestamp,
+                payload,
+                arrival: speaker.instant(*at),
+                redundant: false,
+            });
             next += 1;
         }
         for _ in 0..2 {
@@ -91,6 +98,30 @@ fn loss_without_fec_is_concealed_once_and_costs_no_delay() {
     assert!(stats.recovered == 0 && (0.8..1.2).contains(&share), "{share}: {stats:?}");
     let hold = speaker.average_hold(5 * SECOND, DELAY, 20 * MS);
     assert!(hold < 20.0, "held for {hold} ms");
+}
+
+#[test]
+fn packets_that_carry_their_predecessor_restore_any_sound() {
+    for (packet, loss) in [(10 * MS, 0.05), (20 * MS, 0.05), (10 * MS, 0.0)] {
+        let settings = OpusSettings { fec: false, ..OpusSettings::default() };
+        let sent = redundant(Sender::new(packet, settings).send(30 * SECOND, tone));
+        let mut random = Random(7);
+        let arrivals = sent.into_iter().filter(|_| !random.chance(loss)).flat_map(|packets| {
+            let at = packets.last().map_or(0, |own| own.captured) + DELAY;
+            packets.into_iter().map(move |packet| (at, packet))
+        });
+        let mut speaker = Speaker::new();
+        speaker.play(&arrivals.collect::<Vec<_>>(), 30 * SECOND);
+        let stats = speaker.stats();
+        let concealed = stats.concealed_samples as f64 / stats.total_samples as f64;
+        assert!(concealed < 0.006, "{packet} {loss}: {concealed} concealed, {stats:?}");
+        assert!(stats.recovered * 10 >= stats.lost * 9, "{packet} {loss}: {stats:?}");
+        assert!(speaker.tone_share(SECOND, 30 * SECOND) > 0.99, "{packet} {loss}");
+        let (hold, next) = (speaker.average_hold(5 * SECOND, DELAY, packet), packet as f64 / 1e3);
+        let most = if loss > 0.0 { 20.0 + next } else { 20.0 };
+        assert!(hold < most, "{packet} {loss}: held for {hold} ms");
+        assert_eq!((stats.late, stats.duplicates), (0, 0), "a copy that is not needed is neither");
+    }
 }
 
 #[test]
@@ -310,7 +341,7 @@ fn stalled_speaker_drops_what_is_stale() {
     for (at, sent) in after.iter().take_while(|(at, _)| *at < now) {
         let Sent { ssrc, sequence, timestamp, ref payload, .. } = *sent;
         let arrival = speaker.instant(*at);
-        speaker.buffer.insert(Packet { ssrc, sequence, timestamp, payload, arrival });
+        speaker.buffer.insert(Packet { ssrc, sequence, timestamp, payload, arrival, redundant: false });
     }
     let mut frame = [0.0; FRAME_SAMPLES];
     speaker.buffer.pull(&mut frame, speaker.instant(now));

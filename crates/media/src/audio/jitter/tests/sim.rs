@@ -19,6 +19,8 @@ pub struct Sent {
     pub timestamp: u32,
     pub payload: Vec<u8>,
     pub captured: i64,
+    /// Carried by the packet after it.
+    pub redundant: bool,
 }
 
 /// A sender's side of a call: encodes and numbers.
@@ -53,13 +55,23 @@ impl Sender {
             self.time += self.packet;
             if len > 0 {
                 let (ssrc, sequence, timestamp) = (self.ssrc, self.sequence, self.timestamp);
-                sent.push(Sent { ssrc, sequence, timestamp, payload, captured: self.time });
+                sent.push(Sent { ssrc, sequence, timestamp, payload, captured: self.time, redundant: false });
                 self.sequence = self.sequence.wrapping_add(1);
             }
             self.timestamp = self.timestamp.wrapping_add(samples as u32);
         }
         sent
     }
+}
+
+/// Each packet with a copy of the one before it.
+pub fn redundant(sent: Vec<Sent>) -> Vec<Vec<Sent>> {
+    let mut before: Option<Sent> = None;
+    let carry = |own: Sent| {
+        let copy = before.replace(own.clone()).map(|copy| Sent { redundant: true, ..copy });
+        copy.into_iter().chain([own]).collect()
+    };
+    sent.into_iter().map(carry).collect()
 }
 
 pub fn tone(t: f64) -> f64 {
@@ -128,8 +140,9 @@ impl Speaker {
         let mut arrivals = arrivals.into_iter().peekable();
         while self.now < until {
             while let Some((at, sent)) = arrivals.next_if(|(at, _)| *at <= self.now) {
-                let Sent { ssrc, sequence, timestamp, ref payload, .. } = *sent;
-                self.buffer.insert(Packet { ssrc, sequence, timestamp, payload, arrival: self.instant(*at) });
+                let Sent { ssrc, sequence, timestamp, ref payload, redundant, .. } = *sent;
+                let arrival = self.instant(*at);
+                self.buffer.insert(Packet { ssrc, sequence, timestamp, payload, arrival, redundant });
             }
             self.pull();
         }

@@ -1,0 +1,197 @@
+//! Redundant audio (RFC 2198): each packet carries the one before it once more, so that a lost packet comes back with
+//! the next one.
+//!
+//! Opus has forward error correction of its own, but for speech only: music and tones, which it codes by CELT, have none
+//! (RFC 6716 section 4.2.5). This works for any sound, at the price of sending it twice.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::vp8::MAX_PAYLOAD;
+
+/// Largest offset of a repeated packet: 14 bits of RTP ticks (RFC 2198 section 3).
+const MAX_OFFSET: u32 = (1 << 14) - 1;
+/// Largest repeated packet: 10 bits of length (same section).
+const MAX_REPEATED: usize = (1 << 10) - 1;
+/// Bytes of the header of a repeated block, and of the last one.
+const HEADER_LEN: usize = 4;
+const LAST_HEADER_LEN: usize = 1;
+/// Says that another block follows.
+const FOLLOWED: u8 = 0x80;
+/// Blocks read of one packet. Senders in the field repeat one packet or two; more is somebody playing with us.
+const MAX_BLOCKS: usize = 8;
+
+/// Writes packets that repeat their predecessor.
+#[derive(Debug, Default)]
+pub struct RedWriter {
+    previous: Option<(u32, Bytes)>,
+}
+
+impl RedWriter {
+    /// Notes a packet that leaves, repeated or not: the next one may repeat it.
+    pub fn sent(&mut self, timestamp: u32, payload: Bytes) {
+        self.previous = Some((timestamp, payload));
+    }
+
+    /// The payload for `payload`, which starts at RTP time `timestamp`, with the packet that was sent before it.
+    /// `payload_type` is that of both. Where the one before is too old or too large to be repeated, it is left out.
+    pub fn write(&self, payload_type: u8, timestamp: u32, payload: &[u8]) -> Bytes {
+        let repeated = self.previous.as_ref().and_then(|(before, bytes)| {
+            let offset = timestamp.wrapping_sub(*before);
+            let fits = HEADER_LEN + bytes.len() + LAST_HEADER_LEN + payload.len() <= MAX_PAYLOAD;
+            ((1..=MAX_OFFSET).contains(&offset) && bytes.len() <= MAX_REPEATED && fits).then_some((offset, bytes))
+        });
+        let room = repeated.map_or(0, |(_, bytes)| HEADER_LEN + bytes.len());
+        let mut packet = BytesMut::with_capacity(room + LAST_HEADER_LEN + payload.len());
+        if let Some((offset, bytes)) = repeated {
+            packet.put_u8(FOLLOWED | payload_type);
+            packet.put_uint(u64::from(offset) << 10 | bytes.len() as u64, 3);
+        }
+        packet.put_u8(payload_type);
+        if let Some((_, bytes)) = repeated {
+            packet.put_slice(bytes);
+        }
+        packet.put_slice(payload);
+        packet.freeze()
+    }
+}
+
+/// From this share of lost sound on it is sent twice ...
+const LOSS_HIGH: f64 = 0.02;
+/// ... until less than this is lost: under it concealment is hardly ever heard.
+const LOSS_LOW: f64 = 0.005;
+/// Weight of a report that is worse than what was known, and of one that is better. A line that has lost once will lose
+/// again; reports come once a second.
+const WORSE_WEIGHT: f64 = 0.5;
+const BETTER_WEIGHT: f64 = 0.1;
+
+/// Decides from reception reports whether sound is worth sending twice.
+#[derive(Debug, Default)]
+pub struct RedPolicy {
+    loss: f64,
+    on: bool,
+}
+
+impl RedPolicy {
+    /// Takes in the share of packets, 0 to 1, that the other side missed since its last report; whether to repeat now.
+    pub fn reported(&mut self, lost: f64) -> bool {
+        let weight = if lost > self.loss { WORSE_WEIGHT } else { BETTER_WEIGHT };
+        self.loss += weight * (lost - self.loss);
+        self.on = self.loss >= if self.on { LOSS_LOW } else { LOSS_HIGH };
+        self.on
+    }
+}
+
+/// One block of a redundant packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Block<'a> {
+    /// What it is coded with.
+    pub payload_type: u8,
+    /// RTP ticks before the packet's own timestamp; 0 in the last block.
+    pub offset: u32,
+    /// Packets before this one in which it was sent for the first time; 0 in the last block.
+    pub distance: u16,
+    /// Its bytes.
+    pub payload: &'a [u8],
+}
+
+/// The blocks of a redundant packet, the oldest first, the packet's own last. None: cut short, or no such packet.
+pub fn blocks(packet: &[u8]) -> Option<impl Iterator<Item = Block<'_>>> {
+    let (mut headers, mut rest) = ([(0, 0, 0); MAX_BLOCKS], packet);
+    let mut repeated = 0;
+    let own = loop {
+        let (first, after) = rest.split_first()?;
+        if first & FOLLOWED == 0 {
+            rest = after;
+            break *first;
+        }
+        let [high, middle, low, after @ ..] = after else { return None };
+        let bits = u32::from_be_bytes([0, *high, *middle, *low]);
+        *headers.get_mut(repeated)? = (first & !FOLLOWED, bits >> 10, (bits & 0x3ff) as usize);
+        repeated += 1;
+        rest = after;
+    };
+    let bytes: usize = headers.iter().map(|(_, _, len)| len).sum();
+    // What is repeated must be there whole. The packet's own sound may be of no length.
+    rest.get(bytes..)?;
+    let blocks = headers.into_iter().take(repeated).chain([(own, 0, usize::MAX)]).enumerate();
+    Some(blocks.scan(rest, move |rest, (index, (payload_type, offset, len))| {
+        let (payload, after) = rest.split_at(len.min(rest.len()));
+        *rest = after;
+        Some(Block { payload_type, offset, distance: (repeated - index) as u16, payload })
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OPUS: u8 = 111;
+
+    fn read(packet: &[u8]) -> Option<Vec<(u32, u16, Vec<u8>)>> {
+        let of = |block: Block<'_>| {
+            assert_eq!(block.payload_type, OPUS);
+            (block.offset, block.distance, block.payload.to_vec())
+        };
+        Some(blocks(packet)?.map(of).collect())
+    }
+
+    #[test]
+    fn a_packet_carries_the_one_before_it() {
+        let mut red = RedWriter::default();
+        assert_eq!(read(&red.write(OPUS, 480, b"first")), Some(vec![(0, 0, b"first".to_vec())]));
+        red.sent(480, Bytes::from_static(b"first"));
+        let packet = red.write(OPUS, 960, b"second");
+        assert_eq!(read(&packet), Some(vec![(480, 1, b"first".to_vec()), (0, 0, b"second".to_vec())]));
+        // RFC 2198 section 3, bit for bit: F and type, 14 bits of offset, 10 of length; F and type.
+        assert_eq!(
+            packet[..5],
+            [0x80 | 111, 480u16.to_be_bytes()[0] << 2 | 480u16.to_be_bytes()[1] >> 6, 0x80, 5, 111]
+        );
+    }
+
+    #[test]
+    fn what_does_not_fit_its_fields_is_left_out() {
+        let long = Bytes::from(vec![1; MAX_REPEATED + 1]);
+        for (before, payload) in [
+            (0u32.wrapping_sub(MAX_OFFSET + 1), Bytes::from_static(b"old")),
+            (0, Bytes::from_static(b"of the same time")),
+            (1, Bytes::from_static(b"of the future")),
+            (0u32.wrapping_sub(480), long),
+        ] {
+            let mut red = RedWriter::default();
+            red.sent(before, payload);
+            assert_eq!(read(&red.write(OPUS, 0, b"own")), Some(vec![(0, 0, b"own".to_vec())]));
+        }
+        let mut red = RedWriter::default();
+        red.sent(0u32.wrapping_sub(MAX_OFFSET), Bytes::from(vec![7; MAX_REPEATED]));
+        let packet = red.write(OPUS, 0, b"");
+        assert_eq!(read(&packet), Some(vec![(MAX_OFFSET, 1, vec![7; MAX_REPEATED]), (0, 0, Vec::new())]));
+    }
+
+    #[test]
+    fn sound_is_repeated_while_the_line_loses() {
+        let mut policy = RedPolicy::default();
+        assert!(!(0..100).any(|n| policy.reported(f64::from(n % 5 / 4) / 100.0)), "one in 500 is no reason");
+        assert!(policy.reported(0.06), "a bad second is one at once");
+        assert!((0..100).all(|n| policy.reported(f64::from(n % 3) / 100.0)), "1 % on average keeps it on");
+        let off = (0..60).position(|_| !policy.reported(0.0));
+        assert!(off.is_some_and(|reports| (5..40).contains(&reports)), "{off:?}");
+    }
+
+    #[test]
+    fn two_repeated_packets_are_told_apart() {
+        let packet = [0x80 | OPUS, 15, 0, 1, 0x80 | OPUS, 7, 0x80, 2, OPUS, b'a', b'b', b'b', b'c'];
+        let [a, b, c] = [(960, 2, b"a".to_vec()), (480, 1, b"bb".to_vec()), (0, 0, b"c".to_vec())];
+        assert_eq!(read(&packet), Some(vec![a, b, c]));
+    }
+
+    #[test]
+    fn what_is_cut_short_or_endless_is_refused() {
+        let packet = [0x80 | OPUS, 7, 0x80, 2, OPUS, b'b', b'b'];
+        for len in 0..packet.len() {
+            assert_eq!(read(&packet[..len]), None, "{len} bytes");
+        }
+        let endless = [0x80 | OPUS, 0, 0, 0].repeat(MAX_BLOCKS + 1);
+        assert_eq!(read(&[endless, vec![OPUS]].concat()), None);
+    }
+}
