@@ -12,6 +12,7 @@ mod process;
 mod session;
 mod stats;
 mod stdio;
+mod stdout;
 
 use std::process::ExitCode;
 
