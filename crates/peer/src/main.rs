@@ -6,6 +6,7 @@ mod clock;
 mod demo;
 mod devices;
 mod latency;
+mod media_watch;
 mod options;
 mod output;
 mod process;

@@ -19,6 +19,7 @@ use tracing::{debug, error};
 
 use crate::{
     clock::unix_ms,
+    media_watch::{MediaWatch, Received},
     options::{Exit, PeerOptions, Signal},
     output::{self, Output},
     stats::Statistics,
@@ -30,8 +31,6 @@ use crate::{
 const STATS_INTERVAL: Duration = Duration::from_secs(1);
 /// After a hang-up the message has to leave, and links and devices close.
 const FAREWELL_LIMIT: Duration = Duration::from_secs(3);
-/// Media of which nothing came for so long has stopped.
-const MEDIA_LIMIT: Duration = Duration::from_secs(10);
 
 /// Which side of a call this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,23 +113,6 @@ struct Session {
     /// The call ends because it has no way left to the other side.
     cut_off: bool,
     media: MediaWatch,
-}
-
-/// Tells when a peer that should be sending has not been heard or seen for too long.
-#[derive(Debug, Default)]
-struct MediaWatch {
-    packets: u64,
-    since: Option<Instant>,
-}
-
-impl MediaWatch {
-    /// `packets`: all that came so far. True: nothing came for [`MEDIA_LIMIT`].
-    fn stopped(&mut self, now: Instant, packets: u64, expected: bool) -> bool {
-        if packets != self.packets || !expected || self.since.is_none() {
-            (self.packets, self.since) = (packets, Some(now));
-        }
-        self.since.is_some_and(|since| now - since >= MEDIA_LIMIT)
-    }
 }
 
 #[derive(Serialize)]
@@ -305,8 +287,8 @@ impl Session {
                 self.ended_by = Some(*by);
                 return Some(self.exit_of(reason, *by));
             }
+            CallEvent::MediaState { media, .. } => self.media.said(*media),
             CallEvent::Missed { .. }
-            | CallEvent::MediaState { .. }
             | CallEvent::FirstVideo { .. }
             | CallEvent::FirstAudio { .. }
             | CallEvent::DeviceMissing { .. }
@@ -332,9 +314,10 @@ impl Session {
         }
     }
 
-    /// Somebody ended the call; that it was this program, cut off from the other side, is nobody's wish.
+    /// Somebody ended the call. Nobody wished it this way where this program was cut off from the other side, or waited
+    /// for media in vain.
     fn exit_of_end(&self) -> Exit {
-        if self.cut_off { self.exit_of_failure() } else { Exit::Normal }
+        if self.cut_off || self.media.has_stopped() { self.exit_of_failure() } else { Exit::Normal }
     }
 
     fn exit_of_failure(&self) -> Exit {
@@ -343,12 +326,16 @@ impl Session {
 
     async fn every_second(&mut self) {
         let peer = self.engine.stats().await.into_iter().next();
-        let packets = peer.as_ref().map_or(0, |peer| peer.link.video_in.receive.packets + peer.link.audio_in_packets);
-        if self.media.stopped(Instant::now(), packets, self.stage == Stage::Active) {
-            self.media = MediaWatch::default();
-            let what = format!("nothing has come from the other side for {} s", MEDIA_LIMIT.as_secs());
-            let todo = "If it has not switched everything off, hang up and call again.";
-            self.print(None, &CallEvent::Problem(Problem::new(ProblemCode::Media, what, todo))).await;
+        let received = peer.as_ref().map_or_else(Received::default, |peer| Received {
+            audio: peer.link.audio_in_packets,
+            video: peer.link.video_in.receive.packets,
+        });
+        // A call that ends while its connection is being looked for has lost its media too.
+        let due = matches!(self.stage, Stage::Active | Stage::Disconnected);
+        let missing = self.media.look(Instant::now(), received, due);
+        // That the connection is lost has been told.
+        if let Some(problem) = missing.filter(|_| self.stage == Stage::Active) {
+            self.print(None, &CallEvent::Problem(problem)).await;
         }
         let line = self.statistics.line(self.stage.name(), peer);
         if let (Some(output), Ok(mut line)) = (&self.stats, serde_json::to_vec(&line)) {

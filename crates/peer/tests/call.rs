@@ -281,3 +281,44 @@ fn an_output_that_takes_nothing_is_no_connection_and_said_once() {
     let told = stderr(&mut child);
     assert_eq!(told.matches("stdout").count(), 1, "{told}");
 }
+
+/// A call in which the caller is not told that the callee's camera goes off: for the caller, the picture stops.
+fn call_whose_picture_stops(folder: &TempDir) -> (Peer, Peer) {
+    let says_of_camera = |line: &Value| line["payload"]["type"] == "media-state" && line["payload"]["video"] == false;
+    let (caller, callee) = call(folder, move |line| !says_of_camera(line));
+    callee.command("camera-off");
+    let problem = caller.until("problem", |lines| lines.iter().find(|line| line["code"] == "media").cloned());
+    assert!(problem["what"].as_str().unwrap().starts_with("no picture "), "{problem}");
+    (caller, callee)
+}
+
+#[test]
+fn a_picture_that_stopped_and_did_not_come_back_is_media_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut caller, mut callee) = call_whose_picture_stops(&folder);
+    caller.command("hangup");
+    assert_eq!((caller.exit().code(), callee.exit().code()), (Some(4), Some(0)));
+}
+
+#[test]
+fn a_picture_that_came_back_is_a_normal_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut caller, mut callee) = call_whose_picture_stops(&folder);
+    callee.command("camera-on");
+    caller.until_stats("picture", 2, receives_media);
+    callee.command("hangup");
+    assert_eq!((caller.exit().code(), callee.exit().code()), (Some(0), Some(0)));
+}
+
+#[test]
+fn a_camera_and_a_microphone_that_are_off_are_not_missed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut caller, mut callee) = call(&folder, |_| true);
+    callee.command("camera-off");
+    callee.command("mute");
+    // Longer than after which something is missed.
+    caller.until_stats("call without media", 13, |line| line["state"] == "active" && line["in"]["fps"] == 0.0);
+    caller.command("hangup");
+    assert_eq!((caller.exit().code(), callee.exit().code()), (Some(0), Some(0)));
+    assert!(caller.all_lines().iter().all(|line| line["code"] != "media"));
+}
