@@ -6,12 +6,14 @@ mod clock;
 mod demo;
 mod devices;
 mod latency;
+mod media_watch;
 mod options;
 mod output;
 mod process;
 mod session;
 mod stats;
 mod stdio;
+mod stdout;
 
 use std::process::ExitCode;
 

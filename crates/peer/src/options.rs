@@ -56,7 +56,8 @@ pub enum Exit {
     Usage = 2,
     /// No call came about.
     NoConnection = 3,
-    /// The call broke, or no media came.
+    /// The call broke; or media had stopped that the other side says it sends, and was not back at the end; or, in a
+    /// demonstration, none flowed.
     MediaStopped = 4,
 }
 

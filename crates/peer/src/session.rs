@@ -15,22 +15,22 @@ use tokio::{
     sync::mpsc,
     time::{Instant, Interval, MissedTickBehavior, interval, sleep_until},
 };
-use tracing::error;
+use tracing::{debug, error};
 
 use crate::{
     clock::unix_ms,
+    media_watch::{MediaWatch, Received},
     options::{Exit, PeerOptions, Signal},
     output::{self, Output},
     stats::Statistics,
     stdio::{self, Command, Line, StdioSignaler},
+    stdout::{Lost, Stdout},
 };
 
 /// An interval between two lines of statistics.
 const STATS_INTERVAL: Duration = Duration::from_secs(1);
 /// After a hang-up the message has to leave, and links and devices close.
 const FAREWELL_LIMIT: Duration = Duration::from_secs(3);
-/// Media of which nothing came for so long has stopped.
-const MEDIA_LIMIT: Duration = Duration::from_secs(10);
 
 /// Which side of a call this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,11 +50,9 @@ pub fn run(role: Role, options: PeerOptions) -> Exit {
     match runtime {
         Ok(runtime) => {
             let exit = runtime.block_on(async {
-                let session = Session::start(role, options);
-                let engine = session.engine.clone();
+                let mut session = Session::start(role, options);
                 let exit = session.run().await;
-                // The hang-up that ended the call may still be on its way out.
-                let _ = tokio::time::timeout(FAREWELL_LIMIT, engine.stop()).await;
+                session.leave().await;
                 exit
             });
             // stdin cannot be interrupted: its reader would be waited for.
@@ -98,6 +96,7 @@ struct Session {
     engine: Engine,
     events: Events,
     lines: mpsc::Receiver<Line>,
+    stdout: Stdout,
     hub: Hub,
     problems: mpsc::UnboundedReceiver<CallEvent>,
     tell: mpsc::UnboundedSender<CallEvent>,
@@ -108,24 +107,12 @@ struct Session {
     accept_at: Option<Instant>,
     hang_up_at: Option<Instant>,
     leave_at: Option<Instant>,
+    ended_by: Option<Side>,
+    /// The user has been told that stdout is lost.
+    told_lost: bool,
+    /// The call ends because it has no way left to the other side.
+    cut_off: bool,
     media: MediaWatch,
-}
-
-/// Tells when a peer that should be sending has not been heard or seen for too long.
-#[derive(Debug, Default)]
-struct MediaWatch {
-    packets: u64,
-    since: Option<Instant>,
-}
-
-impl MediaWatch {
-    /// `packets`: all that came so far. True: nothing came for [`MEDIA_LIMIT`].
-    fn stopped(&mut self, now: Instant, packets: u64, expected: bool) -> bool {
-        if packets != self.packets || !expected || self.since.is_none() {
-            (self.packets, self.since) = (packets, Some(now));
-        }
-        self.since.is_some_and(|since| now - since >= MEDIA_LIMIT)
-    }
 }
 
 #[derive(Serialize)]
@@ -139,7 +126,8 @@ struct EventLine<'a> {
 impl Session {
     fn start(role: Role, options: PeerOptions) -> Self {
         let Signal::Stdio = options.signal;
-        let (signaler, lines) = StdioSignaler::start();
+        let stdout = Stdout::start();
+        let (signaler, lines) = StdioSignaler::start(stdout.clone());
         let config = EngineConfig { echo: role == Role::Echo, ..options.engine() };
         let hub = Hub::new();
         let (engine, events) = Engine::start(config, Arc::new(signaler), hub.clone());
@@ -151,6 +139,7 @@ impl Session {
             engine,
             events,
             lines,
+            stdout,
             hub,
             problems,
             tell,
@@ -161,11 +150,14 @@ impl Session {
             accept_at: None,
             hang_up_at: None,
             leave_at: None,
+            ended_by: None,
+            told_lost: false,
+            cut_off: false,
             media: MediaWatch::default(),
         }
     }
 
-    async fn run(mut self) -> Exit {
+    async fn run(&mut self) -> Exit {
         if self.role == Role::Call {
             let id = self.options.channel.clone().unwrap_or_else(CallId::random);
             self.engine.command(EngineCommand::Call { peer: stdio::other_side(), id });
@@ -184,26 +176,52 @@ impl Session {
             };
             tokio::select! {
                 event = self.events.recv() => match event {
-                    Some(event) => if let Some(exit) = self.event(event) {
+                    Some(event) => if let Some(exit) = self.event(event).await {
                         return exit;
                     },
                     None => return self.exit_of_failure(),
                 },
                 line = self.lines.recv(), if stdin_open => match line {
                     Some(Line::Command(command)) => self.command(command),
-                    Some(Line::BadCommand(error)) => self.print(None, &bad_command(&error)),
+                    Some(Line::BadCommand(error)) => self.print(None, &bad_command(&error)).await,
                     Some(Line::End) | None => {
                         // Whoever drives us is gone, and with it the way to the other side.
                         stdin_open = false;
                         self.hang_up();
                     }
                 },
-                Some(problem) = self.problems.recv() => self.print(None, &problem),
+                Some(problem) = self.problems.recv() => self.print(None, &problem).await,
                 _ = second.tick() => self.every_second().await,
+                lost = self.stdout.lost(), if !self.told_lost => {
+                    self.tell_lost(&lost);
+                    if self.leave_at.is_none() {
+                        self.cut_off = true;
+                        self.hang_up();
+                    }
+                },
                 () = alarm => if let Some(exit) = self.alarm() {
                     return exit;
                 },
             }
+        }
+    }
+
+    /// What has been said still has to arrive: the hang-up that ended the call, and the last lines.
+    async fn leave(mut self) {
+        let _ = tokio::time::timeout(FAREWELL_LIMIT, self.engine.clone().stop()).await;
+        match self.stdout.finish().await {
+            Ok(()) => {}
+            // The other side ended the call, and whoever carried its messages may have left before us.
+            Err(lost @ Lost::Broken(_)) if self.ended_by == Some(Side::Remote) => debug!(%lost, "at the end"),
+            Err(lost) => self.tell_lost(&lost),
+        }
+    }
+
+    fn tell_lost(&mut self, lost: &Lost) {
+        if !std::mem::replace(&mut self.told_lost, true) {
+            error!(
+                "{lost}. Messages are lost, and the call ends: whatever starts this program has to read its output."
+            );
         }
     }
 
@@ -216,7 +234,7 @@ impl Session {
         if due(&mut self.hang_up_at) {
             self.hang_up();
         }
-        due(&mut self.leave_at).then_some(if self.was_connected { Exit::Normal } else { Exit::NoConnection })
+        due(&mut self.leave_at).then_some(if self.was_connected { self.exit_of_end() } else { Exit::NoConnection })
     }
 
     fn hang_up(&mut self) {
@@ -240,8 +258,8 @@ impl Session {
         });
     }
 
-    fn event(&mut self, EngineEvent { call, event }: EngineEvent) -> Option<Exit> {
-        self.print(Some(&call), &event);
+    async fn event(&mut self, EngineEvent { call, event }: EngineEvent) -> Option<Exit> {
+        self.print(Some(&call), &event).await;
         match &event {
             CallEvent::Incoming { .. } => {
                 self.stage = Stage::Ringing;
@@ -265,9 +283,12 @@ impl Session {
             CallEvent::Hold { local, remote, .. } => {
                 self.stage = if *local || *remote { Stage::OnHold } else { Stage::Active };
             }
-            CallEvent::Ended { reason, by, .. } => return Some(self.exit_of(reason, *by)),
+            CallEvent::Ended { reason, by, .. } => {
+                self.ended_by = Some(*by);
+                return Some(self.exit_of(reason, *by));
+            }
+            CallEvent::MediaState { media, .. } => self.media.said(*media),
             CallEvent::Missed { .. }
-            | CallEvent::MediaState { .. }
             | CallEvent::FirstVideo { .. }
             | CallEvent::FirstAudio { .. }
             | CallEvent::DeviceMissing { .. }
@@ -282,7 +303,9 @@ impl Session {
     fn exit_of(&self, reason: &HangupReason, by: Side) -> Exit {
         match reason {
             HangupReason::Failed | HangupReason::Timeout => self.exit_of_failure(),
-            HangupReason::Hangup | HangupReason::Other(_) if self.was_connected || by == Side::Local => Exit::Normal,
+            HangupReason::Hangup | HangupReason::Other(_) if self.was_connected || by == Side::Local => {
+                self.exit_of_end()
+            }
             HangupReason::Hangup
             | HangupReason::Declined
             | HangupReason::Busy
@@ -291,18 +314,28 @@ impl Session {
         }
     }
 
+    /// Somebody ended the call. Nobody wished it this way where this program was cut off from the other side, or waited
+    /// for media in vain.
+    fn exit_of_end(&self) -> Exit {
+        if self.cut_off || self.media.has_stopped() { self.exit_of_failure() } else { Exit::Normal }
+    }
+
     fn exit_of_failure(&self) -> Exit {
         if self.was_connected { Exit::MediaStopped } else { Exit::NoConnection }
     }
 
     async fn every_second(&mut self) {
         let peer = self.engine.stats().await.into_iter().next();
-        let packets = peer.as_ref().map_or(0, |peer| peer.link.video_in.receive.packets + peer.link.audio_in_packets);
-        if self.media.stopped(Instant::now(), packets, self.stage == Stage::Active) {
-            self.media = MediaWatch::default();
-            let what = format!("nothing has come from the other side for {} s", MEDIA_LIMIT.as_secs());
-            let todo = "If it has not switched everything off, hang up and call again.";
-            self.print(None, &CallEvent::Problem(Problem::new(ProblemCode::Media, what, todo)));
+        let received = peer.as_ref().map_or_else(Received::default, |peer| Received {
+            audio: peer.link.audio_in_packets,
+            video: peer.link.video_in.receive.packets,
+        });
+        // A call that ends while its connection is being looked for has lost its media too.
+        let due = matches!(self.stage, Stage::Active | Stage::Disconnected);
+        let missing = self.media.look(Instant::now(), received, due);
+        // That the connection is lost has been told.
+        if let Some(problem) = missing.filter(|_| self.stage == Stage::Active) {
+            self.print(None, &CallEvent::Problem(problem)).await;
         }
         let line = self.statistics.line(self.stage.name(), peer);
         if let (Some(output), Ok(mut line)) = (&self.stats, serde_json::to_vec(&line)) {
@@ -311,9 +344,11 @@ impl Session {
         }
     }
 
-    fn print(&self, call: Option<&CallId>, event: &CallEvent) {
-        // A closed stdout ends the call by stdin's end or by the signaler; events have nobody left to read them.
-        let _ = stdio::write(&EventLine { event, call, t: unix_ms() });
+    async fn print(&self, call: Option<&CallId>, event: &CallEvent) {
+        if let Ok(line) = serde_json::to_string(&EventLine { event, call, t: unix_ms() }) {
+            // A lost stdout ends the call, in `run`.
+            let _ = self.stdout.write_line(line).await;
+        }
     }
 }
 

@@ -1,18 +1,18 @@
 //! Signaling over stdin and stdout: one JSON object a line, envelopes and commands in, envelopes and events out.
 
-use std::io::Write;
-
 use ahoy_call::{
     id::PeerId,
     message::{Envelope, MAX_ENVELOPE_BYTES},
     signaler::{Incoming, SignalError, Signaler},
 };
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader},
     sync::{Mutex, mpsc},
 };
+
+use crate::stdout::Stdout;
 
 /// Messages that may wait for the engine. It reads them as they come; a flood waits in the pipe.
 const QUEUE: usize = 64;
@@ -60,15 +60,16 @@ pub fn other_side() -> PeerId {
 /// Carries envelopes over stdin and stdout.
 pub struct StdioSignaler {
     incoming: Mutex<mpsc::Receiver<Incoming>>,
+    stdout: Stdout,
 }
 
 impl StdioSignaler {
-    /// Starts to read stdin.
-    pub fn start() -> (Self, mpsc::Receiver<Line>) {
+    /// Starts to read stdin. Envelopes go to `stdout`.
+    pub fn start(stdout: Stdout) -> (Self, mpsc::Receiver<Line>) {
         let (to_engine, incoming) = mpsc::channel(QUEUE);
         let (to_session, lines) = mpsc::channel(QUEUE);
         tokio::spawn(read_lines(to_engine, to_session));
-        (Self { incoming: Mutex::new(incoming) }, lines)
+        (Self { incoming: Mutex::new(incoming), stdout }, lines)
     }
 }
 
@@ -76,23 +77,13 @@ impl StdioSignaler {
 impl Signaler for StdioSignaler {
     async fn send(&self, to: &PeerId, envelope: &Envelope) -> Result<(), SignalError> {
         let json = envelope.to_json()?;
-        write_line(&json).map_err(|error| SignalError::Unreachable { peer: to.clone(), why: error.to_string() })
+        let sent = self.stdout.write_line(json).await;
+        sent.map_err(|lost| SignalError::Unreachable { peer: to.clone(), why: lost.to_string() })
     }
 
     async fn receive(&self) -> Option<Incoming> {
         self.incoming.lock().await.recv().await
     }
-}
-
-/// Writes an object as a line on stdout. Lines are whole, whoever writes at the same time.
-pub fn write(object: &impl Serialize) -> std::io::Result<()> {
-    write_line(&serde_json::to_string(object)?)
-}
-
-fn write_line(line: &str) -> std::io::Result<()> {
-    let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "{line}")?;
-    stdout.flush()
 }
 
 async fn read_lines(to_engine: mpsc::Sender<Incoming>, to_session: mpsc::Sender<Line>) {

@@ -1,13 +1,9 @@
 //! What a program costs with all the processes that it started, by the system's own counts.
 
-use std::{
-    collections::HashMap,
-    fs,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, fs, time::Instant};
 
 /// Ticks a second of the CPU times in `/proc` (`USER_HZ`; 100 on every Linux that has run on a desktop).
-const TICKS_PER_SECOND: f64 = 100.0;
+pub const TICKS_PER_SECOND: f64 = 100.0;
 
 /// A running program.
 pub struct Program {
@@ -31,8 +27,18 @@ fn parent(pid: i32) -> Option<i32> {
 }
 
 fn ticks(pid: i32) -> Option<f64> {
-    let fields = stat(pid)?;
-    Some(fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?)
+    // utime stime
+    sum(stat(pid)?.get(11..13)?)
+}
+
+/// With those of its children that have ended and been waited for, and so on down.
+fn ticks_with_ended_children(pid: i32) -> Option<f64> {
+    // utime stime cutime cstime
+    sum(stat(pid)?.get(11..15)?)
+}
+
+fn sum(fields: &[String]) -> Option<f64> {
+    fields.iter().map(|field| field.parse::<f64>().ok()).sum()
 }
 
 /// Proportional set size in bytes: a page that several processes share counts for each by its part.
@@ -46,6 +52,14 @@ impl Program {
     /// The program whose first process is `root`.
     pub fn new(root: i32) -> Self {
         Self { root }
+    }
+
+    /// This program, with everything that it starts from now on: a process whose parent ends before it stays with us. It
+    /// is not waited for, so that it and what it used can still be seen when it has ended.
+    pub fn this() -> Self {
+        // Where the system cannot do that (before Linux 3.4), such a process counts as somebody else's.
+        let _ = nix::sys::prctl::set_child_subreaper(true);
+        Self::new(std::process::id().cast_signed())
     }
 
     fn processes(&self) -> Vec<i32> {
@@ -64,6 +78,11 @@ impl Program {
         CpuTime { at: Instant::now(), ticks }
     }
 
+    /// CPU time in seconds up to now, with that of processes that have ended.
+    pub fn cpu_seconds(&self) -> f64 {
+        self.processes().into_iter().filter_map(ticks_with_ended_children).sum::<f64>() / TICKS_PER_SECOND
+    }
+
     /// Memory in MB (10^6 bytes).
     pub fn memory_mb(&self) -> f64 {
         self.processes().into_iter().filter_map(proportional_bytes).sum::<f64>() / 1e6
@@ -79,27 +98,9 @@ impl CpuTime {
     }
 }
 
-/// Share of this machine's cores that is in use over `span`, 0 to 1.
-pub async fn machine_load(span: Duration) -> f64 {
-    let (idle, all) = machine_ticks();
-    tokio::time::sleep(span).await;
-    let (later_idle, later_all) = machine_ticks();
-    1.0 - (later_idle - idle) / (later_all - all).max(1.0)
-}
-
-/// Ticks of all cores: idle, and all.
-fn machine_ticks() -> (f64, f64) {
-    let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
-    let line = stat.lines().next().unwrap_or_default();
-    let ticks: Vec<f64> = line.split_ascii_whitespace().skip(1).filter_map(|word| word.parse().ok()).collect();
-    // user nice system idle iowait irq softirq steal guest guest_nice; guest time is part of user time.
-    let part = |range: std::ops::Range<usize>| ticks.get(range).unwrap_or_default().iter().sum::<f64>();
-    (part(3..5), part(0..8))
-}
-
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
+    use std::{process::Command, time::Duration};
 
     use super::*;
 
@@ -122,5 +123,18 @@ mod tests {
             let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
         }
         shell.wait().expect("the shell ends");
+    }
+
+    #[test]
+    fn what_has_ended_still_counts_whoever_started_it() {
+        let spin = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done";
+        let this = Program::this();
+        for script in [spin.to_owned(), format!("({spin}) & wait"), format!("({spin}; echo done) & exit")] {
+            let before = this.cpu_seconds();
+            // Until all who could write to it are gone.
+            Command::new("sh").args(["-c", &script]).output().expect("a shell");
+            let used = this.cpu_seconds() - before;
+            assert!(used > 0.02, "{script}: {used}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! table and writes `docs/bench.md`.
 
 mod ahoy;
+mod calm;
 mod chromium;
 mod cost;
 mod machine;
@@ -9,13 +10,10 @@ mod sample;
 mod table;
 mod voice;
 
-use std::{
-    fs,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{fs, path::Path, time::Duration};
 
 use crate::{
+    calm::Calm,
     sample::median,
     table::{Goal, Row},
 };
@@ -33,10 +31,6 @@ const CALLS: usize = 5;
 const SHORT_CALL_SECONDS: u32 = 2;
 const LOSSY_NET: &str = "loss=0.05,delay=50,seed=1";
 
-/// Before the first call, this machine is to be as idle as this, over this long; and no longer is waited for it.
-const CALM: f64 = 0.1;
-const CALM_SPAN: Duration = Duration::from_secs(3);
-const CALM_LIMIT: Duration = Duration::from_secs(120);
 /// Processes of a call that has ended are gone after this.
 const BETWEEN_CALLS: Duration = Duration::from_secs(2);
 
@@ -67,48 +61,29 @@ async fn main() {
             std::process::exit(2);
         }
     };
-    let load = calm().await;
-    let rows = measure(seconds).await;
-    let report = report(seconds, load, &table::markdown(&rows));
+    let mut calm = Calm::wait().await;
+    let rows = measure(seconds, &mut calm).await;
+    let report = report(seconds, &calm, &table::markdown(&rows));
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/bench.md");
     fs::write(&file, &report).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     println!("{report}");
-}
-
-/// Waits until this machine has nothing else to do, though not for ever; gives the share of it that is in use.
-async fn calm() -> f64 {
-    let limit = Instant::now() + CALM_LIMIT;
-    loop {
-        let load = cost::machine_load(CALM_SPAN).await;
-        if load < CALM {
-            return load;
-        }
-        if Instant::now() > limit {
-            eprintln!("bench: {:.0} % of this machine is in use by others: the figures will be worse", load * 100.0);
-            return load;
-        }
-    }
+    calm.warn();
 }
 
 /// All measurements, one after the other: two at once would measure each other.
-async fn measure(seconds: u32) -> Vec<Row> {
-    say("Ahoy's call").await;
-    let ours = ahoy::call(seconds, None).await.figures();
-    say("Chromium's call").await;
-    let theirs = chromium::call(seconds).await;
+async fn measure(seconds: u32, calm: &mut Calm) -> Vec<Row> {
+    let ours = calm.phase("Ahoy's call", ahoy::call(seconds, None)).await.figures();
+    let theirs = calm.phase("Chromium's call", chromium::call(seconds)).await;
     let (mut our_starts, mut their_starts) = (Vec::new(), Vec::new());
     for call in 1..=CALLS {
-        say(&format!("first picture, {call} of {CALLS}")).await;
-        our_starts.extend(ahoy::call(SHORT_CALL_SECONDS, None).await.ack_to_picture_ms());
-        tokio::time::sleep(BETWEEN_CALLS).await;
-        their_starts.push(chromium::ack_to_picture_ms().await);
+        let what = |whose| format!("{whose} first picture, {call} of {CALLS}");
+        let started = calm.phase(&what("Ahoy's"), ahoy::call(SHORT_CALL_SECONDS, None)).await;
+        our_starts.extend(started.ack_to_picture_ms());
+        their_starts.push(calm.phase(&what("Chromium's"), chromium::ack_to_picture_ms()).await);
     }
-    say("Ahoy's microphone to speaker").await;
-    let our_voice = voice::ahoy().await;
-    say("Chromium's microphone to speaker").await;
-    let their_voice = voice::chromium().await;
-    say("Ahoy's call over a bad network").await;
-    let lossy = ahoy::call(seconds, Some(LOSSY_NET)).await;
+    let our_voice = calm.phase("Ahoy's microphone to speaker", voice::ahoy()).await;
+    let their_voice = calm.phase("Chromium's microphone to speaker", voice::chromium()).await;
+    let lossy = calm.phase("Ahoy's call over a bad network", ahoy::call(seconds, Some(LOSSY_NET))).await;
     let frozen = lossy.worst("frozen_ms").map(|ms| ms / 10.0 / f64::from(seconds));
 
     let row = |figure, ahoy, chromium, goal| Row { figure, ahoy, chromium, goal };
@@ -141,18 +116,12 @@ async fn measure(seconds: u32) -> Vec<Row> {
     ]
 }
 
-/// Tells what comes next, once what was before is gone.
-async fn say(what: &str) {
-    tokio::time::sleep(BETWEEN_CALLS).await;
-    eprintln!("bench: {what}");
-}
-
 /// `docs/bench.md`.
-fn report(seconds: u32, load: f64, table: &str) -> String {
+fn report(seconds: u32, calm: &Calm, table: &str) -> String {
     let (width, height, fps) = FORMAT;
-    let conditions: String = machine::describe().iter().map(|line| format!("- {line}\n")).collect();
+    let conditions = machine::describe().into_iter().chain(calm.describe());
+    let conditions: String = conditions.map(|line| format!("- {line}\n")).collect();
     let date = machine::today();
-    let busy = load * 100.0;
     let settling = SETTLING.as_secs();
     format!(
         include_str!("report.md"),
@@ -163,7 +132,6 @@ fn report(seconds: u32, load: f64, table: &str) -> String {
         fps = fps,
         bitrate = BITRATE_KBPS,
         seconds = seconds,
-        busy = busy,
         settling = settling,
         table = table,
         calls = CALLS,
