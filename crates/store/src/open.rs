@@ -122,9 +122,9 @@ fn configure(connection: &Connection, path: &Path) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Whether there is a file with something in it.
+/// Whether there is a file with something in it. To SQLite a file of one byte is empty too.
 pub(crate) fn has_content(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|file| file.len() > 0)
+    fs::metadata(path).is_ok_and(|file| file.len() > 1)
 }
 
 /// The path with `suffix` after its last character.
