@@ -93,7 +93,7 @@ pub enum CallEvent {
         /// What to do.
         todo: String,
     },
-    /// A lost device is back.
+    /// A device that was missing, lost or silent gives again.
     DeviceBack {
         /// Its kind.
         device: Device,

@@ -8,6 +8,7 @@ use tracing::debug;
 
 use super::{
     EngineCommand, EngineConfig, EngineEvent, PeerStats, Request,
+    device::{News, Opening},
     keyframes::KeyFrameLimiter,
     local::{LocalMedia, Opened},
     remote::{self, RemoteSound},
@@ -16,7 +17,7 @@ use super::{
     running::{Peer, Running},
 };
 use crate::{
-    event::{CallEvent, Problem, ProblemCode, explain},
+    event::{CallEvent, Device, Problem, ProblemCode, explain},
     id::{CallId, PeerId},
     link::{LinkConfig, LinkReport, PeerLink, Reports},
     message::{Envelope, MediaState},
@@ -31,7 +32,7 @@ pub(super) enum Notice {
     /// A device was opened, or could not be.
     Opened { call: CallId, opened: Opened },
     /// Something befell a device.
-    Device { call: CallId, event: CallEvent },
+    Device { call: CallId, device: Device, opening: Opening, news: News },
     /// Somebody who gets our pictures cannot go on without a key frame.
     KeyFrameWanted,
     /// The reader of a peer's pictures cannot go on without a key frame.
@@ -150,23 +151,19 @@ impl Actor {
             EngineCommand::Resume => Input::Resume,
             EngineCommand::SetAudio(on) => {
                 self.wanted.audio = on && (self.config.microphone.is_some() || self.config.echo);
-                Input::SetMedia(self.sendable())
+                Input::SetMedia(self.wanted)
             }
             EngineCommand::SetVideo(on) => {
                 self.wanted.video = on && (self.config.camera.is_some() || self.config.echo);
                 if let Some(running) = self.running.as_mut().filter(|_| on) {
                     running.local.retry_camera();
+                    // For those who were to get its pictures all along.
+                    running.update_sending();
                 }
-                Input::SetMedia(self.sendable())
+                Input::SetMedia(self.wanted)
             }
         };
         self.current_input(input);
-    }
-
-    /// What the user wants to send, without what a device of the running call turned out not to give.
-    fn sendable(&self) -> MediaState {
-        let available = self.running.as_ref().map_or(MediaState::BOTH, |running| running.local.available());
-        MediaState { audio: self.wanted.audio && available.audio, video: self.wanted.video && available.video }
     }
 
     fn current_input(&mut self, input: Input) {
@@ -198,17 +195,15 @@ impl Actor {
             Notice::Link { call, peer, report } => self.link_report(&call, peer, report),
             Notice::Opened { call, opened } => match self.running.as_mut().filter(|running| running.id == call) {
                 Some(running) => {
-                    if let Some(missing) = running.local.opened(opened) {
-                        self.tell(call, missing);
-                        self.current_input(Input::SetMedia(self.sendable()));
-                    }
+                    let event = running.local.opened(opened);
+                    self.device_event(call, event);
                 }
                 None => opened.close(),
             },
-            Notice::Device { call, event } => {
-                if self.running.as_ref().is_some_and(|running| running.id == call) {
-                    self.tell(call, event);
-                }
+            Notice::Device { call, device, opening, news } => {
+                let running = self.running.as_mut().filter(|running| running.id == call);
+                let event = running.and_then(|running| running.local.hear(device, opening, news));
+                self.device_event(call, event);
             }
             Notice::KeyFrameWanted => {
                 if let Some(running) = &mut self.running {
@@ -224,6 +219,15 @@ impl Actor {
             Notice::SendFailed { call, to, error } => {
                 self.calls.handle(Instant::now(), &call, Input::SendFailed { to, error });
             }
+        }
+    }
+
+    /// Tells of a device of the running call: the user in words, the other side by what it gets.
+    fn device_event(&mut self, call: CallId, event: Option<CallEvent>) {
+        if let (Some(event), Some(running)) = (event, &self.running) {
+            let available = running.local.available();
+            self.tell(call.clone(), event);
+            self.calls.handle(Instant::now(), &call, Input::SetAvailable(available));
         }
     }
 
