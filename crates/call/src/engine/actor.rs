@@ -151,19 +151,25 @@ impl Actor {
             EngineCommand::Resume => Input::Resume,
             EngineCommand::SetAudio(on) => {
                 self.wanted.audio = on && (self.config.microphone.is_some() || self.config.echo);
+                self.retry(Device::Microphone, on);
                 Input::SetMedia(self.wanted)
             }
             EngineCommand::SetVideo(on) => {
                 self.wanted.video = on && (self.config.camera.is_some() || self.config.echo);
-                if let Some(running) = self.running.as_mut().filter(|_| on) {
-                    running.local.retry_camera();
-                    // For those who were to get its pictures all along.
-                    running.update_sending();
-                }
+                self.retry(Device::Camera, on);
                 Input::SetMedia(self.wanted)
             }
         };
         self.current_input(input);
+    }
+
+    /// Who switches a device on may have plugged it in just before.
+    fn retry(&mut self, device: Device, on: bool) {
+        if let Some(running) = self.running.as_mut().filter(|_| on) {
+            running.local.retry(device);
+            // For those who were to get it all along.
+            running.update_sending();
+        }
     }
 
     fn current_input(&mut self, input: Input) {

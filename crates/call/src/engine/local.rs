@@ -89,7 +89,7 @@ pub(super) struct LocalMedia {
     camera: Slot<Pictures>,
     microphone: Slot<Microphone>,
     speaker: Slot<Speaker>,
-    reference: Option<EchoReference>,
+    reference: EchoReference,
     muted: bool,
     target: Bitrate,
 }
@@ -115,7 +115,7 @@ impl LocalMedia {
             camera: Slot::new(),
             microphone: Slot::new(),
             speaker: Slot::new(),
-            reference: Some(reference),
+            reference,
             muted: false,
             target: config.bitrate,
         };
@@ -189,9 +189,13 @@ impl LocalMedia {
         news.map(|news| news.event(device))
     }
 
-    /// The camera is switched on by the user: one that could not be opened before may be tried again.
-    pub(super) fn retry_camera(&mut self) {
-        self.camera.retry();
+    /// The user switches a device on: one that could not be opened before may be tried again.
+    pub(super) fn retry(&mut self, device: Device) {
+        match device {
+            Device::Camera => self.camera.retry(),
+            Device::Microphone => self.microphone.retry(),
+            Device::Speaker => self.speaker.retry(),
+        }
     }
 
     pub(super) fn request_key_frame(&self) {
@@ -238,11 +242,11 @@ impl LocalMedia {
     }
 
     fn open_microphone(&mut self) {
-        // The reference can be read by one canceller only; a microphone that failed once has taken it with it.
-        let (Some(spec), Some(reference)) = (self.config.microphone.clone(), self.reference.take()) else { return };
+        let Some(spec) = self.config.microphone.clone() else { return };
         let opening = self.microphone.begin();
         let settings = MicrophoneSettings { processing: self.config.processing, opus: self.config.opus };
         let (sink, tell, events) = (self.routes.audio_sink(), self.tell.clone(), self.tell.clone());
+        let reference = self.reference.clone();
         spawn_blocking(move || {
             let tell_news = move |event| tell_microphone(&events, opening, event);
             let opened = Microphone::open(&spec, settings, reference, sink, tell_news);

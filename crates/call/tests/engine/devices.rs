@@ -11,7 +11,7 @@ use ahoy_call::{
     message::MediaState,
 };
 use ahoy_media::{
-    audio::{microphone::MicrophoneSpec, speaker::SpeakerSpec},
+    audio::{microphone::MicrophoneSpec, speaker::SpeakerSpec, wav},
     video::capture::CameraSpec,
 };
 
@@ -234,4 +234,26 @@ async fn a_camera_that_was_missing_is_tried_again_when_it_is_switched_on() {
     assert_eq!(caller.count(missing), 1);
     told(&mut callee, MediaState::BOTH).await;
     assert_eq!(caller.count(|event| *event == CallEvent::DeviceBack { device: Device::Camera }), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_microphone_that_was_missing_is_tried_again_when_it_is_unmuted() {
+    let file = Scratch::new("late.wav", b"");
+    fs::remove_file(file.path()).unwrap();
+    let config = EngineConfig { microphone: Some(MicrophoneSpec::File(file.path())), ..both() };
+    let Call { mut caller, mut callee, .. } = Call::connect(config, both()).await;
+    let missing = |event: &CallEvent| matches!(event, CallEvent::DeviceMissing { .. });
+    told(&mut callee, MediaState { audio: false, video: true }).await;
+    // Still not there.
+    caller.does(EngineCommand::SetAudio(true));
+    while caller.count(missing) < 2 {
+        caller.until("the missing microphone", |event| missing(event).then_some(())).await;
+    }
+    wav::Writer::create(&file.path()).unwrap().write(&[0.1; 4800]).unwrap();
+    caller.does(EngineCommand::SetAudio(false));
+    caller.does(EngineCommand::SetAudio(true));
+    caller.until_grown("sound", 20, sound_out).await;
+    told(&mut callee, MediaState::BOTH).await;
+    assert_eq!(caller.count(missing), 2);
+    assert_eq!(caller.count(|event| *event == CallEvent::DeviceBack { device: Device::Microphone }), 1);
 }
