@@ -258,6 +258,11 @@ impl Actor {
                     }
                 }
             }
+            LinkReport::Takes(media) => {
+                if let Some(running) = self.running.as_mut().filter(|running| running.id == *call) {
+                    running.set_takes(&peer, media);
+                }
+            }
             LinkReport::Estimate(estimate) => {
                 if let Some(running) = self.running.as_mut().filter(|running| running.id == *call)
                     && let Some(peer) = running.peers.get_mut(&peer)
@@ -356,9 +361,10 @@ impl Actor {
         tokio::spawn(forward(reports, call.clone(), peer.clone(), self.notices.clone()));
         let link = Arc::new(link);
         running.routes.add(peer.clone(), Arc::clone(&link));
-        running
-            .peers
-            .insert(peer.clone(), Peer { link, sound, sending: MediaState::NONE, held: false, estimate: None });
+        running.peers.insert(
+            peer.clone(),
+            Peer { link, sound, sending: MediaState::NONE, takes: MediaState::BOTH, held: false, estimate: None },
+        );
         if let Some(error) = unheard {
             let (what, todo) = explain(&error);
             self.tell(call.clone(), CallEvent::Problem(Problem::new(ProblemCode::Media, what, todo)));

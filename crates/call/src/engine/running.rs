@@ -22,10 +22,21 @@ pub(super) struct Peer {
     pub(super) link: Arc<PeerLink>,
     /// None: the mixer had no place for it.
     pub(super) sound: Option<RemoteSound>,
+    /// What it is to get.
     pub(super) sending: MediaState,
+    /// What it takes; until that is agreed, it is thought to take all.
+    pub(super) takes: MediaState,
     /// Somebody holds the call with it.
     pub(super) held: bool,
     pub(super) estimate: Option<Bitrate>,
+}
+
+impl Peer {
+    /// What of ours arrives somewhere.
+    fn gets(&self) -> MediaState {
+        let Self { sending, takes, .. } = self;
+        MediaState { audio: sending.audio && takes.audio, video: sending.video && takes.video }
+    }
 }
 
 /// The one call that can run, as far as media goes.
@@ -42,10 +53,20 @@ pub(super) struct Running {
 impl Running {
     /// What one peer gets; the devices follow what all get together.
     pub(super) fn set_sending(&mut self, peer: &PeerId, media: MediaState) {
+        self.change(peer, |peer| peer.sending = media);
+    }
+
+    /// What the other side has agreed to take. A camera that nobody watches is closed.
+    pub(super) fn set_takes(&mut self, peer: &PeerId, media: MediaState) {
+        self.change(peer, |peer| peer.takes = media);
+    }
+
+    fn change(&mut self, peer: &PeerId, change: impl FnOnce(&mut Peer)) {
         let mut begins = false;
         if let Some(peer) = self.peers.get_mut(peer) {
-            begins = media.video && !peer.sending.video;
-            peer.sending = media;
+            let before = peer.gets();
+            change(peer);
+            begins = peer.gets().video && !before.video;
         }
         self.update_sending();
         if begins {
@@ -63,7 +84,7 @@ impl Running {
     }
 
     pub(super) fn update_sending(&mut self) {
-        let any = |wanted: fn(&MediaState) -> bool| self.peers.values().any(|peer| wanted(&peer.sending));
+        let any = |wanted: fn(&MediaState) -> bool| self.peers.values().any(|peer| wanted(&peer.gets()));
         let all = MediaState { audio: any(|media| media.audio), video: any(|media| media.video) };
         self.local.want(all);
         for peer in self.peers.values() {

@@ -147,8 +147,8 @@ impl OutgoingTrack {
     }
 
     /// Takes over the payload type that both sides agreed on; none where the other side does not receive this medium:
-    /// the stack gives its own preference then.
-    pub(super) async fn learn_payload_type(&self, received: bool) {
+    /// the stack gives its own preference then. Whether there is one.
+    pub(super) async fn learn_payload_type(&self, received: bool) -> bool {
         let agreed = self.sender.get_parameters().await.ok().and_then(|parameters| {
             let codecs = parameters.rtp_parameters.codecs;
             codecs
@@ -158,6 +158,7 @@ impl OutgoingTrack {
         });
         let agreed = agreed.filter(|_| received);
         self.payload_type.store(agreed.unwrap_or(NO_PAYLOAD_TYPE), Ordering::Relaxed);
+        agreed.is_some()
     }
 
     fn payload_type(&self) -> Option<u8> {

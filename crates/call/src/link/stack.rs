@@ -43,7 +43,10 @@ use super::{
     stats::SharedStats,
     tap::RtcpTap,
 };
-use crate::rtp::{AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, clock::WallClock};
+use crate::{
+    message::MediaState,
+    rtp::{AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, clock::WallClock},
+};
 
 /// Between connectivity checks. The crate's 200 ms are four lost frames of waiting at each of the three steps to a
 /// pair; RFC 8445 section 14.2 allows down to 5 ms a check, and this stays far over it with a dozen candidates.
@@ -130,10 +133,12 @@ impl Playing {
 }
 
 impl Stack {
-    /// Payload types are known now, or have changed; `remote` is the other side's description.
-    pub(super) async fn negotiated(&self, remote: &str) {
-        for (track, kind) in [(&self.video, RtpCodecKind::Video), (&self.audio, RtpCodecKind::Audio)] {
-            track.learn_payload_type(description::receives(remote, kind)).await;
+    /// Payload types are known now, or have changed; `remote` is the other side's description. What it takes.
+    pub(super) async fn negotiated(&self, remote: &str) -> MediaState {
+        let received = |kind| description::receives(remote, kind);
+        MediaState {
+            audio: self.audio.learn_payload_type(received(RtpCodecKind::Audio)).await,
+            video: self.video.learn_payload_type(received(RtpCodecKind::Video)).await,
         }
     }
 }
