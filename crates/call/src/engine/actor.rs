@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, future, sync::Arc, time::Instant};
 
-use ahoy_media::webm::hub::Hub;
+use ahoy_media::{advice::Advice, audio::mixer::MixerError, webm::hub::Hub};
 use tokio::sync::mpsc;
 use tracing::debug;
 
@@ -17,7 +17,7 @@ use super::{
     running::{Peer, Running},
 };
 use crate::{
-    event::{CallEvent, Device, Problem, ProblemCode, explain},
+    event::{CallEvent, Device, Problem, ProblemCode},
     id::{CallId, PeerId},
     link::{LinkConfig, LinkReport, PeerLink, Reports},
     message::{Envelope, MediaState},
@@ -347,7 +347,7 @@ impl Actor {
         let running = self.running.insert(running);
         let echo = self.config.echo.then(|| running.routes.clone());
         let sound = RemoteSound::new(running.local.mixer());
-        let unheard = sound.as_ref().err().map(ToString::to_string);
+        let unheard = sound.as_ref().err().map(MixerError::advice);
         let sound = sound.ok();
         let sinks = remote::sinks(
             &self.hub,
@@ -365,8 +365,7 @@ impl Actor {
             peer.clone(),
             Peer { link, sound, sending: MediaState::NONE, takes: MediaState::BOTH, held: false, estimate: None },
         );
-        if let Some(error) = unheard {
-            let (what, todo) = explain(&error);
+        if let Some(Advice { what, todo }) = unheard {
             self.tell(call.clone(), CallEvent::Problem(Problem::new(ProblemCode::Media, what, todo)));
         }
     }

@@ -10,19 +10,20 @@
 //! Beside it stands whether the device gives anything. That changes by what is known of it alone: one that was lost and
 //! then closed is given up for lost until it is open again.
 
+use ahoy_media::advice::Advice;
 use tokio::task::spawn_blocking;
 
-use crate::event::{CallEvent, Device, explain};
+use crate::event::{CallEvent, Device};
 
 /// What befell a device.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum News {
-    /// It could not be opened. Why and what to do.
-    Missing(String),
-    /// It is open and gives nothing now. Why and what to do.
-    Lost(String),
-    /// It gives nothing worth sending, though nothing is wrong with it as far as can be seen. What to do.
-    Silent(String),
+    /// It could not be opened.
+    Missing(Advice),
+    /// It is open and gives nothing now.
+    Lost(Advice),
+    /// It gives nothing worth sending, though nothing is wrong with it as far as can be seen.
+    Silent(Advice),
     /// It gives again.
     Back,
 }
@@ -31,12 +32,8 @@ impl News {
     /// As the user is told.
     pub(super) fn event(self, device: Device) -> CallEvent {
         match self {
-            Self::Missing(text) => {
-                let (what, todo) = explain(&text);
-                CallEvent::DeviceMissing { device, what, todo }
-            }
-            Self::Lost(text) | Self::Silent(text) => {
-                let (what, todo) = explain(&text);
+            Self::Missing(Advice { what, todo }) => CallEvent::DeviceMissing { device, what, todo },
+            Self::Lost(Advice { what, todo }) | Self::Silent(Advice { what, todo }) => {
                 CallEvent::DeviceLost { device, what, todo }
             }
             Self::Back => CallEvent::DeviceBack { device },
@@ -100,7 +97,7 @@ impl<T: Send + 'static> Slot<T> {
     }
 
     /// An opening is over: the news that it makes.
-    pub(super) fn opened(&mut self, opening: Opening, result: Result<T, String>) -> Option<News> {
+    pub(super) fn opened(&mut self, opening: Opening, result: Result<T, Advice>) -> Option<News> {
         if opening != self.opening || !matches!(self.state, State::Opening) {
             close(result.ok());
             return None;
@@ -111,10 +108,10 @@ impl<T: Send + 'static> Slot<T> {
                 let was_missing = std::mem::take(&mut self.missing);
                 (was_missing && !self.away).then_some(News::Back)
             }
-            Err(error) => {
+            Err(advice) => {
                 self.state = State::Failed;
                 (self.missing, self.away) = (true, false);
-                Some(News::Missing(error))
+                Some(News::Missing(advice))
             }
         }
     }
@@ -162,11 +159,11 @@ mod tests {
     use super::*;
 
     fn lost() -> News {
-        News::Lost("it went: come back".into())
+        News::Lost(Advice::new("it went", "bring it back"))
     }
 
-    fn failed() -> Result<u8, String> {
-        Err("there is none: connect one".into())
+    fn failed() -> Result<u8, Advice> {
+        Err(Advice::new("there is none", "connect one"))
     }
 
     #[test]
@@ -186,7 +183,7 @@ mod tests {
         let mut slot = Slot::new();
         let opening = slot.begin();
         slot.opened(opening, Ok(1));
-        let silent = || News::Silent("silence: check its switch".into());
+        let silent = || News::Silent(Advice::new("silence", "check its switch"));
         assert_eq!(slot.hear(opening, silent()), Some(silent()));
         assert!(slot.gives());
     }

@@ -2,6 +2,7 @@
 //! Opening and closing wait for drivers, so both happen on blocking threads.
 
 use ahoy_media::{
+    advice::Advice,
     audio::{
         microphone::{Microphone, MicrophoneEvent, MicrophoneSettings},
         mixer::{MixerHandle, mixer},
@@ -14,6 +15,7 @@ use ahoy_media::{
         capture::{Camera, CameraEvent},
         encode::VideoEncoder,
         slot::slot,
+        vp8::Vp8Error,
     },
     webm::hub::Hub,
 };
@@ -45,9 +47,9 @@ pub(super) struct Pictures {
 
 /// A device that was opened, on its way to the engine.
 pub(super) enum Opened {
-    Camera(Opening, Result<Pictures, String>),
-    Microphone(Opening, Result<Microphone, String>),
-    Speaker(Opening, Result<Speaker, String>),
+    Camera(Opening, Result<Pictures, Advice>),
+    Microphone(Opening, Result<Microphone, Advice>),
+    Speaker(Opening, Result<Speaker, Advice>),
 }
 
 impl Opened {
@@ -124,7 +126,7 @@ impl LocalMedia {
         spawn_blocking(move || {
             let tell_news = move |event| tell_speaker(&events, opening, event);
             let opened = Speaker::open(&spec, mixer, to_reference, tell_news);
-            tell.opened(Opened::Speaker(opening, opened.map_err(|error| error.to_string())));
+            tell.opened(Opened::Speaker(opening, opened.map_err(|error| error.advice())));
         });
         this
     }
@@ -232,9 +234,9 @@ impl LocalMedia {
             let open = || {
                 let (writer, reader) = slot();
                 let tell_news = move |event| tell_camera(&events, opening, event);
-                let camera = Camera::open(&spec, format, writer, tell_news).map_err(|error| error.to_string())?;
+                let camera = Camera::open(&spec, format, writer, tell_news).map_err(|error| error.advice())?;
                 let encoder =
-                    VideoEncoder::spawn(reader, camera.format(), target, sink).map_err(|error| error.to_string())?;
+                    VideoEncoder::spawn(reader, camera.format(), target, sink).map_err(|error| unencodable(&error))?;
                 Ok(Pictures { _camera: camera, encoder })
             };
             tell.opened(Opened::Camera(opening, open()));
@@ -250,7 +252,7 @@ impl LocalMedia {
         spawn_blocking(move || {
             let tell_news = move |event| tell_microphone(&events, opening, event);
             let opened = Microphone::open(&spec, settings, reference, sink, tell_news);
-            tell.opened(Opened::Microphone(opening, opened.map_err(|error| error.to_string())));
+            tell.opened(Opened::Microphone(opening, opened.map_err(|error| error.advice())));
         });
     }
 }
@@ -263,13 +265,20 @@ impl Drop for LocalMedia {
     }
 }
 
+fn unencodable(error: &Vp8Error) -> Advice {
+    Advice::new(
+        format!("the camera's pictures cannot be encoded ({error})"),
+        "choose another size of pictures, or another camera",
+    )
+}
+
 fn tell_camera(tell: &Teller, opening: Opening, event: CameraEvent) {
     let news = match event {
-        CameraEvent::Stalled { device, silent_for } => News::Lost(format!(
-            "the camera {device:?} has sent no picture for {} s: check whether it is covered by another program, or unplug it and plug it in again",
-            silent_for.as_secs()
+        CameraEvent::Stalled { device, silent_for } => News::Lost(Advice::new(
+            format!("the camera {device:?} has sent no picture for {} s", silent_for.as_secs()),
+            "check whether it is covered by another program, or unplug it and plug it in again",
         )),
-        CameraEvent::Lost(error) => News::Lost(error.to_string()),
+        CameraEvent::Lost(error) => News::Lost(error.advice()),
         CameraEvent::Resumed { .. } | CameraEvent::Restored { .. } => News::Back,
         other => {
             debug!(?other, "camera");
@@ -281,10 +290,10 @@ fn tell_camera(tell: &Teller, opening: Opening, event: CameraEvent) {
 
 fn tell_microphone(tell: &Teller, opening: Opening, event: MicrophoneEvent) {
     let news = match event {
-        MicrophoneEvent::Lost(error) => News::Lost(error.to_string()),
-        MicrophoneEvent::Silent { for_ } => News::Silent(format!(
-            "the microphone has given nothing but silence for {} s: check its switch and the system's volume control",
-            for_.as_secs()
+        MicrophoneEvent::Lost(error) => News::Lost(error.advice()),
+        MicrophoneEvent::Silent { for_ } => News::Silent(Advice::new(
+            format!("the microphone has given nothing but silence for {} s", for_.as_secs()),
+            "check its switch and the system's volume control",
         )),
         MicrophoneEvent::Restored { .. } | MicrophoneEvent::Audible => News::Back,
         other => {
@@ -297,7 +306,7 @@ fn tell_microphone(tell: &Teller, opening: Opening, event: MicrophoneEvent) {
 
 fn tell_speaker(tell: &Teller, opening: Opening, event: SpeakerEvent) {
     let news = match event {
-        SpeakerEvent::Lost(error) => News::Lost(error.to_string()),
+        SpeakerEvent::Lost(error) => News::Lost(error.advice()),
         SpeakerEvent::Restored { .. } => News::Back,
         _ => return,
     };
