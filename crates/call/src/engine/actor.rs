@@ -1,25 +1,21 @@
 //! The task that owns calls, links and devices.
 
-use std::{collections::HashMap, future, sync::Arc, time::Instant};
+use std::{future, sync::Arc, time::Instant};
 
-use ahoy_media::{advice::Advice, audio::mixer::MixerError, webm::hub::Hub};
+use ahoy_media::{advice::Advice, webm::hub::Hub};
 use tokio::sync::mpsc;
 use tracing::debug;
 
 use super::{
-    EngineCommand, EngineConfig, EngineEvent, PeerStats, Request,
+    EngineCommand, EngineConfig, EngineEvent, Request,
     device::{News, Opening},
-    keyframes::KeyFrameLimiter,
-    local::{LocalMedia, Opened},
-    remote::{self, RemoteSound},
-    remote_stream,
-    routes::Routes,
-    running::{Peer, Running},
+    local::Opened,
+    running::Running,
 };
 use crate::{
     event::{CallEvent, Device, Problem, ProblemCode},
     id::{CallId, PeerId},
-    link::{LinkConfig, LinkReport, PeerLink, Reports},
+    link::LinkReport,
     message::{Envelope, MediaState},
     signaler::{Incoming, Signaler},
     state::{Input, LinkCommand, Output, Switchboard},
@@ -103,7 +99,10 @@ impl Actor {
             tokio::select! {
                 request = requests.recv() => match request {
                     Some(Request::Command(command)) => self.command(command),
-                    Some(Request::Stats(answer)) => drop(answer.send(self.stats())),
+                    Some(Request::Stats(answer)) => {
+                        let stats = self.running.as_ref().map(Running::stats);
+                        let _ = answer.send(stats.unwrap_or_default());
+                    }
                     Some(Request::Stop(answer)) => {
                         self.farewell().await;
                         let _ = answer.send(());
@@ -337,64 +336,18 @@ impl Actor {
         let running = match self.running.take() {
             Some(running) if running.id == *call => running,
             // The state machine closes a call's links before it opens another's.
-            Some(_) | None => {
-                let routes = Routes::new(self.notices.clone());
-                let local = LocalMedia::start(call.clone(), &self.config, &self.hub, &routes, &self.notices);
-                let key_frames = KeyFrameLimiter::default();
-                Running { id: call.clone(), local, routes, peers: HashMap::new(), key_frames, told_bad_message: false }
-            }
+            Some(_) | None => Running::start(call.clone(), &self.config, &self.hub, &self.notices),
         };
-        let running = self.running.insert(running);
-        let echo = self.config.echo.then(|| running.routes.clone());
-        let sound = RemoteSound::new(running.local.mixer());
-        let unheard = sound.as_ref().err().map(MixerError::advice);
-        let sound = sound.ok();
-        let sinks = remote::sinks(
-            &self.hub,
-            remote_stream(call, peer),
-            sound.as_ref(),
-            peer.clone(),
-            self.notices.clone(),
-            echo,
-        );
-        let (link, reports) = PeerLink::spawn(link_config(&self.config), sinks);
-        tokio::spawn(forward(reports, call.clone(), peer.clone(), self.notices.clone()));
-        let link = Arc::new(link);
-        running.routes.add(peer.clone(), Arc::clone(&link));
-        running.peers.insert(
-            peer.clone(),
-            Peer { link, sound, sending: MediaState::NONE, takes: MediaState::BOTH, held: false, estimate: None },
-        );
-        if let Some(Advice { what, todo }) = unheard {
+        let unheard = self.running.insert(running).open_link(peer, &self.config, &self.hub, &self.notices);
+        if let Err(error) = unheard {
+            let Advice { what, todo } = error.advice();
             self.tell(call.clone(), CallEvent::Problem(Problem::new(ProblemCode::Media, what, todo)));
         }
-    }
-
-    fn stats(&self) -> Vec<PeerStats> {
-        let Some(running) = &self.running else { return Vec::new() };
-        let video = running.local.video_encoding();
-        let stats = |(peer, state): (&PeerId, &Peer)| PeerStats {
-            peer: peer.clone(),
-            link: state.link.stats(),
-            audio: state.sound.as_ref().map(RemoteSound::stats).unwrap_or_default(),
-            video,
-        };
-        running.peers.iter().map(stats).collect()
     }
 
     fn tell(&self, call: CallId, event: CallEvent) {
         // Whoever stopped listening does not want to know.
         let _ = self.events.send(EngineEvent { call, event });
-    }
-}
-
-fn link_config(config: &EngineConfig) -> LinkConfig {
-    LinkConfig {
-        ice_servers: config.ice_servers.clone(),
-        relay_only: config.relay_only,
-        loopback_only: config.loopback_only,
-        impairment: config.impairment.clone(),
-        video_bitrate: config.bitrate,
     }
 }
 
@@ -408,16 +361,6 @@ async fn send_messages(
         if let Err(error) = signaler.send(&to, &envelope).await {
             let failed = Notice::SendFailed { call: envelope.channel, to, error: error.to_string() };
             let _ = notices.send(failed);
-        }
-    }
-}
-
-/// Names the call and the peer of a link's reports.
-async fn forward(mut reports: Reports, call: CallId, peer: PeerId, notices: mpsc::UnboundedSender<Notice>) {
-    while let Some(report) = reports.recv().await {
-        let notice = Notice::Link { call: call.clone(), peer: peer.clone(), report };
-        if notices.send(notice).is_err() {
-            return;
         }
     }
 }
