@@ -1,5 +1,6 @@
 //! What a call tells whoever shows it: one tagged enum for the page, for `ahoy-peer` and for tests.
 
+use ahoy_media::advice::Advice;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -93,7 +94,7 @@ pub enum CallEvent {
         /// What to do.
         todo: String,
     },
-    /// A lost device is back.
+    /// A device that was missing, lost or silent gives again.
     DeviceBack {
         /// Its kind.
         device: Device,
@@ -189,18 +190,9 @@ impl Problem {
 
 impl From<&ParseError> for Problem {
     fn from(error: &ParseError) -> Self {
-        let (what, todo) = explain(&error.to_string());
+        let Advice { what, todo } = error.advice();
         Self::new(ProblemCode::BadMessage, what, todo)
     }
-}
-
-/// Cuts an error's text in two: it reads "what happened: what to do" or "what happened; what to do".
-pub(crate) fn explain(text: &str) -> (String, String) {
-    let (by_colon, by_semicolon) = (text.rsplit_once(": "), text.rsplit_once("; "));
-    // What happened may have either in it; what to do is what comes last.
-    let parts = by_colon.into_iter().chain(by_semicolon).min_by_key(|(_, todo)| todo.len());
-    let (what, todo) = parts.unwrap_or((text, ""));
-    (what.to_owned(), todo.to_owned())
 }
 
 #[cfg(test)]
@@ -228,18 +220,6 @@ mod tests {
         for (event, json) in table {
             assert_eq!(serde_json::to_string(&event).unwrap(), json);
             assert_eq!(serde_json::from_str::<CallEvent>(json).unwrap(), event);
-        }
-    }
-
-    #[test]
-    fn what_to_do_is_what_comes_last() {
-        for (text, what, todo) in [
-            ("no camera: plug it in", "no camera", "plug it in"),
-            ("a.wav: no such file; check the path", "a.wav: no such file", "check the path"),
-            ("it is 1; or 2: choose", "it is 1; or 2", "choose"),
-            ("no more words", "no more words", ""),
-        ] {
-            assert_eq!(explain(text), (what.to_owned(), todo.to_owned()));
         }
     }
 

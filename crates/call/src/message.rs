@@ -3,6 +3,9 @@
 //! The six base messages are what a browser peer speaks, field for field; the others are ours, and a peer that does
 //! not know them ignores them, as we ignore types and fields that we do not know.
 
+use std::fmt;
+
+use ahoy_media::advice::Advice;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::id::CallId;
@@ -201,27 +204,20 @@ impl From<HangupReason> for String {
 #[non_exhaustive]
 pub enum ParseError {
     /// Over [`MAX_ENVELOPE_BYTES`].
-    #[error("the message has {bytes} bytes, and {MAX_ENVELOPE_BYTES} are allowed: the sender has to shorten it")]
     TooLarge {
         /// Its size.
         bytes: usize,
     },
     /// Not JSON at all.
-    #[error("the message is not JSON ({0}): the sender has to write one JSON object a message")]
     NotJson(String),
     /// A version that is not [`VERSION`].
-    #[error(
-        "the message is of version {found}, and this program speaks version {VERSION}: bring both sides up to date"
-    )]
     OtherVersion {
         /// Its version.
         found: u64,
     },
     /// JSON, but a field is missing or of the wrong kind.
-    #[error("the message does not follow the schema ({0}): the sender has to correct it")]
     Schema(String),
     /// A field over its limit.
-    #[error("{field} has {bytes} bytes, and {limit} are allowed: the sender has to shorten it")]
     FieldTooLong {
         /// Its name.
         field: &'static str,
@@ -230,6 +226,39 @@ pub enum ParseError {
         /// Its limit.
         limit: usize,
     },
+}
+
+impl ParseError {
+    /// The error in two parts.
+    pub fn advice(&self) -> Advice {
+        let shorten = "the sender has to shorten it";
+        match self {
+            Self::TooLarge { bytes } => {
+                Advice::new(format!("the message has {bytes} bytes, and {MAX_ENVELOPE_BYTES} are allowed"), shorten)
+            }
+            Self::NotJson(reason) => Advice::new(
+                format!("the message is not JSON ({reason})"),
+                "the sender has to write one JSON object a message",
+            ),
+            Self::OtherVersion { found } => Advice::new(
+                format!("the message is of version {found}, and this program speaks version {VERSION}"),
+                "bring both sides up to date",
+            ),
+            Self::Schema(reason) => Advice::new(
+                format!("the message does not follow the schema ({reason})"),
+                "the sender has to correct it",
+            ),
+            Self::FieldTooLong { field, bytes, limit } => {
+                Advice::new(format!("{field} has {bytes} bytes, and {limit} are allowed"), shorten)
+            }
+        }
+    }
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.advice().fmt(f)
+    }
 }
 
 /// An envelope that must not be sent.

@@ -13,6 +13,7 @@
 #![deny(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
+pub mod advice;
 pub mod audio;
 pub mod device;
 pub mod units;

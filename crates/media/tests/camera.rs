@@ -1,15 +1,9 @@
-//! Cameras, by an emulated one: tests/v4l2-emulator is loaded into a process of its own for each test (the test
-//! starts itself again), whose `/dev/videoN` is then a directory that the test lays out and changes.
+//! Cameras, by an emulated one.
 #![cfg(target_os = "linux")]
 
 use std::{
     fs,
-    path::{Path, PathBuf},
-    process::Command,
-    sync::{
-        OnceLock,
-        mpsc::{self, Receiver},
-    },
+    sync::mpsc::{self, Receiver},
     time::{Duration, Instant},
 };
 
@@ -23,118 +17,22 @@ use ahoy_media::{
         slot::{FrameReader, Next, slot},
     },
 };
+use ahoy_test_support::camera::{EmulatedCamera, ID, NAME, with_camera};
 
 /// Long enough that only a broken program lets it pass, on a busy machine too.
 const LIMIT: Duration = Duration::from_secs(20);
 
-const NAME: &str = "Emulated camera";
-const ID: &str = "usb-Ahoy_Emulated_camera-video-index0";
 const WIDTH: u32 = 640;
 const HEIGHT: u32 = 360;
 const WANTED: VideoFormat = VideoFormat { width: WIDTH, height: HEIGHT, fps: 30 };
 /// Pictures that the camera sends round and round; each carries its number in its cells.
 const PICTURES: u32 = 5;
 
-/// Runs `body` in a process that has the emulated camera. `test` is the test's own name.
-fn with_camera(test: &str, body: impl FnOnce(&EmulatedCamera)) {
-    if let Some(root) = std::env::var_os("AHOY_V4L2_ROOT") {
-        return body(&EmulatedCamera { root: root.into() });
-    }
-    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("camera-{test}-{}", std::process::id()));
-    fs::create_dir_all(&root).expect("the camera's directory");
-    let status = Command::new(std::env::current_exe().expect("this program"))
-        .args(["--exact", test, "--nocapture", "--test-threads=1"])
-        .env("LD_PRELOAD", emulator())
-        .env("AHOY_V4L2_ROOT", &root)
-        .status()
-        .expect("this program again");
-    assert!(status.success(), "{test} failed in its own process, see above");
-    fs::remove_dir_all(&root).expect("the camera's directory");
-}
-
-/// The emulator, compiled once in each run.
-fn emulator() -> &'static Path {
-    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
-    LIBRARY.get_or_init(|| {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/v4l2-emulator/v4l2_emulator.c");
-        let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join("v4l2-emulator.so");
-        // Renamed into place: another run of the tests may be using the one there.
-        let unready = library.with_extension(format!("{}", std::process::id()));
-        let status = Command::new("cc")
-            .args(["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-o"])
-            .args([&unready, &source])
-            .args(["-ldl", "-lpthread"])
-            .status()
-            .expect("a C compiler, cc");
-        assert!(status.success(), "the emulator does not compile");
-        fs::rename(&unready, &library).expect("the emulator");
-        library
-    })
-}
-
-/// The directory that the emulator reads; what is in it is told at the top of the emulator's source.
-struct EmulatedCamera {
-    root: PathBuf,
-}
-
-impl EmulatedCamera {
-    fn write(&self, path: &str, content: impl AsRef<[u8]>) {
-        let path = self.root.join(path);
-        fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
-        // Renamed into place: the camera must not see half a file.
-        let unready = self.root.join("unready");
-        fs::write(&unready, content).expect("a file");
-        fs::rename(&unready, &path).expect("a file");
-    }
-
-    fn remove(&self, path: &str) {
-        fs::remove_file(self.root.join(path)).expect("a file to remove");
-    }
-
-    /// The camera becomes /dev/videoN.
-    fn plug_in(&self, index: u32) {
-        let links = self.root.join("dev/v4l/by-id");
-        fs::create_dir_all(&links).expect("a directory");
-        std::os::unix::fs::symlink(format!("../../video{index}"), links.join(ID)).expect("a link");
-        self.write(&format!("sys/class/video4linux/video{index}/name"), format!("{NAME}\n"));
-        self.write(&format!("dev/video{index}"), "");
-    }
-
-    fn unplug(&self, index: u32) {
-        self.remove(&format!("dev/v4l/by-id/{ID}"));
-        fs::remove_dir_all(self.root.join(format!("sys/class/video4linux/video{index}"))).expect("sysfs");
-        self.remove(&format!("dev/video{index}"));
-    }
-
-    fn offer(&self, formats: &str) {
-        self.write("formats", formats);
-    }
-
-    fn send(&self, fourcc: &str, pictures: impl IntoIterator<Item = Vec<u8>>) {
-        for (number, picture) in pictures.into_iter().enumerate() {
-            self.write(&format!("frames/{fourcc}/{number}"), picture);
-        }
-    }
-
-    /// A camera at /dev/video0 that sends the test pattern as YUYV.
-    fn ready(&self) {
-        self.offer("YUYV 640 360 30");
-        self.send("YUYV", (0..PICTURES).map(|number| yuyv(&picture(number))));
-        self.plug_in(0);
-    }
-
-    /// What was done with the camera so far.
-    fn log(&self) -> String {
-        fs::read_to_string(self.root.join("log")).unwrap_or_default()
-    }
-
-    fn wait_for_log(&self, end: &str) {
-        let deadline = Instant::now() + LIMIT;
-        while !self.log().ends_with(end) {
-            assert!(Instant::now() < deadline, "no {end:?} in the camera's log: {:?}", self.log());
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
+/// A camera at /dev/video0 that sends the test pattern as YUYV.
+fn ready(camera: &EmulatedCamera) {
+    camera.offer("YUYV 640 360 30");
+    camera.send("YUYV", (0..PICTURES).map(|number| yuyv(&picture(number))));
+    camera.plug_in(0);
 }
 
 /// The test pattern number `number`, as the camera sees it.
@@ -238,7 +136,7 @@ fn to_limited_range(frame: &mut I420Frame) {
 #[test]
 fn yuyv_pictures_arrive_as_they_were_sent() {
     with_camera("yuyv_pictures_arrive_as_they_were_sent", |camera| {
-        camera.ready();
+        ready(camera);
         let mut running = opened();
         assert_eq!(running.camera.format(), WANTED);
         running.check_pictures(unchanged, 0.0);
@@ -304,7 +202,7 @@ fn the_nearest_format_is_taken() {
 #[test]
 fn capture_time_is_the_drivers() {
     with_camera("capture_time_is_the_drivers", |camera| {
-        camera.ready();
+        ready(camera);
         camera.write("age_ms", "200");
         let mut running = opened();
         let mut last = None;
@@ -320,7 +218,7 @@ fn capture_time_is_the_drivers() {
 #[test]
 fn a_camera_in_use_by_another_program_is_busy() {
     with_camera("a_camera_in_use_by_another_program_is_busy", |camera| {
-        camera.ready();
+        ready(camera);
         for step in ["open", "stream"] {
             camera.write("busy", step);
             let error = open(NAME, WANTED).err();
@@ -337,7 +235,7 @@ fn a_camera_that_is_not_there_is_not_found() {
         for device in ["0", "/dev/video0", NAME, ID] {
             assert_eq!(open(device, WANTED).err(), Some(CameraError::NotFound { device: device.into() }));
         }
-        camera.ready();
+        ready(camera);
         for device in ["0", "/dev/video0", NAME, ID, "emulated"] {
             open(device, WANTED).unwrap_or_else(|error| panic!("{device}: {error}")).next();
         }
@@ -356,7 +254,7 @@ fn a_camera_without_an_understood_format_says_so() {
 #[test]
 fn an_unplugged_camera_is_lost_and_restored_when_it_returns_elsewhere() {
     with_camera("an_unplugged_camera_is_lost_and_restored_when_it_returns_elsewhere", |camera| {
-        camera.ready();
+        ready(camera);
         let mut running = opened();
         running.next();
         camera.unplug(0);
@@ -375,7 +273,7 @@ fn an_unplugged_camera_is_lost_and_restored_when_it_returns_elsewhere() {
 #[test]
 fn a_silent_camera_is_stalled_and_then_resumes() {
     with_camera("a_silent_camera_is_stalled_and_then_resumes", |camera| {
-        camera.ready();
+        ready(camera);
         let mut running = opened();
         running.next();
         camera.write("stalled", "");
@@ -395,7 +293,7 @@ fn a_silent_camera_is_stalled_and_then_resumes() {
 #[test]
 fn dropping_the_camera_closes_the_device() {
     with_camera("dropping_the_camera_closes_the_device", |camera| {
-        camera.ready();
+        ready(camera);
         let mut running = opened();
         running.next();
         assert!(camera.log().ends_with("stream-on /dev/video0\n"), "{}", camera.log());
@@ -409,7 +307,7 @@ fn dropping_the_camera_closes_the_device() {
 #[test]
 fn dropping_a_camera_that_hangs_returns_and_the_device_closes_later() {
     with_camera("dropping_a_camera_that_hangs_returns_and_the_device_closes_later", |camera| {
-        camera.ready();
+        ready(camera);
         let mut running = opened();
         running.next();
         camera.write("stalled", "");
@@ -451,7 +349,7 @@ fn cameras_are_listed_with_lasting_ids_and_formats() {
 #[test]
 fn opening_and_closing_leaves_no_thread_or_descriptor() {
     with_camera("opening_and_closing_leaves_no_thread_or_descriptor", |camera| {
-        camera.ready();
+        ready(camera);
         let count = |what: &str| fs::read_dir(format!("/proc/self/{what}")).expect("proc").count();
         opened().next();
         let before = (count("task"), count("fd"));

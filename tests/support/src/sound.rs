@@ -14,12 +14,12 @@ use std::{
 
 use tempfile::TempDir;
 
+use crate::again::run_again;
+
 /// Starting takes a tenth of a second; a busy machine gets a hundred times that.
 const START_LIMIT: Duration = Duration::from_secs(10);
 /// A daemon whose test was killed ends by itself after this long without a client.
 const IDLE_SECONDS: u32 = 30;
-/// The longest of the tests that run in a process of their own.
-const TEST_LIMIT: Duration = Duration::from_secs(90);
 /// Says to the process started by [`with_daemon`] that it is the one.
 const INSIDE: &str = "AHOY_TEST_INSIDE_SOUND";
 
@@ -192,7 +192,7 @@ pub fn with_daemon(test: &str, body: impl FnOnce(&SoundControl)) {
         return body(&SoundControl { server });
     }
     let daemon = SoundDaemon::start();
-    run_again(test, daemon.environment());
+    run_again(test, inside(daemon.environment()));
 }
 
 /// Runs `body` in a process that finds no sound server. `test` is the full name of the calling test.
@@ -201,28 +201,11 @@ pub fn without_daemon(test: &str, body: impl FnOnce()) {
         return body();
     }
     let empty = tempfile::tempdir().expect("a temporary directory");
-    run_again(test, environment(empty.path()));
+    run_again(test, inside(environment(empty.path())));
 }
 
-fn run_again(test: &str, environment: impl Iterator<Item = (&'static str, OsString)>) {
-    let mut child = Command::new(env::current_exe().expect("the test's own program"))
-        .args([test, "--exact", "--nocapture", "--test-threads=1"])
-        .envs(environment)
-        .env(INSIDE, "1")
-        .stdin(Stdio::null())
-        .spawn()
-        .expect("the test runs again");
-    let start = Instant::now();
-    let status = loop {
-        match child.try_wait().expect("the test's process is waited for") {
-            Some(status) => break status,
-            None if start.elapsed() > TEST_LIMIT => {
-                let _ = child.kill();
-                let _ = child.wait();
-                panic!("{test} did not end within {} s", TEST_LIMIT.as_secs());
-            }
-            None => thread::sleep(Duration::from_millis(20)),
-        }
-    };
-    assert!(status.success(), "{test} failed in its own process: {status}; see above");
+fn inside(
+    environment: impl Iterator<Item = (&'static str, OsString)>,
+) -> impl Iterator<Item = (&'static str, OsString)> {
+    environment.chain([(INSIDE, "1".into())])
 }

@@ -1,24 +1,21 @@
 //! The task that owns calls, links and devices.
 
-use std::{collections::HashMap, future, sync::Arc, time::Instant};
+use std::{future, sync::Arc, time::Instant};
 
-use ahoy_media::webm::hub::Hub;
+use ahoy_media::{advice::Advice, webm::hub::Hub};
 use tokio::sync::mpsc;
 use tracing::debug;
 
 use super::{
-    EngineCommand, EngineConfig, EngineEvent, PeerStats, Request,
-    keyframes::KeyFrameLimiter,
-    local::{LocalMedia, Opened},
-    remote::{self, RemoteSound},
-    remote_stream,
-    routes::Routes,
-    running::{Peer, Running},
+    EngineCommand, EngineConfig, EngineEvent, Request,
+    device::{News, Opening},
+    local::Opened,
+    running::Running,
 };
 use crate::{
-    event::{CallEvent, Problem, ProblemCode, explain},
+    event::{CallEvent, Device, Problem, ProblemCode},
     id::{CallId, PeerId},
-    link::{LinkConfig, LinkReport, PeerLink, Reports},
+    link::LinkReport,
     message::{Envelope, MediaState},
     signaler::{Incoming, Signaler},
     state::{Input, LinkCommand, Output, Switchboard},
@@ -31,7 +28,7 @@ pub(super) enum Notice {
     /// A device was opened, or could not be.
     Opened { call: CallId, opened: Opened },
     /// Something befell a device.
-    Device { call: CallId, event: CallEvent },
+    Device { call: CallId, device: Device, opening: Opening, news: News },
     /// Somebody who gets our pictures cannot go on without a key frame.
     KeyFrameWanted,
     /// The reader of a peer's pictures cannot go on without a key frame.
@@ -102,7 +99,10 @@ impl Actor {
             tokio::select! {
                 request = requests.recv() => match request {
                     Some(Request::Command(command)) => self.command(command),
-                    Some(Request::Stats(answer)) => drop(answer.send(self.stats())),
+                    Some(Request::Stats(answer)) => {
+                        let stats = self.running.as_ref().map(Running::stats);
+                        let _ = answer.send(stats.unwrap_or_default());
+                    }
                     Some(Request::Stop(answer)) => {
                         self.farewell().await;
                         let _ = answer.send(());
@@ -150,23 +150,25 @@ impl Actor {
             EngineCommand::Resume => Input::Resume,
             EngineCommand::SetAudio(on) => {
                 self.wanted.audio = on && (self.config.microphone.is_some() || self.config.echo);
-                Input::SetMedia(self.sendable())
+                self.retry(Device::Microphone, on);
+                Input::SetMedia(self.wanted)
             }
             EngineCommand::SetVideo(on) => {
                 self.wanted.video = on && (self.config.camera.is_some() || self.config.echo);
-                if let Some(running) = self.running.as_mut().filter(|_| on) {
-                    running.local.retry_camera();
-                }
-                Input::SetMedia(self.sendable())
+                self.retry(Device::Camera, on);
+                Input::SetMedia(self.wanted)
             }
         };
         self.current_input(input);
     }
 
-    /// What the user wants to send, without what a device of the running call turned out not to give.
-    fn sendable(&self) -> MediaState {
-        let available = self.running.as_ref().map_or(MediaState::BOTH, |running| running.local.available());
-        MediaState { audio: self.wanted.audio && available.audio, video: self.wanted.video && available.video }
+    /// Who switches a device on may have plugged it in just before.
+    fn retry(&mut self, device: Device, on: bool) {
+        if let Some(running) = self.running.as_mut().filter(|_| on) {
+            running.local.retry(device);
+            // For those who were to get it all along.
+            running.update_sending();
+        }
     }
 
     fn current_input(&mut self, input: Input) {
@@ -198,17 +200,15 @@ impl Actor {
             Notice::Link { call, peer, report } => self.link_report(&call, peer, report),
             Notice::Opened { call, opened } => match self.running.as_mut().filter(|running| running.id == call) {
                 Some(running) => {
-                    if let Some(missing) = running.local.opened(opened) {
-                        self.tell(call, missing);
-                        self.current_input(Input::SetMedia(self.sendable()));
-                    }
+                    let event = running.local.opened(opened);
+                    self.device_event(call, event);
                 }
                 None => opened.close(),
             },
-            Notice::Device { call, event } => {
-                if self.running.as_ref().is_some_and(|running| running.id == call) {
-                    self.tell(call, event);
-                }
+            Notice::Device { call, device, opening, news } => {
+                let running = self.running.as_mut().filter(|running| running.id == call);
+                let event = running.and_then(|running| running.local.hear(device, opening, news));
+                self.device_event(call, event);
             }
             Notice::KeyFrameWanted => {
                 if let Some(running) = &mut self.running {
@@ -224,6 +224,15 @@ impl Actor {
             Notice::SendFailed { call, to, error } => {
                 self.calls.handle(Instant::now(), &call, Input::SendFailed { to, error });
             }
+        }
+    }
+
+    /// Tells of a device of the running call: the user in words, the other side by what it gets.
+    fn device_event(&mut self, call: CallId, event: Option<CallEvent>) {
+        if let (Some(event), Some(running)) = (event, &self.running) {
+            let available = running.local.available();
+            self.tell(call.clone(), event);
+            self.calls.handle(Instant::now(), &call, Input::SetAvailable(available));
         }
     }
 
@@ -246,6 +255,11 @@ impl Actor {
                     {
                         peer.link.request_key_frame();
                     }
+                }
+            }
+            LinkReport::Takes(media) => {
+                if let Some(running) = self.running.as_mut().filter(|running| running.id == *call) {
+                    running.set_takes(&peer, media);
                 }
             }
             LinkReport::Estimate(estimate) => {
@@ -322,64 +336,18 @@ impl Actor {
         let running = match self.running.take() {
             Some(running) if running.id == *call => running,
             // The state machine closes a call's links before it opens another's.
-            Some(_) | None => {
-                let routes = Routes::new(self.notices.clone());
-                let local = LocalMedia::start(call.clone(), &self.config, &self.hub, &routes, &self.notices);
-                let key_frames = KeyFrameLimiter::default();
-                Running { id: call.clone(), local, routes, peers: HashMap::new(), key_frames, told_bad_message: false }
-            }
+            Some(_) | None => Running::start(call.clone(), &self.config, &self.hub, &self.notices),
         };
-        let running = self.running.insert(running);
-        let echo = self.config.echo.then(|| running.routes.clone());
-        let sound = RemoteSound::new(running.local.mixer());
-        let unheard = sound.as_ref().err().map(ToString::to_string);
-        let sound = sound.ok();
-        let sinks = remote::sinks(
-            &self.hub,
-            remote_stream(call, peer),
-            sound.as_ref(),
-            peer.clone(),
-            self.notices.clone(),
-            echo,
-        );
-        let (link, reports) = PeerLink::spawn(link_config(&self.config), sinks);
-        tokio::spawn(forward(reports, call.clone(), peer.clone(), self.notices.clone()));
-        let link = Arc::new(link);
-        running.routes.add(peer.clone(), Arc::clone(&link));
-        running
-            .peers
-            .insert(peer.clone(), Peer { link, sound, sending: MediaState::NONE, held: false, estimate: None });
-        if let Some(error) = unheard {
-            let (what, todo) = explain(&error);
+        let unheard = self.running.insert(running).open_link(peer, &self.config, &self.hub, &self.notices);
+        if let Err(error) = unheard {
+            let Advice { what, todo } = error.advice();
             self.tell(call.clone(), CallEvent::Problem(Problem::new(ProblemCode::Media, what, todo)));
         }
-    }
-
-    fn stats(&self) -> Vec<PeerStats> {
-        let Some(running) = &self.running else { return Vec::new() };
-        let video = running.local.video_encoding();
-        let stats = |(peer, state): (&PeerId, &Peer)| PeerStats {
-            peer: peer.clone(),
-            link: state.link.stats(),
-            audio: state.sound.as_ref().map(RemoteSound::stats).unwrap_or_default(),
-            video,
-        };
-        running.peers.iter().map(stats).collect()
     }
 
     fn tell(&self, call: CallId, event: CallEvent) {
         // Whoever stopped listening does not want to know.
         let _ = self.events.send(EngineEvent { call, event });
-    }
-}
-
-fn link_config(config: &EngineConfig) -> LinkConfig {
-    LinkConfig {
-        ice_servers: config.ice_servers.clone(),
-        relay_only: config.relay_only,
-        loopback_only: config.loopback_only,
-        impairment: config.impairment.clone(),
-        video_bitrate: config.bitrate,
     }
 }
 
@@ -393,16 +361,6 @@ async fn send_messages(
         if let Err(error) = signaler.send(&to, &envelope).await {
             let failed = Notice::SendFailed { call: envelope.channel, to, error: error.to_string() };
             let _ = notices.send(failed);
-        }
-    }
-}
-
-/// Names the call and the peer of a link's reports.
-async fn forward(mut reports: Reports, call: CallId, peer: PeerId, notices: mpsc::UnboundedSender<Notice>) {
-    while let Some(report) = reports.recv().await {
-        let notice = Notice::Link { call: call.clone(), peer: peer.clone(), report };
-        if notices.send(notice).is_err() {
-            return;
         }
     }
 }

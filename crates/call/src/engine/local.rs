@@ -1,16 +1,8 @@
 //! Our own devices during a call: opened when they are needed, closed when they are not, off the engine's task.
-//!
-//! Opening and closing wait for drivers, so both happen on blocking threads; each device is in one of four states:
-//!
-//! ```text
-//! Off ──want──▶ Opening ──opened──▶ On
-//!  ▲               │ failed          │ not wanted
-//!  │               ▼                 │
-//!  └───────────  Failed              │
-//!  └─────────────────────────────────┘
-//! ```
+//! Opening and closing wait for drivers, so both happen on blocking threads.
 
 use ahoy_media::{
+    advice::Advice,
     audio::{
         microphone::{Microphone, MicrophoneEvent, MicrophoneSettings},
         mixer::{MixerHandle, mixer},
@@ -23,15 +15,21 @@ use ahoy_media::{
         capture::{Camera, CameraEvent},
         encode::VideoEncoder,
         slot::slot,
+        vp8::Vp8Error,
     },
     webm::hub::Hub,
 };
 use tokio::{sync::mpsc, task::spawn_blocking};
 use tracing::debug;
 
-use super::{EngineConfig, VideoEncoding, actor::Notice, routes::Routes};
+use super::{
+    EngineConfig, VideoEncoding,
+    actor::Notice,
+    device::{News, Opening, Slot, close},
+    routes::Routes,
+};
 use crate::{
-    event::{CallEvent, Device, explain},
+    event::{CallEvent, Device},
     id::CallId,
     message::MediaState,
 };
@@ -39,16 +37,6 @@ use crate::{
 /// Opus prepares for at least this much loss: at 0 it leaves forward error correction out, and the first loss of a
 /// good line would be heard.
 const LOSS_FLOOR: Percent = Percent::new(5);
-
-/// A device's handle, by its state.
-enum Slot<T> {
-    Off,
-    /// Being opened; the number tells a late result from a current one.
-    Opening(u64),
-    On(T),
-    /// Could not be opened. A camera is tried again when it is switched on again, a microphone with the next call.
-    Failed,
-}
 
 /// An open camera and the encoder behind it. Dropped in this order: the camera first, so that the encoder ends by its
 /// slot's end.
@@ -59,25 +47,23 @@ pub(super) struct Pictures {
 
 /// A device that was opened, on its way to the engine.
 pub(super) enum Opened {
-    Camera(u64, Result<Pictures, String>),
-    Microphone(u64, Result<Microphone, String>),
-    Speaker(u64, Result<Speaker, String>),
+    Camera(Opening, Result<Pictures, Advice>),
+    Microphone(Opening, Result<Microphone, Advice>),
+    Speaker(Opening, Result<Speaker, Advice>),
 }
 
 impl Opened {
     /// Nobody waits for it any more: its call is over.
     pub(super) fn close(self) {
         match self {
-            Self::Camera(_, Ok(pictures)) => close(Slot::On(pictures)),
-            Self::Microphone(_, Ok(microphone)) => close(Slot::On(microphone)),
-            Self::Speaker(_, Ok(speaker)) => close(Slot::On(speaker)),
-            Self::Camera(_, Err(_)) | Self::Microphone(_, Err(_)) | Self::Speaker(_, Err(_)) => {}
+            Self::Camera(_, pictures) => close(pictures.ok()),
+            Self::Microphone(_, microphone) => close(microphone.ok()),
+            Self::Speaker(_, speaker) => close(speaker.ok()),
         }
     }
 }
 
-/// Tells the engine of the devices of one call. A driver can take seconds: what it says then must not be taken for
-/// news of the next call's devices.
+/// Tells the engine of the devices of one call.
 #[derive(Clone)]
 struct Teller {
     call: CallId,
@@ -90,8 +76,8 @@ impl Teller {
         let _ = self.notices.send(Notice::Opened { call: self.call.clone(), opened });
     }
 
-    fn event(&self, event: CallEvent) {
-        let _ = self.notices.send(Notice::Device { call: self.call.clone(), event });
+    fn news(&self, device: Device, opening: Opening, news: News) {
+        let _ = self.notices.send(Notice::Device { call: self.call.clone(), device, opening, news });
     }
 }
 
@@ -105,10 +91,9 @@ pub(super) struct LocalMedia {
     camera: Slot<Pictures>,
     microphone: Slot<Microphone>,
     speaker: Slot<Speaker>,
-    reference: Option<EchoReference>,
+    reference: EchoReference,
     muted: bool,
     target: Bitrate,
-    openings: u64,
 }
 
 impl LocalMedia {
@@ -129,20 +114,19 @@ impl LocalMedia {
             routes: routes.clone(),
             hub: hub.clone(),
             mixer: handle,
-            camera: Slot::Off,
-            microphone: Slot::Off,
-            speaker: Slot::Off,
-            reference: Some(reference),
+            camera: Slot::new(),
+            microphone: Slot::new(),
+            speaker: Slot::new(),
+            reference,
             muted: false,
             target: config.bitrate,
-            openings: 0,
         };
-        let number = this.next_opening();
-        this.speaker = Slot::Opening(number);
+        let opening = this.speaker.begin();
         let (spec, tell, events) = (config.speaker.clone(), this.tell.clone(), this.tell.clone());
         spawn_blocking(move || {
-            let opened = Speaker::open(&spec, mixer, to_reference, move |event| tell_speaker(&events, event));
-            tell.opened(Opened::Speaker(number, opened.map_err(|error| error.to_string())));
+            let tell_news = move |event| tell_speaker(&events, opening, event);
+            let opened = Speaker::open(&spec, mixer, to_reference, tell_news);
+            tell.opened(Opened::Speaker(opening, opened.map_err(|error| error.advice())));
         });
         this
     }
@@ -152,219 +136,179 @@ impl LocalMedia {
         &self.mixer
     }
 
-    /// What can be sent at all, as far as is known.
+    /// What the devices give, as far as is known.
     pub(super) fn available(&self) -> MediaState {
-        if self.config.echo {
-            return MediaState::BOTH;
-        }
-        MediaState {
-            audio: self.config.microphone.is_some() && !matches!(self.microphone, Slot::Failed),
-            video: self.config.camera.is_some() && !matches!(self.camera, Slot::Failed),
-        }
+        MediaState { audio: self.microphone.gives(), video: self.camera.gives() }
     }
 
     /// Some peer is to get this. A muted microphone stays open and gives silence; a camera that is off is closed.
     pub(super) fn want(&mut self, media: MediaState) {
-        match (&self.camera, media.video) {
-            (Slot::Off, true) => self.open_camera(),
-            (Slot::On(_) | Slot::Opening(_), false) => close(std::mem::replace(&mut self.camera, Slot::Off)),
-            (Slot::On(_) | Slot::Opening(_), true) | (Slot::Off, false) | (Slot::Failed, _) => {}
+        match media.video {
+            true if self.camera.is_off() => self.open_camera(),
+            true => {}
+            false => self.camera.close(),
         }
         self.muted = !media.audio;
-        match &self.microphone {
-            Slot::Off if media.audio => self.open_microphone(),
-            Slot::On(microphone) => microphone.set_muted(self.muted),
-            Slot::Off | Slot::Opening(_) | Slot::Failed => {}
+        if media.audio && self.microphone.is_off() {
+            self.open_microphone();
+        }
+        if let Some(microphone) = self.microphone.on() {
+            microphone.set_muted(self.muted);
         }
     }
 
-    /// A device is there, or could not be opened: the event that says so.
+    /// A device is there, or could not be opened: the event to tell, if there is one.
     pub(super) fn opened(&mut self, opened: Opened) -> Option<CallEvent> {
         match opened {
-            Opened::Camera(number, result) => {
-                let fresh = settle(&mut self.camera, number, result, Device::Camera);
-                if let Slot::On(pictures) = &self.camera {
+            Opened::Camera(opening, result) => {
+                let news = self.camera.opened(opening, result);
+                if let Some(pictures) = self.camera.on() {
                     pictures.encoder.set_bitrate(self.target);
                 }
-                fresh
+                news.map(|news| news.event(Device::Camera))
             }
-            Opened::Microphone(number, result) => {
-                let fresh = settle(&mut self.microphone, number, result, Device::Microphone);
-                if let Slot::On(microphone) = &self.microphone {
+            Opened::Microphone(opening, result) => {
+                let news = self.microphone.opened(opening, result);
+                if let Some(microphone) = self.microphone.on() {
                     microphone.set_muted(self.muted);
                     self.routes.open_microphone();
                 }
-                fresh
+                news.map(|news| news.event(Device::Microphone))
             }
-            Opened::Speaker(number, result) => settle(&mut self.speaker, number, result, Device::Speaker),
+            Opened::Speaker(opening, result) => {
+                self.speaker.opened(opening, result).map(|news| news.event(Device::Speaker))
+            }
         }
     }
 
-    /// The camera is switched on by the user: one that could not be opened before is tried again.
-    pub(super) fn retry_camera(&mut self) {
-        if matches!(self.camera, Slot::Failed) {
-            self.camera = Slot::Off;
+    /// A device says something: the event to tell, if there is one.
+    pub(super) fn hear(&mut self, device: Device, opening: Opening, news: News) -> Option<CallEvent> {
+        let news = match device {
+            Device::Camera => self.camera.hear(opening, news),
+            Device::Microphone => self.microphone.hear(opening, news),
+            Device::Speaker => self.speaker.hear(opening, news),
+        };
+        news.map(|news| news.event(device))
+    }
+
+    /// The user switches a device on: one that could not be opened before may be tried again.
+    pub(super) fn retry(&mut self, device: Device) {
+        match device {
+            Device::Camera => self.camera.retry(),
+            Device::Microphone => self.microphone.retry(),
+            Device::Speaker => self.speaker.retry(),
         }
     }
 
     pub(super) fn request_key_frame(&self) {
-        if let Slot::On(pictures) = &self.camera {
+        if let Some(pictures) = self.camera.on() {
             pictures.encoder.request_key_frame();
         }
     }
 
     pub(super) fn set_bitrate(&mut self, target: Bitrate) {
         self.target = target;
-        if let Slot::On(pictures) = &self.camera {
+        if let Some(pictures) = self.camera.on() {
             pictures.encoder.set_bitrate(target);
         }
     }
 
     /// The share of packets that the worst path loses, which Opus protects against.
     pub(super) fn set_expected_loss(&self, loss: f64) {
-        if let Slot::On(microphone) = &self.microphone {
+        if let Some(microphone) = self.microphone.on() {
             microphone.set_expected_loss(Percent::new((loss * 100.0).round() as u8).max(LOSS_FLOOR));
         }
     }
 
     pub(super) fn video_encoding(&self) -> Option<VideoEncoding> {
-        match &self.camera {
-            Slot::On(pictures) => Some(VideoEncoding { target: self.target, encoder: pictures.encoder.stats() }),
-            Slot::Off | Slot::Opening(_) | Slot::Failed => None,
-        }
+        let pictures = self.camera.on()?;
+        Some(VideoEncoding { target: self.target, encoder: pictures.encoder.stats() })
     }
 
     fn open_camera(&mut self) {
         let Some(spec) = self.config.camera.clone() else { return };
-        let number = self.next_opening();
-        self.camera = Slot::Opening(number);
+        let opening = self.camera.begin();
         let (format, target) = (self.config.video, self.target);
         let (sink, tell, events) = (self.routes.video_sink(&self.hub), self.tell.clone(), self.tell.clone());
         spawn_blocking(move || {
             let open = || {
                 let (writer, reader) = slot();
-                let camera = Camera::open(&spec, format, writer, move |event| tell_camera(&events, event))
-                    .map_err(|error| error.to_string())?;
+                let tell_news = move |event| tell_camera(&events, opening, event);
+                let camera = Camera::open(&spec, format, writer, tell_news).map_err(|error| error.advice())?;
                 let encoder =
-                    VideoEncoder::spawn(reader, camera.format(), target, sink).map_err(|error| error.to_string())?;
+                    VideoEncoder::spawn(reader, camera.format(), target, sink).map_err(|error| unencodable(&error))?;
                 Ok(Pictures { _camera: camera, encoder })
             };
-            tell.opened(Opened::Camera(number, open()));
+            tell.opened(Opened::Camera(opening, open()));
         });
     }
 
     fn open_microphone(&mut self) {
-        // The reference can be read by one canceller only; a microphone that failed once has taken it with it.
-        let (Some(spec), Some(reference)) = (self.config.microphone.clone(), self.reference.take()) else { return };
-        let number = self.next_opening();
-        self.microphone = Slot::Opening(number);
+        let Some(spec) = self.config.microphone.clone() else { return };
+        let opening = self.microphone.begin();
         let settings = MicrophoneSettings { processing: self.config.processing, opus: self.config.opus };
         let (sink, tell, events) = (self.routes.audio_sink(), self.tell.clone(), self.tell.clone());
+        let reference = self.reference.clone();
         spawn_blocking(move || {
-            let opened = Microphone::open(&spec, settings, reference, sink, move |event| {
-                tell_microphone(&events, event);
-            });
-            tell.opened(Opened::Microphone(number, opened.map_err(|error| error.to_string())));
+            let tell_news = move |event| tell_microphone(&events, opening, event);
+            let opened = Microphone::open(&spec, settings, reference, sink, tell_news);
+            tell.opened(Opened::Microphone(opening, opened.map_err(|error| error.advice())));
         });
-    }
-
-    fn next_opening(&mut self) -> u64 {
-        self.openings += 1;
-        self.openings
     }
 }
 
 impl Drop for LocalMedia {
     fn drop(&mut self) {
-        close(std::mem::replace(&mut self.camera, Slot::Off));
-        close(std::mem::replace(&mut self.microphone, Slot::Off));
-        close(std::mem::replace(&mut self.speaker, Slot::Off));
+        self.camera.close();
+        self.microphone.close();
+        self.speaker.close();
     }
 }
 
-/// Takes the result of an opening over, if it is the one that is waited for.
-fn settle<T: Send + 'static>(
-    slot: &mut Slot<T>,
-    number: u64,
-    result: Result<T, String>,
-    device: Device,
-) -> Option<CallEvent> {
-    match (&*slot, result) {
-        (Slot::Opening(current), Ok(opened)) if *current == number => {
-            *slot = Slot::On(opened);
-            None
-        }
-        (Slot::Opening(current), Err(error)) if *current == number => {
-            *slot = Slot::Failed;
-            let (what, todo) = explain(&error);
-            Some(CallEvent::DeviceMissing { device, what, todo })
-        }
-        (_, late) => {
-            if let Ok(opened) = late {
-                close(Slot::On(opened));
-            }
-            None
-        }
-    }
+fn unencodable(error: &Vp8Error) -> Advice {
+    Advice::new(
+        format!("the camera's pictures cannot be encoded ({error})"),
+        "choose another size of pictures, or another camera",
+    )
 }
 
-/// Closes a device where waiting for its driver hurts nobody.
-fn close<T: Send + 'static>(slot: Slot<T>) {
-    if let Slot::On(device) = slot {
-        spawn_blocking(move || drop(device));
-    }
-}
-
-fn tell_camera(tell: &Teller, event: CameraEvent) {
-    let lost = |text: String| {
-        let (what, todo) = explain(&text);
-        CallEvent::DeviceLost { device: Device::Camera, what, todo }
-    };
-    let event = match event {
-        CameraEvent::Stalled { device, silent_for } => lost(format!(
-            "the camera {device:?} has sent no picture for {} s: check whether it is covered by another program, or unplug it and plug it in again",
-            silent_for.as_secs()
+fn tell_camera(tell: &Teller, opening: Opening, event: CameraEvent) {
+    let news = match event {
+        CameraEvent::Stalled { device, silent_for } => News::Lost(Advice::new(
+            format!("the camera {device:?} has sent no picture for {} s", silent_for.as_secs()),
+            "check whether it is covered by another program, or unplug it and plug it in again",
         )),
-        CameraEvent::Lost(error) => lost(error.to_string()),
-        CameraEvent::Resumed { .. } | CameraEvent::Restored { .. } => CallEvent::DeviceBack { device: Device::Camera },
+        CameraEvent::Lost(error) => News::Lost(error.advice()),
+        CameraEvent::Resumed { .. } | CameraEvent::Restored { .. } => News::Back,
         other => {
             debug!(?other, "camera");
             return;
         }
     };
-    tell.event(event);
+    tell.news(Device::Camera, opening, news);
 }
 
-fn tell_microphone(tell: &Teller, event: MicrophoneEvent) {
-    let lost = |text: String| {
-        let (what, todo) = explain(&text);
-        CallEvent::DeviceLost { device: Device::Microphone, what, todo }
-    };
-    let event = match event {
-        MicrophoneEvent::Lost(error) => lost(error.to_string()),
-        MicrophoneEvent::Silent { for_ } => lost(format!(
-            "the microphone has given nothing but silence for {} s: check its switch and the system's volume control",
-            for_.as_secs()
+fn tell_microphone(tell: &Teller, opening: Opening, event: MicrophoneEvent) {
+    let news = match event {
+        MicrophoneEvent::Lost(error) => News::Lost(error.advice()),
+        MicrophoneEvent::Silent { for_ } => News::Silent(Advice::new(
+            format!("the microphone has given nothing but silence for {} s", for_.as_secs()),
+            "check its switch and the system's volume control",
         )),
-        MicrophoneEvent::Restored { .. } | MicrophoneEvent::Audible => {
-            CallEvent::DeviceBack { device: Device::Microphone }
-        }
+        MicrophoneEvent::Restored { .. } | MicrophoneEvent::Audible => News::Back,
         other => {
             debug!(?other, "microphone");
             return;
         }
     };
-    tell.event(event);
+    tell.news(Device::Microphone, opening, news);
 }
 
-fn tell_speaker(tell: &Teller, event: SpeakerEvent) {
-    let event = match event {
-        SpeakerEvent::Lost(error) => {
-            let (what, todo) = explain(&error.to_string());
-            CallEvent::DeviceLost { device: Device::Speaker, what, todo }
-        }
-        SpeakerEvent::Restored { .. } => CallEvent::DeviceBack { device: Device::Speaker },
+fn tell_speaker(tell: &Teller, opening: Opening, event: SpeakerEvent) {
+    let news = match event {
+        SpeakerEvent::Lost(error) => News::Lost(error.advice()),
+        SpeakerEvent::Restored { .. } => News::Back,
         _ => return,
     };
-    tell.event(event);
+    tell.news(Device::Speaker, opening, news);
 }

@@ -14,6 +14,7 @@
 //! ```
 
 mod actor;
+mod device;
 mod keyframes;
 mod local;
 mod remote;

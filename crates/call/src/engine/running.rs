@@ -2,15 +2,26 @@
 
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
-use ahoy_media::units::Bitrate;
+use ahoy_media::{audio::mixer::MixerError, units::Bitrate, webm::hub::Hub};
+use tokio::sync::mpsc;
 
-use super::{keyframes::KeyFrameLimiter, local::LocalMedia, remote::RemoteSound, routes::Routes};
+use super::{
+    EngineConfig, PeerStats,
+    actor::Notice,
+    keyframes::KeyFrameLimiter,
+    local::LocalMedia,
+    remote::{self, RemoteSound},
+    remote_stream,
+    routes::Routes,
+};
 use crate::{
     id::{CallId, PeerId},
-    link::PeerLink,
+    link::{LinkConfig, PeerLink, Reports},
     message::MediaState,
     state::LinkCommand,
 };
+
+type Notices = mpsc::UnboundedSender<Notice>;
 
 /// What sound needs of the estimate; the picture gets the rest.
 const SOUND_SHARE: Bitrate = Bitrate::from_kbps(50);
@@ -22,10 +33,21 @@ pub(super) struct Peer {
     pub(super) link: Arc<PeerLink>,
     /// None: the mixer had no place for it.
     pub(super) sound: Option<RemoteSound>,
+    /// What it is to get.
     pub(super) sending: MediaState,
+    /// What it takes; until that is agreed, it is thought to take all.
+    pub(super) takes: MediaState,
     /// Somebody holds the call with it.
     pub(super) held: bool,
     pub(super) estimate: Option<Bitrate>,
+}
+
+impl Peer {
+    /// What of ours arrives somewhere.
+    fn gets(&self) -> MediaState {
+        let Self { sending, takes, .. } = self;
+        MediaState { audio: sending.audio && takes.audio, video: sending.video && takes.video }
+    }
 }
 
 /// The one call that can run, as far as media goes.
@@ -40,12 +62,69 @@ pub(super) struct Running {
 }
 
 impl Running {
+    /// Opens the speaker; the other devices wait until somebody is to get what they give.
+    pub(super) fn start(id: CallId, config: &EngineConfig, hub: &Hub, notices: &Notices) -> Self {
+        let routes = Routes::new(notices.clone());
+        let local = LocalMedia::start(id.clone(), config, hub, &routes, notices);
+        let key_frames = KeyFrameLimiter::default();
+        Self { id, local, routes, peers: HashMap::new(), key_frames, told_bad_message: false }
+    }
+
+    /// Makes the link to a peer, with a place for its sound and a stream for its pictures.
+    ///
+    /// # Errors
+    /// The link is there, but the mixer has no place for its sound.
+    pub(super) fn open_link(
+        &mut self,
+        peer: &PeerId,
+        config: &EngineConfig,
+        hub: &Hub,
+        notices: &Notices,
+    ) -> Result<(), MixerError> {
+        let echo = config.echo.then(|| self.routes.clone());
+        let (sound, heard) = match RemoteSound::new(self.local.mixer()) {
+            Ok(sound) => (Some(sound), Ok(())),
+            Err(error) => (None, Err(error)),
+        };
+        let stream = remote_stream(&self.id, peer);
+        let sinks = remote::sinks(hub, stream, sound.as_ref(), peer.clone(), notices.clone(), echo);
+        let (link, reports) = PeerLink::spawn(link_config(config), sinks);
+        tokio::spawn(forward(reports, self.id.clone(), peer.clone(), notices.clone()));
+        let link = Arc::new(link);
+        self.routes.add(peer.clone(), Arc::clone(&link));
+        let (sending, takes) = (MediaState::NONE, MediaState::BOTH);
+        self.peers.insert(peer.clone(), Peer { link, sound, sending, takes, held: false, estimate: None });
+        heard
+    }
+
+    /// What is measured of each peer.
+    pub(super) fn stats(&self) -> Vec<PeerStats> {
+        let video = self.local.video_encoding();
+        let stats = |(peer, state): (&PeerId, &Peer)| PeerStats {
+            peer: peer.clone(),
+            link: state.link.stats(),
+            audio: state.sound.as_ref().map(RemoteSound::stats).unwrap_or_default(),
+            video,
+        };
+        self.peers.iter().map(stats).collect()
+    }
+
     /// What one peer gets; the devices follow what all get together.
     pub(super) fn set_sending(&mut self, peer: &PeerId, media: MediaState) {
+        self.change(peer, |peer| peer.sending = media);
+    }
+
+    /// What the other side has agreed to take. A camera that nobody watches is closed.
+    pub(super) fn set_takes(&mut self, peer: &PeerId, media: MediaState) {
+        self.change(peer, |peer| peer.takes = media);
+    }
+
+    fn change(&mut self, peer: &PeerId, change: impl FnOnce(&mut Peer)) {
         let mut begins = false;
         if let Some(peer) = self.peers.get_mut(peer) {
-            begins = media.video && !peer.sending.video;
-            peer.sending = media;
+            let before = peer.gets();
+            change(peer);
+            begins = peer.gets().video && !before.video;
         }
         self.update_sending();
         if begins {
@@ -63,7 +142,7 @@ impl Running {
     }
 
     pub(super) fn update_sending(&mut self) {
-        let any = |wanted: fn(&MediaState) -> bool| self.peers.values().any(|peer| wanted(&peer.sending));
+        let any = |wanted: fn(&MediaState) -> bool| self.peers.values().any(|peer| wanted(&peer.gets()));
         let all = MediaState { audio: any(|media| media.audio), video: any(|media| media.video) };
         self.local.want(all);
         for peer in self.peers.values() {
@@ -94,5 +173,25 @@ impl Running {
         }
         let worst = self.peers.values().map(|peer| peer.link.stats().loss_out).fold(0.0, f64::max);
         self.local.set_expected_loss(worst);
+    }
+}
+
+fn link_config(config: &EngineConfig) -> LinkConfig {
+    LinkConfig {
+        ice_servers: config.ice_servers.clone(),
+        relay_only: config.relay_only,
+        loopback_only: config.loopback_only,
+        impairment: config.impairment.clone(),
+        video_bitrate: config.bitrate,
+    }
+}
+
+/// Names the call and the peer of a link's reports.
+async fn forward(mut reports: Reports, call: CallId, peer: PeerId, notices: Notices) {
+    while let Some(report) = reports.recv().await {
+        let notice = Notice::Link { call: call.clone(), peer: peer.clone(), report };
+        if notices.send(notice).is_err() {
+            return;
+        }
     }
 }

@@ -36,7 +36,7 @@ pub use stack::{IceServer, LinkConfig};
 pub use stats::{LinkStats, StreamIn, StreamOut};
 
 use crate::{
-    message::IceCandidate,
+    message::{IceCandidate, MediaState},
     state::{LinkCommand, LinkEvent},
 };
 
@@ -50,6 +50,8 @@ pub enum LinkReport {
         /// It has just been connected, and has never had one; else it asked (PLI, FIR).
         new_peer: bool,
     },
+    /// What the other side takes, by the newest descriptions.
+    Takes(MediaState),
     /// What the path to this peer carries, by the newest estimate.
     Estimate(Bitrate),
     /// The first whole picture came.
@@ -269,7 +271,7 @@ impl Actor {
         };
         match made.await {
             Ok(sdp) => {
-                stack.negotiated(&common).await;
+                self.negotiated(stack, &common).await;
                 LinkEvent::LocalAnswer(sdp)
             }
             Err(error) => LinkEvent::RemoteDescriptionRefused(error.to_string()),
@@ -288,10 +290,17 @@ impl Actor {
         };
         match connection.set_remote_description(answer).await {
             Ok(()) => {
-                stack.negotiated(&sdp).await;
+                self.negotiated(stack, &sdp).await;
                 None
             }
             Err(error) => Some(LinkEvent::RemoteDescriptionRefused(error.to_string())),
+        }
+    }
+
+    async fn negotiated(&self, stack: &stack::Stack, remote: &str) {
+        let takes = stack.negotiated(remote).await;
+        if self.reports.send(LinkReport::Takes(takes)).await.is_err() {
+            warn!("a link reports to nobody");
         }
     }
 

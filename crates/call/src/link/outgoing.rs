@@ -151,14 +151,15 @@ impl OutgoingTrack {
     }
 
     /// Takes over the payload types that both sides agreed on; none where the other side does not receive this medium:
-    /// the stack gives its own preference then.
-    pub(super) async fn learn_payload_type(&self, received: bool) {
+    /// the stack gives its own preference then. Whether there is one.
+    pub(super) async fn learn_payload_type(&self, received: bool) -> bool {
         let agreed = self.sender.get_parameters().await.ok().filter(|_| received);
         let codecs = agreed.map(|parameters| parameters.rtp_parameters.codecs).unwrap_or_default();
         for (mime_type, number) in [(&*self.mime_type, &self.payload_type), (MIME_TYPE_RED, &self.red_payload_type)] {
             let codec = codecs.iter().find(|codec| codec.rtp_codec.mime_type.eq_ignore_ascii_case(mime_type));
             number.store(codec.map_or(NO_PAYLOAD_TYPE, |codec| codec.payload_type), Ordering::Relaxed);
         }
+        self.payload_type().is_some()
     }
 
     fn payload_type(&self) -> Option<u8> {

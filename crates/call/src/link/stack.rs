@@ -43,7 +43,10 @@ use super::{
     stats::SharedStats,
     tap::RtcpTap,
 };
-use crate::rtp::{AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, clock::WallClock};
+use crate::{
+    message::MediaState,
+    rtp::{AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, clock::WallClock},
+};
 
 /// Between connectivity checks. The crate's 200 ms are four lost frames of waiting at each of the three steps to a
 /// pair; RFC 8445 section 14.2 allows down to 5 ms a check, and this stays far over it with a dozen candidates.
@@ -144,13 +147,15 @@ impl Switch {
 }
 
 impl Stack {
-    /// Payload types are known now, or have changed, by the two sides' descriptions.
-    pub(super) async fn negotiated(&self, remote: &str) {
+    /// Payload types are known now, or have changed, by the two sides' descriptions. What the other side takes.
+    pub(super) async fn negotiated(&self, remote: &str) -> MediaState {
         if let Some(local) = self.connection.local_description().await {
             self.formats.learn(&local.sdp);
         }
-        for (track, kind) in [(&self.video, RtpCodecKind::Video), (&self.audio, RtpCodecKind::Audio)] {
-            track.learn_payload_type(description::receives(remote, kind)).await;
+        let received = |kind| description::receives(remote, kind);
+        MediaState {
+            audio: self.audio.learn_payload_type(received(RtpCodecKind::Audio)).await,
+            video: self.video.learn_payload_type(received(RtpCodecKind::Video)).await,
         }
     }
 }

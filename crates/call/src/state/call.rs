@@ -26,7 +26,7 @@ pub struct CallState {
 impl CallState {
     /// A call to a peer; `media` is what we are going to send.
     pub fn outgoing(now: Instant, id: CallId, to: PeerId, media: MediaState) -> Self {
-        let local = Local { role: Role::Caller, media, held: false };
+        let local = Local::new(Role::Caller, media);
         let mut out = Outbox::new(id);
         let participant = Participant::invite(now, to, local, &mut out);
         Self { local, status: CallStatus::Initiating, participants: vec![participant], out }
@@ -48,7 +48,7 @@ impl CallState {
     }
 
     fn called(now: Instant, id: CallId, from: PeerId) -> Self {
-        let local = Local { role: Role::Callee, media: MediaState::NONE, held: false };
+        let local = Local::new(Role::Callee, MediaState::NONE);
         let participant = Participant::inviting(now, from, local.role);
         Self { local, status: CallStatus::Ringing, participants: vec![participant], out: Outbox::new(id) }
     }
@@ -68,7 +68,7 @@ impl CallState {
         &self.status
     }
 
-    /// What the user wants to send; while the call is held, nothing is sent all the same.
+    /// What the user wants to send; while the call is held, or a device is away, it is not sent all the same.
     pub fn media(&self) -> MediaState {
         self.local.media
     }
@@ -89,7 +89,8 @@ impl CallState {
             Input::HangUp => self.hang_up(),
             Input::Hold => self.set_held(true),
             Input::Resume => self.set_held(false),
-            Input::SetMedia(media) => self.set_media(media),
+            Input::SetMedia(media) => self.change_media(Local { media, ..self.local }),
+            Input::SetAvailable(available) => self.change_media(Local { available, ..self.local }),
             Input::Received { from, envelope } if self.has(&from) => {
                 self.with(&from, |participant, local, out| participant.receive(now, envelope, local, out));
             }
@@ -162,14 +163,13 @@ impl CallState {
         }
     }
 
-    fn set_media(&mut self, media: MediaState) {
-        if self.local.media != media {
-            self.local.media = media;
-            self.each(|participant, local, out| {
-                participant.update_media(local, out);
-                Ok(())
-            });
-        }
+    fn change_media(&mut self, local: Local) {
+        let told = self.local.given() != local.given();
+        self.local = local;
+        self.each(|participant, local, out| {
+            participant.update_media(told, local, out);
+            Ok(())
+        });
     }
 
     fn rings_here(&self) -> bool {

@@ -24,6 +24,9 @@ pub enum Input {
     Resume,
     /// The user switched microphone or camera.
     SetMedia(MediaState),
+    /// What our devices give has changed; at first they are thought to give all. The other side is told that it does not get
+    /// what a device does not give, and the link goes on as the user wants: the device may come back by itself.
+    SetAvailable(MediaState),
     /// A message came.
     Received {
         /// Who sent it, as the transport knows.

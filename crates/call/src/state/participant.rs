@@ -21,8 +21,22 @@ pub(super) struct Local {
     pub(super) role: Role,
     /// What the user wants to send.
     pub(super) media: MediaState,
+    /// What our devices give.
+    pub(super) available: MediaState,
     /// The user holds the call.
     pub(super) held: bool,
+}
+
+impl Local {
+    pub(super) fn new(role: Role, media: MediaState) -> Self {
+        Self { role, media, available: MediaState::BOTH, held: false }
+    }
+
+    /// What there is to send, as the other side is told.
+    pub(super) fn given(&self) -> MediaState {
+        let Self { media, available, .. } = self;
+        MediaState { audio: media.audio && available.audio, video: media.video && available.video }
+    }
 }
 
 /// A participant leaves the call.
@@ -81,7 +95,7 @@ impl Participant {
     /// Somebody we call. The offer is made while it rings, and sent on acceptance.
     pub(super) fn invite(now: Instant, peer: PeerId, local: Local, out: &mut Outbox) -> Self {
         let mut this = Self::new(now, peer, local.role, ParticipantStatus::Invited);
-        out.send(&this.peer, Payload::CallRequest { media: Some(local.media) });
+        out.send(&this.peer, Payload::CallRequest { media: Some(local.given()) });
         this.open_link(local, out);
         this.exchange.make_offer(false, out);
         this
@@ -120,10 +134,10 @@ impl Participant {
         self.connect(now, local, out);
     }
 
-    /// Tells the link, and it, what is sent from now on.
-    pub(super) fn update_media(&mut self, local: Local, out: &mut Outbox) {
-        if self.is_accepted() {
-            out.send(&self.peer, Payload::MediaState(local.media));
+    /// Tells the link, and it if that is news to it, what is sent from now on.
+    pub(super) fn update_media(&mut self, is_news: bool, local: Local, out: &mut Outbox) {
+        if is_news && self.is_accepted() {
+            out.send(&self.peer, Payload::MediaState(local.given()));
         }
         self.update_sending(local, out);
     }
@@ -262,7 +276,7 @@ impl Participant {
         self.limit = Some(now + CONNECT_LIMIT);
         // First what everything else waits for.
         self.exchange.accept(out);
-        out.send(&self.peer, Payload::MediaState(local.media));
+        out.send(&self.peer, Payload::MediaState(local.given()));
         out.event(CallEvent::Connecting { peer: self.peer.clone() });
         if local.held {
             self.update_hold(local, out);

@@ -11,11 +11,11 @@ use ahoy_call::{
     message::MediaState,
 };
 use ahoy_media::{
-    audio::{microphone::MicrophoneSpec, speaker::SpeakerSpec},
+    audio::{microphone::MicrophoneSpec, speaker::SpeakerSpec, wav},
     video::capture::CameraSpec,
 };
 
-use super::phone::{Call, Phone, both, no_camera, nothing, pictures_out, sound_out};
+use super::phone::{Call, both, no_camera, nothing, pictures_out, sound_out, told};
 
 /// A file that is gone when the test ends.
 pub struct Scratch(PathBuf);
@@ -173,12 +173,13 @@ async fn a_camera_file_of_odd_size_is_sent_as_it_is() {
 async fn a_camera_file_that_is_cut_in_mid_call_is_lost_once_and_sound_goes_on() {
     let file = Scratch::y4m("cut", 320, 180, 3);
     let config = EngineConfig { camera: Some(CameraSpec::File(file.path())), ..both() };
-    let Call { mut caller, callee, .. } = Call::connect(config, both()).await;
+    let Call { mut caller, mut callee, .. } = Call::connect(config, both()).await;
     caller.until_grown("pictures", 5, pictures_out).await;
     fs::write(file.path(), b"").unwrap();
     caller
         .until("the loss", |event| matches!(event, CallEvent::DeviceLost { device: Device::Camera, .. }).then_some(()))
         .await;
+    told(&mut callee, MediaState { audio: true, video: false }).await;
     callee.until_grown("sound", 50, |stats| stats.link.audio_in_packets).await;
     assert_eq!(caller.count(|event| matches!(event, CallEvent::DeviceLost { .. })), 1);
 }
@@ -221,14 +222,38 @@ async fn a_camera_that_was_missing_is_tried_again_when_it_is_switched_on() {
     let bytes = fs::read(file.path()).unwrap();
     fs::remove_file(file.path()).unwrap();
     let config = EngineConfig { camera: Some(CameraSpec::File(file.path())), ..both() };
-    let Call { mut caller, callee, .. } = Call::connect(config, both()).await;
+    let Call { mut caller, mut callee, .. } = Call::connect(config, both()).await;
     let missing = |event: &CallEvent| matches!(event, CallEvent::DeviceMissing { .. });
     if caller.count(missing) == 0 {
         caller.until("the missing camera", |event| missing(event).then_some(())).await;
     }
+    told(&mut callee, MediaState { audio: true, video: false }).await;
     fs::write(file.path(), bytes).unwrap();
     caller.does(EngineCommand::SetVideo(true));
     caller.until_grown("pictures", 10, pictures_out).await;
     assert_eq!(caller.count(missing), 1);
-    let _: &Phone = &callee;
+    told(&mut callee, MediaState::BOTH).await;
+    assert_eq!(caller.count(|event| *event == CallEvent::DeviceBack { device: Device::Camera }), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_microphone_that_was_missing_is_tried_again_when_it_is_unmuted() {
+    let file = Scratch::new("late.wav", b"");
+    fs::remove_file(file.path()).unwrap();
+    let config = EngineConfig { microphone: Some(MicrophoneSpec::File(file.path())), ..both() };
+    let Call { mut caller, mut callee, .. } = Call::connect(config, both()).await;
+    let missing = |event: &CallEvent| matches!(event, CallEvent::DeviceMissing { .. });
+    told(&mut callee, MediaState { audio: false, video: true }).await;
+    // Still not there.
+    caller.does(EngineCommand::SetAudio(true));
+    while caller.count(missing) < 2 {
+        caller.until("the missing microphone", |event| missing(event).then_some(())).await;
+    }
+    wav::Writer::create(&file.path()).unwrap().write(&[0.1; 4800]).unwrap();
+    caller.does(EngineCommand::SetAudio(false));
+    caller.does(EngineCommand::SetAudio(true));
+    caller.until_grown("sound", 20, sound_out).await;
+    told(&mut callee, MediaState::BOTH).await;
+    assert_eq!(caller.count(missing), 2);
+    assert_eq!(caller.count(|event| *event == CallEvent::DeviceBack { device: Device::Microphone }), 1);
 }

@@ -1,13 +1,16 @@
 //! Messages that no honest peer sends: each is told once, none ends a call that runs.
 
 use ahoy_call::{
-    engine::EngineCommand,
+    engine::{EngineCommand, EngineConfig},
     event::{CallEvent, Problem, ProblemCode, Side},
     id::{CallId, PeerId},
     message::{Envelope, HangupReason, IceCandidate, Payload},
 };
 
+use ahoy_media::video::capture::CameraSpec;
+
 use super::{
+    devices::Scratch,
     exchange::{Exchange, Stranger},
     phone::{Call, Phone, both, no_camera, pictures_out, sound_out},
 };
@@ -158,6 +161,7 @@ async fn an_offer_without_video_is_a_call_with_sound() {
     let Call { caller, callee, .. } = Call::connect_by(without("video"), both(), both()).await;
     for phone in [&caller, &callee] {
         phone.until_grown("sound", 20, |stats| stats.link.audio_in_packets).await;
+        phone.until_stats("the end of a camera that nobody watches", |stats| stats.video.is_none()).await;
         assert_eq!(pictures_out(&phone.stats().await), 0, "{} sends pictures that nobody takes", phone.name);
     }
 }
@@ -183,6 +187,31 @@ async fn without_a_video_codec_in_common_there_is_sound() {
         phone.until_grown("sound", 20, |stats| stats.link.audio_in_packets).await;
         assert_eq!(pictures_out(&phone.stats().await), 0, "{} sends pictures that nobody takes", phone.name);
     }
+}
+
+/// As a browser that may not show pictures, or has hidden them, answers; its own are seen all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_camera_that_nobody_watches_is_closed() {
+    let exchange = Exchange::forging(|payload| {
+        if let Payload::CallAnswer { sdp } = payload {
+            let (start, end) = section(sdp, "video").unwrap();
+            let deaf = sdp[start..end].replace("a=sendrecv", "a=sendonly");
+            sdp.replace_range(start..end, &deaf);
+        }
+    });
+    let file = Scratch::y4m("unwatched", 320, 180, 3);
+    let config = EngineConfig { camera: Some(CameraSpec::File(file.path())), ..both() };
+    let Call { mut caller, callee, .. } = Call::connect_by(exchange, config, both()).await;
+    caller.until_stats("the end of a camera that nobody watches", |stats| stats.video.is_none()).await;
+    let closed = async {
+        while file.is_open() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(super::phone::LIMIT, closed).await.expect("the camera's file is closed");
+    caller.until_grown("pictures of the other", 10, |stats| stats.link.video_in.receive.frames).await;
+    assert_eq!(caller.count(|event| matches!(event, CallEvent::Problem(_))), 0, "{:#?}", caller.seen);
+    drop(callee);
 }
 
 async fn call_by(exchange: Exchange) -> (Phone, Phone) {

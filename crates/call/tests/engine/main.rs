@@ -12,3 +12,4 @@ mod loss;
 mod mute;
 mod phone;
 mod screen;
+mod unplugged;

@@ -6,21 +6,12 @@ use ahoy_call::{engine::EngineCommand, event::CallEvent, message::MediaState};
 use ahoy_media::video::capture::CameraSpec;
 
 use super::{
-    phone::{Call, Phone, both, pictures_out, sound_out},
+    phone::{Call, Phone, both, pictures_out, sound_out, told},
     screen::Screen,
 };
 
 /// Longer than the time between any two pictures.
 const STILL: Duration = Duration::from_millis(700);
-
-async fn told(phone: &mut Phone, media: MediaState) {
-    phone
-        .until("the media state", |event| match event {
-            CallEvent::MediaState { media: now, .. } if *now == media => Some(()),
-            _ => None,
-        })
-        .await;
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_muted_microphone_sends_silence_while_the_picture_goes_on() {

@@ -6,6 +6,7 @@ use ahoy_call::{
     engine::{Engine, EngineCommand, EngineConfig, EngineEvent, Events, PeerStats},
     event::CallEvent,
     id::{CallId, PeerId},
+    message::MediaState,
 };
 use ahoy_media::{
     audio::{microphone::MicrophoneSpec, opus::OpusSettings, process::ProcessingSettings, speaker::SpeakerSpec},
@@ -205,6 +206,18 @@ impl Call {
         callee.until_connected().await;
         caller.until_connected().await;
         Self { exchange, id, caller, callee }
+    }
+}
+
+/// Waits until the newest that the other side is said to send is this.
+pub async fn told(phone: &mut Phone, media: MediaState) {
+    let wanted = |event: &CallEvent| match event {
+        CallEvent::MediaState { media: now, .. } => Some(*now == media),
+        _ => None,
+    };
+    phone.catch_up();
+    if phone.seen.iter().rev().find_map(|seen| wanted(&seen.event)) != Some(true) {
+        phone.until(&format!("{media:?}"), |event| wanted(event).filter(|wanted| *wanted)).await;
     }
 }
 

@@ -148,6 +148,45 @@ fn muting_while_it_rings_reaches_the_link_at_once_and_the_other_side_on_acceptan
     call.gets(Payload::CallAck).expect(&["send media-state -", "event connecting"]);
 }
 
+const SOUND: MediaState = MediaState { audio: true, video: false };
+const PICTURE: MediaState = MediaState { audio: false, video: true };
+
+#[test]
+fn a_device_that_is_away_is_told_and_the_link_waits_for_it() {
+    let mut call = Script::caller_in_call();
+    call.user(Input::SetAvailable(SOUND)).expect(&["send media-state a"]);
+    call.user(Input::SetAvailable(SOUND)).expect(&[]);
+    call.user(Input::SetAvailable(MediaState::BOTH)).expect(&["send media-state av"]);
+    call.user(Input::SetAvailable(PICTURE)).expect(&["send media-state v"]);
+}
+
+#[test]
+fn what_the_user_switches_and_what_the_devices_give_are_told_as_one() {
+    let mut call = Script::caller_in_call();
+    call.user(Input::SetAvailable(SOUND)).drop_outputs();
+    call.user(Input::SetMedia(SOUND)).expect(&["sending a"]);
+    call.user(Input::SetAvailable(MediaState::BOTH)).expect(&[]);
+    call.user(Input::SetMedia(MediaState::BOTH)).expect(&["send media-state av", "sending av"]);
+    call.user(Input::SetMedia(PICTURE)).expect(&["send media-state v", "sending v"]);
+    call.user(Input::SetAvailable(PICTURE)).expect(&[]);
+    call.user(Input::SetMedia(MediaState::BOTH)).expect(&["sending av"]);
+}
+
+#[test]
+fn a_device_missing_while_it_rings_is_told_on_acceptance() {
+    let mut call = Script::calling();
+    call.user(Input::SetAvailable(SOUND)).expect(&[]);
+    call.gets(Payload::CallAck).expect(&["send media-state a", "event connecting"]);
+}
+
+#[test]
+fn a_device_lost_during_hold_is_told_and_nothing_is_sent() {
+    let mut call = Script::caller_in_call();
+    call.user(Input::Hold).drop_outputs();
+    call.user(Input::SetAvailable(SOUND)).expect(&["send media-state a"]);
+    call.user(Input::Resume).expect(&["send call-hold false", "sending av", "playing true", "event hold false false"]);
+}
+
 #[test]
 fn only_the_newest_media_state_and_hold_count() {
     let mut call = Script::caller_in_call();

@@ -42,7 +42,7 @@ fn link_event(chances: &mut StdRng) -> LinkEvent {
 }
 
 fn input(chances: &mut StdRng, channel: &CallId, peer: &str) -> Input {
-    match chances.random_range(0..16) {
+    match chances.random_range(0..17) {
         0 | 1 => Input::Accept { media: MediaState::BOTH },
         2 => Input::Decline,
         3 => Input::HangUp,
@@ -51,7 +51,8 @@ fn input(chances: &mut StdRng, channel: &CallId, peer: &str) -> Input {
         6 => Input::SetMedia(MediaState { audio: chances.random(), video: chances.random() }),
         7 => Input::SendFailed { to: peer.into(), error: "x".into() },
         8 => Input::Tick,
-        9..12 => Input::Link { peer: peer.into(), event: link_event(chances) },
+        9 => Input::SetAvailable(MediaState { audio: chances.random(), video: chances.random() }),
+        10..13 => Input::Link { peer: peer.into(), event: link_event(chances) },
         _ => {
             let envelope = Envelope::new(channel.clone(), chances.random_range(0..20), payload(chances));
             Input::Received { from: peer.into(), envelope }

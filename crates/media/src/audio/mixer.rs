@@ -10,6 +10,7 @@ mod snapshot;
 mod stream;
 
 use std::{
+    fmt,
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
@@ -25,6 +26,7 @@ use super::{
     jitter::{JitterBuffer, JitterSettings, Packet},
     opus::OpusError,
 };
+use crate::advice::Advice;
 
 /// Streams at a time. More than anybody tells apart; it bounds the time a callback takes.
 const MAX_STREAMS: usize = 64;
@@ -39,11 +41,31 @@ const PCM_RING: usize = SAMPLE_RATE as usize / 2;
 #[non_exhaustive]
 pub enum MixerError {
     /// No decoder for it.
-    #[error("an incoming sound stream could not be set up: {0}")]
     Opus(#[from] OpusError),
     /// All places are taken, or nothing renders so that places never become free.
-    #[error("{MAX_STREAMS} sound streams are playing already; end a call to hear another one")]
     Full,
+}
+
+impl MixerError {
+    /// The error in two parts.
+    pub fn advice(&self) -> Advice {
+        match self {
+            Self::Opus(error) => {
+                let Advice { what, todo } = error.advice();
+                Advice::new(format!("an incoming sound stream could not be set up ({what})"), todo)
+            }
+            Self::Full => Advice::new(
+                format!("{MAX_STREAMS} sound streams are playing already"),
+                "end a call to hear another one",
+            ),
+        }
+    }
+}
+
+impl fmt::Display for MixerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.advice().fmt(f)
+    }
 }
 
 /// A new mixer: the end for control, and the end for the speaker.

@@ -1,9 +1,11 @@
 //! Opus for voice (RFC 6716, RFC 7587): 48 kHz, mono, with in-band FEC, DTX and concealment.
 
+use std::fmt;
+
 use opus::{Application, Channels, Signal, packet};
 
 use super::SAMPLE_RATE;
-use crate::units::Bitrate;
+use crate::{advice::Advice, units::Bitrate};
 
 /// The largest packet that is sent or taken: one Opus frame at its largest (RFC 6716 section 3.2.1), which leaves an
 /// RTP packet under every usual MTU. Voice needs a tenth of it.
@@ -24,14 +26,35 @@ const COMPLEXITY: i32 = 9;
 #[non_exhaustive]
 pub enum OpusError {
     /// No encoder or decoder, mostly for want of memory.
-    #[error("Opus could not be set up ({0}); close other programs and try again")]
     Setup(#[source] opus::Error),
     /// The sound could not be encoded; the frame is lost, the next one is independent of it.
-    #[error("Opus could not encode a frame of sound ({0}); frames are 480 or 960 samples of 48 kHz mono")]
     Encode(#[source] opus::Error),
     /// The packet is damaged or not Opus at all; it is to be treated as lost.
-    #[error("Opus could not decode a packet ({0}); it is damaged and counts as lost")]
     Decode(#[source] opus::Error),
+}
+
+impl OpusError {
+    /// The error in two parts.
+    pub fn advice(&self) -> Advice {
+        match self {
+            Self::Setup(error) => {
+                Advice::new(format!("Opus could not be set up ({error})"), "close other programs and try again")
+            }
+            Self::Encode(error) => Advice::new(
+                format!("Opus could not encode a frame of sound ({error})"),
+                "frames are 480 or 960 samples of 48 kHz mono",
+            ),
+            Self::Decode(error) => {
+                Advice::new(format!("Opus could not decode a packet ({error})"), "it is damaged and counts as lost")
+            }
+        }
+    }
+}
+
+impl fmt::Display for OpusError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.advice().fmt(f)
+    }
 }
 
 /// A share in hundredths, 0 to 100.

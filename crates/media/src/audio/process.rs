@@ -4,7 +4,7 @@
 //! Gain is digital only; the system's volume is the user's.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicU64, Ordering},
 };
 
@@ -125,11 +125,14 @@ impl Processor {
 /// it has stopped, and then newer frames are dropped.
 const REFERENCE_FRAMES: usize = 50;
 
-/// The pair that carries what is played to the echo canceller, without a lock.
+/// The pair that carries what is played to the echo canceller, without a lock on the speaker's side.
 pub fn echo_reference() -> (EchoReferenceWriter, EchoReference) {
     let (frames, read) = RingBuffer::new(REFERENCE_FRAMES);
     let dropped = Arc::new(AtomicU64::new(0));
-    (EchoReferenceWriter { frames, dropped: Arc::clone(&dropped) }, EchoReference { frames: read, dropped })
+    (
+        EchoReferenceWriter { frames, dropped: Arc::clone(&dropped) },
+        EchoReference { frames: Arc::new(Mutex::new(read)), dropped },
+    )
 }
 
 /// The speaker's end.
@@ -147,20 +150,31 @@ impl EchoReferenceWriter {
     }
 }
 
-/// The microphone's end.
+/// The microphone's end. All clones are one: what one takes, the others do not get. So it outlives a microphone that could
+/// not be opened, and serves the next; two at once would have half of the echo each.
+#[derive(Clone)]
 pub struct EchoReference {
-    frames: Consumer<Frame>,
+    frames: Arc<Mutex<Consumer<Frame>>>,
     dropped: Arc<AtomicU64>,
 }
 
 impl EchoReference {
     /// The next frame that was played, if one waits.
     pub fn pop(&mut self) -> Option<Frame> {
-        self.frames.pop().ok()
+        self.lock().pop().ok()
+    }
+
+    /// Forgets what waits: it was played while nobody listened.
+    pub fn clear(&mut self) {
+        while self.pop().is_some() {}
     }
 
     /// Frames that found no place because nobody took the older ones.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Consumer<Frame>> {
+        self.frames.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

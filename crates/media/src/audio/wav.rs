@@ -1,6 +1,7 @@
 //! WAV files: read whole as mono 48 kHz, written so that a file cut off at any moment still plays.
 
 use std::{
+    fmt,
     fs::File,
     io::{self, Read, Seek, SeekFrom, Write},
     path::Path,
@@ -8,6 +9,7 @@ use std::{
 };
 
 use super::{SAMPLE_RATE, resample::Resampler};
+use crate::advice::Advice;
 
 /// Longer sound is refused: 10 minutes are 115 MB in memory, and no test signal needs them.
 const MAX_DURATION: Duration = Duration::from_secs(600);
@@ -22,7 +24,6 @@ const WAV_HEADER_BYTES: u32 = 44;
 #[non_exhaustive]
 pub enum WavError {
     /// The file system says no: missing, a directory, not permitted, disk full.
-    #[error("{name}: {reason}; check the path and its permissions")]
     Io {
         /// The file.
         name: String,
@@ -30,13 +31,11 @@ pub enum WavError {
         reason: String,
     },
     /// No byte, or no sample in it.
-    #[error("{name} holds no sound: it is empty; choose a WAV file with samples")]
     Empty {
         /// The file.
         name: String,
     },
     /// Not a WAV file, or a kind of WAV that nobody can read here.
-    #[error("{name} is not a WAV file that can be played: {reason}; convert it to 16-bit PCM WAV")]
     Format {
         /// The file.
         name: String,
@@ -44,7 +43,6 @@ pub enum WavError {
         reason: String,
     },
     /// The header promises more samples than there are.
-    #[error("{name} is truncated: it ends after {seconds:.1} s, before the end its header names; copy it again")]
     Truncated {
         /// The file.
         name: String,
@@ -52,11 +50,39 @@ pub enum WavError {
         seconds: f64,
     },
     /// Over ten minutes.
-    #[error("{name} is longer than {} minutes; cut it shorter", MAX_DURATION.as_secs() / 60)]
     TooLong {
         /// The file.
         name: String,
     },
+}
+
+impl WavError {
+    /// The error in two parts.
+    pub fn advice(&self) -> Advice {
+        match self {
+            Self::Io { name, reason } => Advice::new(format!("{name}: {reason}"), "check the path and its permissions"),
+            Self::Empty { name } => {
+                Advice::new(format!("{name} holds no sound (it is empty)"), "choose a WAV file with samples")
+            }
+            Self::Format { name, reason } => Advice::new(
+                format!("{name} is not a WAV file that can be played ({reason})"),
+                "convert it to 16-bit PCM WAV",
+            ),
+            Self::Truncated { name, seconds } => Advice::new(
+                format!("{name} is truncated (it ends after {seconds:.1} s, before the end its header names)"),
+                "copy it again",
+            ),
+            Self::TooLong { name } => {
+                Advice::new(format!("{name} is longer than {} minutes", MAX_DURATION.as_secs() / 60), "cut it shorter")
+            }
+        }
+    }
+}
+
+impl fmt::Display for WavError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.advice().fmt(f)
+    }
 }
 
 /// Reads the WAV file at `path`; see [`read`].
@@ -279,10 +305,10 @@ mod tests {
         for (bytes, wanted) in [
             (&[][..], "x.wav holds no sound"),
             (no_samples, "x.wav holds no sound"),
-            (&truncated, "x.wav is truncated: it ends after 0.5 s"),
+            (&truncated, "x.wav is truncated (it ends after 0.5 s"),
             (&good[..20], "x.wav is not a WAV file"),
             (b"<html>not found</html>", "x.wav is not a WAV file"),
-            (&file(spec(1_000, 1, 16)), "x.wav is not a WAV file that can be played: a sample rate of 1000 Hz"),
+            (&file(spec(1_000, 1, 16)), "x.wav is not a WAV file that can be played (a sample rate of 1000 Hz"),
         ] {
             let error = read(bytes, "x.wav").unwrap_err().to_string();
             assert!(error.starts_with(wanted), "{error}");

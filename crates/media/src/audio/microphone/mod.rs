@@ -128,7 +128,7 @@ pub struct Microphone {
 
 impl Microphone {
     /// Opens the source and starts sending to `sink`, which is called from the microphone's thread every 10 or 20 ms.
-    /// `reference` is what the speaker plays. `events` is called from the same thread.
+    /// `reference` is what the speaker plays; a clone of it is left for another try where this one fails. `events` is called from the same thread.
     ///
     /// # Errors
     /// The device or file is missing, busy or unusable; the text says which and what to do.
@@ -202,6 +202,29 @@ impl Drop for Microphone {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audio::{FRAME_SAMPLES, process::echo_reference};
+
+    #[test]
+    fn a_microphone_that_failed_leaves_the_reference_to_the_next() {
+        let settings = MicrophoneSettings { processing: ProcessingSettings::OFF, opus: OpusSettings::default() };
+        let (mut played, reference) = echo_reference();
+        let open = |spec| Microphone::open(&spec, settings, reference.clone(), |_| {}, |_| {});
+        assert!(open(MicrophoneSpec::File("/nowhere/missing.wav".into())).is_err());
+        while reference.dropped() == 0 {
+            played.push(&[0.0; FRAME_SAMPLES]);
+        }
+        let _microphone = open(MicrophoneSpec::Tone).unwrap();
+        let start = Instant::now();
+        loop {
+            let dropped = reference.dropped();
+            played.push(&[0.0; FRAME_SAMPLES]);
+            if reference.dropped() == dropped {
+                return;
+            }
+            assert!(start.elapsed() < Duration::from_secs(10), "nobody takes what is played");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
 
     #[test]
     fn specs_are_read_as_the_command_line_has_them() {

@@ -65,6 +65,7 @@ impl Pipeline {
 
     pub fn run(mut self, mut sink: impl FnMut(EncodedAudio<'_>), events: impl Fn(MicrophoneEvent)) {
         let mut frame: Frame = [0.0; FRAME_SAMPLES];
+        self.reference.clear();
         while !self.controls.stop.load(Ordering::Acquire) {
             let Some(captured_at) = self.source.next(&mut frame, &events) else { continue };
             self.process(&mut frame);

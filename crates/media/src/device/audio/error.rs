@@ -4,7 +4,10 @@ use std::{fmt, time::Duration};
 
 use cpal::ErrorKind;
 
-use crate::audio::{opus::OpusError, wav::WavError};
+use crate::{
+    advice::Advice,
+    audio::{opus::OpusError, wav::WavError},
+};
 
 /// The two ends of sound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,13 +32,11 @@ impl fmt::Display for AudioDirection {
 #[non_exhaustive]
 pub enum AudioDeviceError {
     /// Nothing is connected, or no sound server runs to offer it.
-    #[error("there is no {direction}: connect one, and check that the sound server (PipeWire or PulseAudio) runs")]
     None {
         /// Which end.
         direction: AudioDirection,
     },
     /// No device has the wanted name.
-    #[error("there is no {direction} named {device:?}: connect it, or choose one of {}", list(.known))]
     Unknown {
         /// Which end.
         direction: AudioDirection,
@@ -45,7 +46,6 @@ pub enum AudioDeviceError {
         known: Vec<String>,
     },
     /// Another program holds it.
-    #[error("the {direction} {device:?} is in use: close the program that uses it, or choose another {direction}")]
     Busy {
         /// Which end.
         direction: AudioDirection,
@@ -53,7 +53,6 @@ pub enum AudioDeviceError {
         device: String,
     },
     /// It went away.
-    #[error("the {direction} {device:?} was disconnected: connect it again, or choose another {direction}")]
     Disconnected {
         /// Which end.
         direction: AudioDirection,
@@ -61,7 +60,6 @@ pub enum AudioDeviceError {
         device: String,
     },
     /// The sound server or the system ended the stream.
-    #[error("the sound server closed the {direction} {device:?} ({reason}); it is opened again as soon as it answers")]
     Invalidated {
         /// Which end.
         direction: AudioDirection,
@@ -71,9 +69,6 @@ pub enum AudioDeviceError {
         reason: String,
     },
     /// The user may not use it.
-    #[error(
-        "the {direction} {device:?} may not be used: allow this program to use it in the system's privacy settings"
-    )]
     Denied {
         /// Which end.
         direction: AudioDirection,
@@ -81,7 +76,6 @@ pub enum AudioDeviceError {
         device: String,
     },
     /// It has no format that can be used.
-    #[error("the {direction} {device:?} has no usable sound format ({reason}): choose another {direction}")]
     Unsupported {
         /// Which end.
         direction: AudioDirection,
@@ -91,7 +85,6 @@ pub enum AudioDeviceError {
         reason: String,
     },
     /// It was found, but opening it takes for ever.
-    #[error("the {direction} {device:?} did not open within {} s: connect it again, or choose another", .limit.as_secs())]
     TimedOut {
         /// Which end.
         direction: AudioDirection,
@@ -101,7 +94,6 @@ pub enum AudioDeviceError {
         limit: Duration,
     },
     /// Anything else that the system says.
-    #[error("the {direction} {device:?} failed ({reason}): choose another {direction}")]
     Failed {
         /// Which end.
         direction: AudioDirection,
@@ -111,13 +103,10 @@ pub enum AudioDeviceError {
         reason: String,
     },
     /// A sound file instead of a device.
-    #[error(transparent)]
     File(#[from] WavError),
     /// The encoder behind the microphone refuses its settings.
-    #[error(transparent)]
     Encoder(#[from] OpusError),
     /// The system gives no thread for it.
-    #[error("no thread could be started for the {direction} ({reason}): close other programs")]
     Thread {
         /// Which end.
         direction: AudioDirection,
@@ -126,11 +115,65 @@ pub enum AudioDeviceError {
     },
 }
 
+impl fmt::Display for AudioDeviceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.advice().fmt(f)
+    }
+}
+
 fn list(names: &[String]) -> String {
     if names.is_empty() { "none (no device was found)".to_owned() } else { names.join(", ") }
 }
 
 impl AudioDeviceError {
+    /// The error in two parts.
+    pub fn advice(&self) -> Advice {
+        match self {
+            Self::None { direction } => Advice::new(
+                format!("there is no {direction}"),
+                "connect one, and check that the sound server (PipeWire or PulseAudio) runs",
+            ),
+            Self::Unknown { direction, device, known } => Advice::new(
+                format!("there is no {direction} named {device:?}"),
+                format!("connect it, or choose one of {}", list(known)),
+            ),
+            Self::Busy { direction, device } => Advice::new(
+                format!("the {direction} {device:?} is in use"),
+                format!("close the program that uses it, or choose another {direction}"),
+            ),
+            Self::Disconnected { direction, device } => Advice::new(
+                format!("the {direction} {device:?} was disconnected"),
+                format!("connect it again, or choose another {direction}"),
+            ),
+            Self::Invalidated { direction, device, reason } => Advice::new(
+                format!("the sound server closed the {direction} {device:?} ({reason})"),
+                "it is opened again as soon as it answers",
+            ),
+            Self::Denied { direction, device } => Advice::new(
+                format!("the {direction} {device:?} may not be used"),
+                "allow this program to use it in the system's privacy settings",
+            ),
+            Self::Unsupported { direction, device, reason } => Advice::new(
+                format!("the {direction} {device:?} has no usable sound format ({reason})"),
+                format!("choose another {direction}"),
+            ),
+            Self::TimedOut { direction, device, limit } => Advice::new(
+                format!("the {direction} {device:?} did not open within {} s", limit.as_secs()),
+                "connect it again, or choose another",
+            ),
+            Self::Failed { direction, device, reason } => Advice::new(
+                format!("the {direction} {device:?} failed ({reason})"),
+                format!("choose another {direction}"),
+            ),
+            Self::File(error) => error.advice(),
+            Self::Encoder(error) => error.advice(),
+            Self::Thread { direction, reason } => Advice::new(
+                format!("no thread could be started for the {direction} ({reason})"),
+                "close other programs",
+            ),
+        }
+    }
+
     /// Says in terms of this device what cpal says.
     pub(crate) fn of(direction: AudioDirection, device: &str, error: &cpal::Error) -> Self {
         let device = device.to_owned();

@@ -1,0 +1,239 @@
+//! One device of the running call, by its state.
+//!
+//! ```text
+//! Off ──begin──▶ Opening ──opened──▶ On
+//!  ▲                │ failed          │ close
+//!  │ retry          ▼                 │
+//!  ├───────────── Failed              │
+//!  └──────────────────────────────────┘
+//! ```
+//! Beside it stands whether the device gives anything. That changes by what is known of it alone: one that was lost and
+//! then closed is given up for lost until it is open again.
+
+use ahoy_media::advice::Advice;
+use tokio::task::spawn_blocking;
+
+use crate::event::{CallEvent, Device};
+
+/// What befell a device.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum News {
+    /// It could not be opened.
+    Missing(Advice),
+    /// It is open and gives nothing now.
+    Lost(Advice),
+    /// It gives nothing worth sending, though nothing is wrong with it as far as can be seen.
+    Silent(Advice),
+    /// It gives again.
+    Back,
+}
+
+impl News {
+    /// As the user is told.
+    pub(super) fn event(self, device: Device) -> CallEvent {
+        match self {
+            Self::Missing(Advice { what, todo }) => CallEvent::DeviceMissing { device, what, todo },
+            Self::Lost(Advice { what, todo }) | Self::Silent(Advice { what, todo }) => {
+                CallEvent::DeviceLost { device, what, todo }
+            }
+            Self::Back => CallEvent::DeviceBack { device },
+        }
+    }
+}
+
+/// Which opening of a device is meant: a driver can take seconds, and what it says then must not be taken for news of
+/// a later opening.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Opening(u64);
+
+/// A device's handle.
+#[derive(Debug)]
+pub(super) struct Slot<T> {
+    state: State<T>,
+    /// The newest one.
+    opening: Opening,
+    /// It was not there when it was last looked for.
+    missing: bool,
+    /// It is open, or being opened, and has gone away since.
+    away: bool,
+}
+
+#[derive(Debug)]
+enum State<T> {
+    Off,
+    Opening,
+    On(T),
+    Failed,
+}
+
+impl<T: Send + 'static> Slot<T> {
+    pub(super) fn new() -> Self {
+        Self { state: State::Off, opening: Opening(0), missing: false, away: false }
+    }
+
+    /// The device, where it is open.
+    pub(super) fn on(&self) -> Option<&T> {
+        match &self.state {
+            State::On(device) => Some(device),
+            State::Off | State::Opening | State::Failed => None,
+        }
+    }
+
+    /// Whether it may be opened.
+    pub(super) fn is_off(&self) -> bool {
+        matches!(self.state, State::Off)
+    }
+
+    /// Whether it gives what it is for, or would when opened, as far as is known.
+    pub(super) fn gives(&self) -> bool {
+        !self.missing && !self.away
+    }
+
+    /// It is being opened from now on.
+    pub(super) fn begin(&mut self) -> Opening {
+        self.opening.0 += 1;
+        self.state = State::Opening;
+        self.opening
+    }
+
+    /// An opening is over: the news that it makes.
+    pub(super) fn opened(&mut self, opening: Opening, result: Result<T, Advice>) -> Option<News> {
+        if opening != self.opening || !matches!(self.state, State::Opening) {
+            close(result.ok());
+            return None;
+        }
+        match result {
+            Ok(device) => {
+                self.state = State::On(device);
+                let was_missing = std::mem::take(&mut self.missing);
+                (was_missing && !self.away).then_some(News::Back)
+            }
+            Err(advice) => {
+                self.state = State::Failed;
+                (self.missing, self.away) = (true, false);
+                Some(News::Missing(advice))
+            }
+        }
+    }
+
+    /// The device itself says something, perhaps before it is known to be open; gives it back if it is to be told.
+    pub(super) fn hear(&mut self, opening: Opening, news: News) -> Option<News> {
+        if opening != self.opening || !matches!(self.state, State::Opening | State::On(_)) {
+            return None;
+        }
+        match news {
+            News::Missing(_) | News::Lost(_) => self.away = true,
+            News::Back => self.away = false,
+            News::Silent(_) => {}
+        }
+        Some(news)
+    }
+
+    /// One that could not be opened may be tried again.
+    pub(super) fn retry(&mut self) {
+        if matches!(self.state, State::Failed) {
+            self.state = State::Off;
+        }
+    }
+
+    /// Closes it, if it is open or being opened.
+    pub(super) fn close(&mut self) {
+        if matches!(self.state, State::Opening | State::On(_)) {
+            if let State::On(device) = std::mem::replace(&mut self.state, State::Off) {
+                close(Some(device));
+            }
+            self.missing |= std::mem::take(&mut self.away);
+        }
+    }
+}
+
+/// Closes a device where waiting for its driver hurts nobody.
+pub(super) fn close<T: Send + 'static>(device: Option<T>) {
+    if let Some(device) = device {
+        spawn_blocking(move || drop(device));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lost() -> News {
+        News::Lost(Advice::new("it went", "bring it back"))
+    }
+
+    fn failed() -> Result<u8, Advice> {
+        Err(Advice::new("there is none", "connect one"))
+    }
+
+    #[test]
+    fn a_lost_device_gives_nothing_and_stays_open() {
+        let mut slot = Slot::new();
+        let opening = slot.begin();
+        assert!(slot.gives(), "nothing is known against it");
+        assert_eq!(slot.opened(opening, Ok(1)), None);
+        assert_eq!(slot.hear(opening, lost()), Some(lost()));
+        assert_eq!((slot.gives(), slot.on()), (false, Some(&1)));
+        assert_eq!(slot.hear(opening, News::Back), Some(News::Back));
+        assert!(slot.gives());
+    }
+
+    #[test]
+    fn a_silent_device_is_told_and_gives() {
+        let mut slot = Slot::new();
+        let opening = slot.begin();
+        slot.opened(opening, Ok(1));
+        let silent = || News::Silent(Advice::new("silence", "check its switch"));
+        assert_eq!(slot.hear(opening, silent()), Some(silent()));
+        assert!(slot.gives());
+    }
+
+    #[test]
+    fn a_device_that_failed_is_opened_again_after_a_retry_only() {
+        let mut slot = Slot::new();
+        let opening = slot.begin();
+        assert!(matches!(slot.opened(opening, failed()), Some(News::Missing(_))));
+        assert!(!slot.gives() && !slot.is_off());
+        slot.retry();
+        assert!(slot.is_off() && !slot.gives(), "a wish alone brings no device back");
+        let opening = slot.begin();
+        assert_eq!(slot.opened(opening, Ok(1)), Some(News::Back));
+        assert!(slot.gives());
+    }
+
+    #[test]
+    fn news_that_overtakes_the_opening_is_not_forgotten() {
+        let mut slot = Slot::new();
+        let opening = slot.begin();
+        assert_eq!(slot.hear(opening, lost()), Some(lost()));
+        assert_eq!(slot.opened(opening, Ok(1)), None);
+        assert!(!slot.gives());
+    }
+
+    #[tokio::test]
+    async fn a_device_closed_while_away_is_missing_until_it_is_open_again() {
+        let mut slot = Slot::new();
+        let opening = slot.begin();
+        slot.opened(opening, Ok(1));
+        slot.hear(opening, lost());
+        slot.close();
+        assert!(slot.is_off() && !slot.gives());
+        let opening = slot.begin();
+        assert_eq!(slot.opened(opening, Ok(2)), Some(News::Back));
+        slot.close();
+        assert!(slot.gives(), "a device that was closed in health is thought to be there");
+    }
+
+    #[tokio::test]
+    async fn late_news_of_an_earlier_opening_is_ignored() {
+        let mut slot = Slot::new();
+        let early = slot.begin();
+        slot.close();
+        let opening = slot.begin();
+        assert_eq!(slot.opened(early, failed()), None);
+        assert_eq!(slot.hear(early, lost()), None);
+        assert_eq!(slot.opened(opening, Ok(2)), None);
+        assert_eq!(slot.opened(early, Ok(1)), None);
+        assert_eq!((slot.on(), slot.gives()), (Some(&2), true));
+    }
+}
