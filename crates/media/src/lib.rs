@@ -16,6 +16,7 @@
 pub mod advice;
 pub mod audio;
 pub mod device;
+pub mod memory;
 pub mod units;
 pub mod video;
 pub mod webm;

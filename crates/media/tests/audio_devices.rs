@@ -67,7 +67,10 @@ fn named(name: &str) -> MicrophoneSpec {
 fn try_speaker(spec: &SpeakerSpec, mixer: Mixer) -> Result<(Speaker, mpsc::Receiver<SpeakerEvent>), AudioDeviceError> {
     let (events, told) = mpsc::channel();
     let event = move |event| {
-        let _ = events.send(event);
+        // The machine may be too busy with other tests for the shortest period at any moment.
+        if !matches!(event, SpeakerEvent::Relaxed { .. }) {
+            let _ = events.send(event);
+        }
     };
     Ok((Speaker::open(spec, mixer, echo_reference().0, event)?, told))
 }

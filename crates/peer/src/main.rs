@@ -23,6 +23,7 @@ use clap::Parser;
 const QUIET: &str = "warn,rtc=error,rtc_ice=error,rtc_dtls=error,rtc_turn=error,webrtc=error";
 
 fn main() -> ExitCode {
+    ahoy_media::memory::give_back();
     let options = options::Options::parse();
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| QUIET.into()))

@@ -19,9 +19,11 @@ use crate::{
     device::audio::{AudioDeviceError, AudioDirection, DeviceChoice, choose, prefer},
 };
 
-/// Periods that are tried, in frames of 48 kHz: 10 ms, and 20 ms for hardware that refuses it. PulseAudio keeps two of
-/// them, so that the first is played while the second is asked for.
-const PERIODS: [u32; 2] = [480, 960];
+/// Periods that are tried, in frames of 48 kHz: 5 ms, and 10 and 20 ms for hardware that refuses it or a machine that does
+/// not keep up. PulseAudio keeps two of them, so that the first is played while the second is asked for. Each has to hold
+/// or halve a mixer frame: 7.5 ms delay sound more than 10 ms do (63.9 and 62.1 ms from microphone to speaker, 56.4 with
+/// 5 ms).
+const PERIODS: [u32; 3] = [240, 480, 960];
 
 /// Closing takes a millisecond, but for ever where the device went in this very moment (see [`Device::abandon`]).
 const CLOSE_LIMIT: Duration = Duration::from_secs(1);
@@ -30,11 +32,14 @@ pub(super) struct Device {
     sink: Option<MixerDeviceSink>,
     pub name: String,
     pub puller: Puller,
+    period: u32,
 }
 
 impl Device {
+    /// Opens a device with the shortest period it takes that is longer than `beyond`, in frames of 48 kHz.
     pub fn open(
         choice: &DeviceChoice,
+        beyond: u32,
         playout: &Arc<Playout>,
         signals: &mpsc::Sender<Signal>,
     ) -> Result<Self, AudioDeviceError> {
@@ -47,7 +52,7 @@ impl Device {
             .and_then(|default| Ok(prefer(default, SAMPLE_RATE, chosen.device.supported_output_configs()?)))
             .map_err(|e| AudioDeviceError::of(direction, &name, &e))?;
         let mut result = Err(AudioDeviceError::None { direction });
-        for period in PERIODS {
+        for period in PERIODS.into_iter().filter(|period| *period > beyond) {
             let puller = playout.device();
             let signals = signals.clone();
             let source = MixerSource::new(Arc::clone(playout), puller, config.sample_rate()).ok_or_else(|| {
@@ -67,7 +72,7 @@ impl Device {
                 Ok(mut sink) => {
                     sink.log_on_drop(false);
                     sink.mixer().add(source);
-                    return Ok(Self { sink: Some(sink), name, puller });
+                    return Ok(Self { sink: Some(sink), name, puller, period });
                 }
                 Err(error) => result = Err(of_rodio(&name, error)),
             }
@@ -77,6 +82,11 @@ impl Device {
 }
 
 impl Device {
+    /// What it was opened with, if a longer one is left to be tried.
+    pub fn short_period(&self) -> Option<u32> {
+        PERIODS.last().filter(|longest| self.period < **longest).map(|_| self.period)
+    }
+
     /// Gives up a device that is gone, without waiting.
     ///
     /// cpal 0.18.2 waits in closing a PulseAudio stream whose sink is gone until the server is gone as well: the server

@@ -52,6 +52,11 @@ impl fmt::Display for SpeakerSpec {
 pub enum SpeakerEvent {
     /// The device went away, or the file cannot be written any more. The call goes on unheard.
     Lost(AudioDeviceError),
+    /// The machine did not keep up with the device; it plays with more delay now, and without holes.
+    Relaxed {
+        /// Its name.
+        device: String,
+    },
     /// The device (or another default one) is back.
     Restored {
         /// Its name.

@@ -5,7 +5,7 @@ use std::{
         Mutex, TryLockError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use crate::audio::{Frame, mixer::Mixer, process::EchoReferenceWriter};
@@ -28,20 +28,29 @@ pub(super) struct Playout {
     pullers: AtomicU64,
     /// Frames that devices have asked for.
     asked: AtomicU64,
+    /// Frames that the device asked for later than [`LATE`].
+    late: AtomicU64,
 }
+
+/// A device that asks for its next 10 ms later than this has played all that it had: it keeps 10 ms at its shortest
+/// period, and the mixer's frame is another 10.
+const LATE: Duration = Duration::from_millis(20);
 
 struct Inner {
     mixer: Mixer,
     reference: EchoReferenceWriter,
+    /// Who was last served, and when.
+    served: (Puller, Instant),
 }
 
 impl Playout {
     pub fn new(mixer: Mixer, reference: EchoReferenceWriter) -> Self {
         Self {
-            inner: Mutex::new(Inner { mixer, reference }),
+            inner: Mutex::new(Inner { mixer, reference, served: (Puller::CLOCK, Instant::now()) }),
             turn: AtomicU64::new(Puller::CLOCK.0),
             pullers: AtomicU64::new(Puller::CLOCK.0),
             asked: AtomicU64::new(0),
+            late: AtomicU64::new(0),
         }
     }
 
@@ -59,6 +68,11 @@ impl Playout {
         self.asked.load(Ordering::Relaxed)
     }
 
+    /// Counts up when a device asks too late for sound without a gap.
+    pub fn late(&self) -> u64 {
+        self.late.load(Ordering::Relaxed)
+    }
+
     /// Fills `frame` with the next 10 ms, or with silence when it is not this puller's turn. For audio callbacks: no
     /// lock is waited for.
     pub fn pull(&self, puller: Puller, frame: &mut Frame) {
@@ -74,8 +88,13 @@ impl Playout {
         let Some(mut inner) = inner.filter(|_| self.turn.load(Ordering::Acquire) == puller.0) else {
             return frame.fill(0.0);
         };
-        inner.mixer.render(frame, Instant::now());
+        let now = Instant::now();
+        let (before, at) = std::mem::replace(&mut inner.served, (puller, now));
+        inner.mixer.render(frame, now);
         if is_device {
+            if before == puller && now.saturating_duration_since(at) > LATE {
+                self.late.fetch_add(1, Ordering::Relaxed);
+            }
             inner.reference.push(frame);
         }
     }
@@ -103,5 +122,21 @@ mod tests {
         assert!(!heard(&playout, first));
         assert!(heard(&playout, second));
         assert_eq!(playout.asked(), 3);
+    }
+
+    #[test]
+    fn a_device_is_late_when_it_asks_after_a_gap_and_not_when_its_turn_begins() {
+        let playout = Playout::new(mixer().1, echo_reference().0);
+        let device = playout.device();
+        let mut frame = [0.0; FRAME_SAMPLES];
+        playout.pull(Puller::CLOCK, &mut frame);
+        playout.give_turn(device);
+        // What happened at these times is the test's subject.
+        std::thread::sleep(2 * LATE);
+        playout.pull(device, &mut frame);
+        assert_eq!(playout.late(), 0);
+        std::thread::sleep(2 * LATE);
+        playout.pull(device, &mut frame);
+        assert_eq!(playout.late(), 1);
     }
 }

@@ -20,6 +20,11 @@ const FRAME: Duration = Duration::from_millis(10);
 /// A device that asks for nothing for this long (a suspended sink) has stalled, and the clock pulls in its place. Longer
 /// than any period a device has here.
 const STALL: Duration = Duration::from_millis(150);
+/// So many late frames within [`LATENESS`] mean that the machine does not keep up with the device's period: another
+/// program that starts makes one or two, and each is a click.
+const MANY_LATE: u64 = 5;
+/// The time in which they are counted.
+const LATENESS: Duration = Duration::from_secs(10);
 /// After a longer sleep (a suspended computer) the clock starts anew instead of catching up.
 const MAX_CATCH_UP: Duration = Duration::from_millis(200);
 
@@ -43,6 +48,8 @@ struct Playing {
     device: Device,
     asked: u64,
     asked_at: Instant,
+    /// Late frames when the present [`LATENESS`] began, and when that was.
+    late: (u64, Instant),
     /// The clock has taken its turn.
     stalled: bool,
 }
@@ -66,7 +73,7 @@ impl Supervisor {
         let playout = Arc::new(Playout::new(mixer, reference));
         let playing = |choice: DeviceChoice| {
             let (opened, signals) = (Arc::clone(&playout), signals.clone());
-            let open = move |choice: &DeviceChoice| Device::open(choice, &opened, &signals);
+            let open = move |choice: &DeviceChoice| Device::open(choice, 0, &opened, &signals);
             let device = open_within(AudioDirection::Output, &choice, open)?;
             Ok::<_, AudioDeviceError>(Output::Playing(Playing::start(choice, device, &playout)))
         };
@@ -101,15 +108,35 @@ impl Supervisor {
             return;
         }
         let error = AudioDeviceError::of(AudioDirection::Output, &playing.device.name, error);
-        let choice = playing.choice.clone();
-        self.playout.give_turn(Puller::CLOCK);
-        self.due = Instant::now();
-        let (playout, signals, wanted) = (Arc::clone(&self.playout), self.signals.clone(), choice.clone());
-        let reopening = Reopening::start(move || Device::open(&wanted, &playout, &signals));
-        if let Output::Playing(playing) = std::mem::replace(&mut self.output, Output::Away { choice, reopening }) {
+        if let Output::Playing(playing) = self.go_away(playing.choice.clone()) {
             playing.device.abandon();
         }
         events(SpeakerEvent::Lost(error));
+    }
+
+    /// Leaves the turn to the clock until the device can be opened again; gives what was there.
+    fn go_away(&mut self, choice: DeviceChoice) -> Output {
+        self.playout.give_turn(Puller::CLOCK);
+        self.due = Instant::now();
+        let (playout, signals, wanted) = (Arc::clone(&self.playout), self.signals.clone(), choice.clone());
+        let reopening = Reopening::start(move || Device::open(&wanted, 0, &playout, &signals));
+        std::mem::replace(&mut self.output, Output::Away { choice, reopening })
+    }
+
+    /// Opens the device with a longer period: later sound is better than sound with holes.
+    fn relax(&mut self, beyond: u32, events: &dyn Fn(SpeakerEvent)) {
+        let Output::Playing(playing) = &self.output else { return };
+        let choice = playing.choice.clone();
+        // The old stream is closed first; not all hardware plays two.
+        drop(self.go_away(choice.clone()));
+        match Device::open(&choice, beyond, &self.playout, &self.signals) {
+            Ok(device) => {
+                let name = device.name.clone();
+                self.output = Output::Playing(Playing::start(choice, device, &self.playout));
+                events(SpeakerEvent::Relaxed { device: name });
+            }
+            Err(error) => events(SpeakerEvent::Lost(error)),
+        }
     }
 
     /// Notices that a device has come back, or stalls, or plays again.
@@ -132,6 +159,9 @@ impl Supervisor {
                     playing.stalled = true;
                     self.playout.give_turn(Puller::CLOCK);
                     self.due = Instant::now();
+                }
+                if let Some(period) = playing.cannot_keep_up(self.playout.late()) {
+                    self.relax(period, events);
                 }
             }
             Output::Null | Output::File(_) => {}
@@ -161,8 +191,22 @@ impl Supervisor {
 }
 
 impl Playing {
+    /// The period that is too short for this machine, if there were too many late frames.
+    fn cannot_keep_up(&mut self, late: u64) -> Option<u32> {
+        let (before, since) = self.late;
+        if late - before >= MANY_LATE {
+            self.late = (late, Instant::now());
+            return self.device.short_period();
+        }
+        if since.elapsed() >= LATENESS {
+            self.late = (late, Instant::now());
+        }
+        None
+    }
+
     fn start(choice: DeviceChoice, device: Device, playout: &Playout) -> Self {
         playout.give_turn(device.puller);
-        Self { choice, device, asked: playout.asked(), asked_at: Instant::now(), stalled: false }
+        let now = Instant::now();
+        Self { choice, device, asked: playout.asked(), asked_at: now, late: (playout.late(), now), stalled: false }
     }
 }
