@@ -286,6 +286,12 @@ impl Actor {
                 Output::Send { to, envelope } => drop(self.outbox.send((to, envelope))),
                 Output::Event(event) => {
                     self.follow(&event);
+                    if let CallEvent::MediaState { media, .. } = &event
+                        && self.config.echo
+                    {
+                        // What does not come cannot be sent back.
+                        self.calls.handle(Instant::now(), &call, Input::SetAvailable(*media));
+                    }
                     self.tell(call, event);
                 }
                 Output::Link { peer, command } => self.command_link(&call, peer, command),

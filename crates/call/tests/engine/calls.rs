@@ -178,4 +178,12 @@ async fn an_echo_sends_back_what_it_hears_and_sees() {
     media_flows(&mut caller, &callee, &id).await;
     callee.until_grown("sound", 20, sound_out).await;
     callee.until_grown("pictures", 20, pictures_out).await;
+    for on in [false, true] {
+        // What does not come cannot be sent back, and the caller is told so.
+        caller.does(EngineCommand::SetVideo(on));
+        let told =
+            |event: &CallEvent| matches!(event, CallEvent::MediaState { media, .. } if media.video == on).then_some(());
+        caller.until("what the echo sends", told).await;
+    }
+    callee.until_grown("pictures", 20, pictures_out).await;
 }
