@@ -224,6 +224,28 @@ fn a_speaker_that_goes_is_told_the_mixer_runs_on_and_it_plays_again_when_back() 
 }
 
 #[test]
+fn a_speaker_that_does_not_keep_up_plays_with_more_delay_and_says_so() {
+    with_daemon("a_speaker_that_does_not_keep_up_plays_with_more_delay_and_says_so", |daemon| {
+        let (events, told) = mpsc::channel();
+        let event = move |event| drop(events.send(event));
+        let _speaker =
+            Speaker::open(&SpeakerSpec::Default, mixer_of_tone(), echo_reference().0, event).expect("a speaker");
+        let start = Instant::now();
+        let relaxed = loop {
+            // Longer than what two short periods and a frame of the mixer hold.
+            daemon.freeze(Duration::from_millis(60));
+            if let Ok(event) = told.recv_timeout(Duration::from_millis(60)) {
+                break event;
+            }
+            assert!(start.elapsed() < LIMIT, "it goes on with the shortest period");
+        };
+        assert!(matches!(&relaxed, SpeakerEvent::Relaxed { device } if device == sound::SPEAKER), "{relaxed:?}");
+        let (_microphone, heard, _) = microphone(&named(sound::MICROPHONE));
+        listen(&heard, hears_tone);
+    });
+}
+
+#[test]
 fn a_suspended_speaker_does_not_hold_up_the_mixer() {
     with_daemon("a_suspended_speaker_does_not_hold_up_the_mixer", |daemon| {
         let (handle, mixer) = mixer();

@@ -12,6 +12,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use tempfile::TempDir;
 
 use crate::again::run_again;
@@ -83,6 +87,7 @@ impl SoundDaemon {
             .stderr(std::fs::File::create(directory.path().join("log")).expect("the daemon's log is created"))
             .spawn()
             .unwrap_or_else(|e| panic!("pulseaudio does not run ({e}): install the package pulseaudio"));
+        std::fs::write(pid_file(directory.path()), process.id().to_string()).expect("the daemon's number is written");
         let daemon = Self { process, directory };
         let start = Instant::now();
         while daemon.control().try_pactl(&["info"]).is_err() {
@@ -100,7 +105,7 @@ impl SoundDaemon {
 
     /// The means to change the daemon's devices.
     pub fn control(&self) -> SoundControl {
-        SoundControl { server: format!("unix:{}", socket(self.directory.path())) }
+        SoundControl { directory: self.directory.path().to_owned() }
     }
 
     fn log(&self) -> String {
@@ -119,6 +124,10 @@ fn socket(directory: &Path) -> String {
     directory.join("native").display().to_string()
 }
 
+fn pid_file(directory: &Path) -> PathBuf {
+    directory.join("pid")
+}
+
 fn environment(directory: &Path) -> impl Iterator<Item = (&'static str, OsString)> {
     let server = OsString::from(format!("unix:{}", socket(directory)));
     [("PULSE_SERVER", server), ("XDG_RUNTIME_DIR", directory.into()), ("HOME", directory.into())].into_iter()
@@ -126,7 +135,7 @@ fn environment(directory: &Path) -> impl Iterator<Item = (&'static str, OsString
 
 /// Adds and removes devices of a daemon, as plugging does.
 pub struct SoundControl {
-    server: String,
+    directory: PathBuf,
 }
 
 /// A device that was added; it goes by [`SoundControl::remove`].
@@ -139,6 +148,15 @@ impl SoundControl {
         let properties = format!("sink_properties=device.description={description}");
         // Without `norewinds` an idle null sink is two seconds ahead, and a new stream waits for them to pass.
         self.load(&["module-null-sink", &format!("sink_name={name}"), "rate=48000", "norewinds=1", &properties])
+    }
+
+    /// Stops the daemon for so long, as a machine does that is too busy for it.
+    pub fn freeze(&self, time: Duration) {
+        let pid = std::fs::read_to_string(pid_file(&self.directory)).expect("the daemon's number");
+        let pid = Pid::from_raw(pid.parse().expect("a number"));
+        kill(pid, Signal::SIGSTOP).expect("the daemon is stopped");
+        thread::sleep(time);
+        kill(pid, Signal::SIGCONT).expect("the daemon goes on");
     }
 
     /// Loads a module of PulseAudio.
@@ -172,7 +190,7 @@ impl SoundControl {
     fn try_pactl(&self, arguments: &[&str]) -> Result<String, String> {
         let output = Command::new("pactl")
             .args(arguments)
-            .env("PULSE_SERVER", &self.server)
+            .env("PULSE_SERVER", format!("unix:{}", socket(&self.directory)))
             .stdin(Stdio::null())
             .output()
             .unwrap_or_else(|e| panic!("pactl does not run ({e}): install the package pulseaudio-utils"));
@@ -188,8 +206,8 @@ impl SoundControl {
 /// has nothing else in it.
 pub fn with_daemon(test: &str, body: impl FnOnce(&SoundControl)) {
     if env::var_os(INSIDE).is_some() {
-        let server = env::var("PULSE_SERVER").expect("the daemon's address");
-        return body(&SoundControl { server });
+        let directory = env::var_os("XDG_RUNTIME_DIR").expect("the daemon's directory").into();
+        return body(&SoundControl { directory });
     }
     let daemon = SoundDaemon::start();
     run_again(test, inside(daemon.environment()));
