@@ -39,13 +39,14 @@ pub(crate) fn payloads() -> Vec<Vec<u8>> {
     payloads
 }
 
-/// Blocks hold no more than the packet, the last is the packet's own, and distances count down to it.
+/// Blocks hold no more than the packet, the first is the packet's own, and the distances of the others count down.
 pub(crate) fn redundant(data: &[u8]) {
     let Some(blocks) = red::blocks(data) else { return };
     let blocks: Vec<_> = blocks.collect();
     assert!(blocks.iter().map(|block| block.payload.len()).sum::<usize>() < data.len());
-    let distances = blocks.iter().rev().map(|block| usize::from(block.distance));
-    assert!(distances.eq(0..blocks.len()) && blocks.last().is_some_and(|own| own.offset == 0), "{blocks:?}");
+    let (own, copies) = blocks.split_first().expect("its own");
+    let distances = copies.iter().rev().map(|block| usize::from(block.distance));
+    assert!(distances.eq(1..blocks.len()) && (own.offset, own.distance) == (0, 0), "{blocks:?}");
 }
 
 /// A packet alone, one with its predecessor, one with two.

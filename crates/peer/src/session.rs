@@ -104,6 +104,8 @@ struct Session {
     statistics: Statistics,
     stage: Stage,
     was_connected: bool,
+    /// Somebody holds the call, connected or not.
+    held: bool,
     accept_at: Option<Instant>,
     hang_up_at: Option<Instant>,
     leave_at: Option<Instant>,
@@ -147,6 +149,7 @@ impl Session {
             statistics: Statistics::start(),
             stage: Stage::Waiting,
             was_connected: false,
+            held: false,
             accept_at: None,
             hang_up_at: None,
             leave_at: None,
@@ -278,10 +281,13 @@ impl Session {
                 self.was_connected = true;
                 self.hang_up_at = self.options.duration().map(|duration| Instant::now() + duration);
             }
-            CallEvent::Reconnected { .. } => self.stage = Stage::Active,
+            CallEvent::Reconnected { .. } => self.stage = if self.held { Stage::OnHold } else { Stage::Active },
             CallEvent::Reconnecting { .. } => self.stage = Stage::Disconnected,
             CallEvent::Hold { local, remote, .. } => {
-                self.stage = if *local || *remote { Stage::OnHold } else { Stage::Active };
+                self.held = *local || *remote;
+                if self.stage != Stage::Disconnected {
+                    self.stage = if self.held { Stage::OnHold } else { Stage::Active };
+                }
             }
             CallEvent::Ended { reason, by, .. } => {
                 self.ended_by = Some(*by);
@@ -331,7 +337,7 @@ impl Session {
             video: peer.link.video_in.receive.packets,
         });
         // A call that ends while its connection is being looked for has lost its media too.
-        let due = matches!(self.stage, Stage::Active | Stage::Disconnected);
+        let due = !self.held && matches!(self.stage, Stage::Active | Stage::Disconnected);
         let missing = self.media.look(Instant::now(), received, due);
         // That the connection is lost has been told.
         if let Some(problem) = missing.filter(|_| self.stage == Stage::Active) {

@@ -232,7 +232,10 @@ impl Actor {
         if let (Some(event), Some(running)) = (event, &self.running) {
             let available = running.local.available();
             self.tell(call.clone(), event);
-            self.calls.handle(Instant::now(), &call, Input::SetAvailable(available));
+            // What an echo sends depends on the other side's devices, not on its own.
+            if !self.config.echo {
+                self.calls.handle(Instant::now(), &call, Input::SetAvailable(available));
+            }
         }
     }
 

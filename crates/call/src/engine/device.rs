@@ -2,18 +2,27 @@
 //!
 //! ```text
 //! Off ──begin──▶ Opening ──opened──▶ On
-//!  ▲                │ failed          │ close
-//!  │ retry          ▼                 │
-//!  ├───────────── Failed              │
+//!  ▲ ▲              │  │ failed       │ close
+//!  │ └────close─────┘  ▼              │
+//!  ├──────retry───── Failed           │
 //!  └──────────────────────────────────┘
 //! ```
 //! Beside it stands whether the device gives anything. That changes by what is known of it alone: one that was lost and
 //! then closed is given up for lost until it is open again.
 
+use std::time::Duration;
+
 use ahoy_media::advice::Advice;
-use tokio::task::spawn_blocking;
+use tokio::{
+    task::{JoinHandle, spawn_blocking},
+    time::timeout,
+};
 
 use crate::event::{CallEvent, Device};
+
+/// A device that is closed is free again within milliseconds. A driver that takes longer has stalled, and says so itself
+/// when it is opened.
+const CLOSING_LIMIT: Duration = Duration::from_secs(2);
 
 /// What befell a device.
 #[derive(Debug, PartialEq, Eq)]
@@ -56,6 +65,8 @@ pub(super) struct Slot<T> {
     missing: bool,
     /// It is open, or being opened, and has gone away since.
     away: bool,
+    /// Its last handle, on the way to be closed.
+    closing: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug)]
@@ -68,7 +79,7 @@ enum State<T> {
 
 impl<T: Send + 'static> Slot<T> {
     pub(super) fn new() -> Self {
-        Self { state: State::Off, opening: Opening(0), missing: false, away: false }
+        Self { state: State::Off, opening: Opening(0), missing: false, away: false, closing: None }
     }
 
     /// The device, where it is open.
@@ -89,8 +100,20 @@ impl<T: Send + 'static> Slot<T> {
         !self.missing && !self.away
     }
 
-    /// It is being opened from now on.
-    pub(super) fn begin(&mut self) -> Opening {
+    /// It is being opened from now on, by `open` on a thread of its own. Many devices cannot be opened twice, so one that is
+    /// still being closed is waited for.
+    pub(super) fn begin(&mut self, open: impl FnOnce(Opening) + Send + 'static) {
+        let opening = self.next_opening();
+        match self.closing.take().filter(|closing| !closing.is_finished()) {
+            Some(closing) => drop(tokio::spawn(async move {
+                let _ = timeout(CLOSING_LIMIT, closing).await;
+                spawn_blocking(move || open(opening));
+            })),
+            None => drop(spawn_blocking(move || open(opening))),
+        }
+    }
+
+    fn next_opening(&mut self) -> Opening {
         self.opening.0 += 1;
         self.state = State::Opening;
         self.opening
@@ -99,7 +122,7 @@ impl<T: Send + 'static> Slot<T> {
     /// An opening is over: the news that it makes.
     pub(super) fn opened(&mut self, opening: Opening, result: Result<T, Advice>) -> Option<News> {
         if opening != self.opening || !matches!(self.state, State::Opening) {
-            close(result.ok());
+            self.closing = close(result.ok()).or_else(|| self.closing.take());
             return None;
         }
         match result {
@@ -140,7 +163,7 @@ impl<T: Send + 'static> Slot<T> {
     pub(super) fn close(&mut self) {
         if matches!(self.state, State::Opening | State::On(_)) {
             if let State::On(device) = std::mem::replace(&mut self.state, State::Off) {
-                close(Some(device));
+                self.closing = close(Some(device));
             }
             self.missing |= std::mem::take(&mut self.away);
         }
@@ -148,10 +171,8 @@ impl<T: Send + 'static> Slot<T> {
 }
 
 /// Closes a device where waiting for its driver hurts nobody.
-pub(super) fn close<T: Send + 'static>(device: Option<T>) {
-    if let Some(device) = device {
-        spawn_blocking(move || drop(device));
-    }
+pub(super) fn close<T: Send + 'static>(device: Option<T>) -> Option<JoinHandle<()>> {
+    device.map(|device| spawn_blocking(move || drop(device)))
 }
 
 #[cfg(test)]
@@ -169,7 +190,7 @@ mod tests {
     #[test]
     fn a_lost_device_gives_nothing_and_stays_open() {
         let mut slot = Slot::new();
-        let opening = slot.begin();
+        let opening = slot.next_opening();
         assert!(slot.gives(), "nothing is known against it");
         assert_eq!(slot.opened(opening, Ok(1)), None);
         assert_eq!(slot.hear(opening, lost()), Some(lost()));
@@ -181,7 +202,7 @@ mod tests {
     #[test]
     fn a_silent_device_is_told_and_gives() {
         let mut slot = Slot::new();
-        let opening = slot.begin();
+        let opening = slot.next_opening();
         slot.opened(opening, Ok(1));
         let silent = || News::Silent(Advice::new("silence", "check its switch"));
         assert_eq!(slot.hear(opening, silent()), Some(silent()));
@@ -191,12 +212,12 @@ mod tests {
     #[test]
     fn a_device_that_failed_is_opened_again_after_a_retry_only() {
         let mut slot = Slot::new();
-        let opening = slot.begin();
+        let opening = slot.next_opening();
         assert!(matches!(slot.opened(opening, failed()), Some(News::Missing(_))));
         assert!(!slot.gives() && !slot.is_off());
         slot.retry();
         assert!(slot.is_off() && !slot.gives(), "a wish alone brings no device back");
-        let opening = slot.begin();
+        let opening = slot.next_opening();
         assert_eq!(slot.opened(opening, Ok(1)), Some(News::Back));
         assert!(slot.gives());
     }
@@ -204,7 +225,7 @@ mod tests {
     #[test]
     fn news_that_overtakes_the_opening_is_not_forgotten() {
         let mut slot = Slot::new();
-        let opening = slot.begin();
+        let opening = slot.next_opening();
         assert_eq!(slot.hear(opening, lost()), Some(lost()));
         assert_eq!(slot.opened(opening, Ok(1)), None);
         assert!(!slot.gives());
@@ -213,23 +234,45 @@ mod tests {
     #[tokio::test]
     async fn a_device_closed_while_away_is_missing_until_it_is_open_again() {
         let mut slot = Slot::new();
-        let opening = slot.begin();
+        let opening = slot.next_opening();
         slot.opened(opening, Ok(1));
         slot.hear(opening, lost());
         slot.close();
         assert!(slot.is_off() && !slot.gives());
-        let opening = slot.begin();
+        let opening = slot.next_opening();
         assert_eq!(slot.opened(opening, Ok(2)), Some(News::Back));
         slot.close();
         assert!(slot.gives(), "a device that was closed in health is thought to be there");
     }
 
     #[tokio::test]
+    async fn a_device_is_opened_when_it_has_been_closed() {
+        struct Busy(std::sync::mpsc::Receiver<()>, std::sync::mpsc::Sender<&'static str>);
+        impl Drop for Busy {
+            fn drop(&mut self) {
+                let _ = self.0.recv();
+                let _ = self.1.send("closed");
+            }
+        }
+        let (driver, held) = std::sync::mpsc::channel();
+        let (say, said) = std::sync::mpsc::channel();
+        let mut slot = Slot::new();
+        let opening = slot.next_opening();
+        slot.opened(opening, Ok(Busy(held, say.clone())));
+        slot.close();
+        slot.begin(move |_| say.send("opened").unwrap());
+        tokio::task::yield_now().await;
+        driver.send(()).unwrap();
+        let said = spawn_blocking(move || said.into_iter().take(2).collect::<Vec<_>>()).await.unwrap();
+        assert_eq!(said, ["closed", "opened"]);
+    }
+
+    #[tokio::test]
     async fn late_news_of_an_earlier_opening_is_ignored() {
         let mut slot = Slot::new();
-        let early = slot.begin();
+        let early = slot.next_opening();
         slot.close();
-        let opening = slot.begin();
+        let opening = slot.next_opening();
         assert_eq!(slot.opened(early, failed()), None);
         assert_eq!(slot.hear(early, lost()), None);
         assert_eq!(slot.opened(opening, Ok(2)), None);

@@ -19,7 +19,7 @@ use ahoy_media::{
     },
     webm::hub::Hub,
 };
-use tokio::{sync::mpsc, task::spawn_blocking};
+use tokio::sync::mpsc;
 use tracing::debug;
 
 use super::{
@@ -56,9 +56,9 @@ impl Opened {
     /// Nobody waits for it any more: its call is over.
     pub(super) fn close(self) {
         match self {
-            Self::Camera(_, pictures) => close(pictures.ok()),
-            Self::Microphone(_, microphone) => close(microphone.ok()),
-            Self::Speaker(_, speaker) => close(speaker.ok()),
+            Self::Camera(_, pictures) => drop(close(pictures.ok())),
+            Self::Microphone(_, microphone) => drop(close(microphone.ok())),
+            Self::Speaker(_, speaker) => drop(close(speaker.ok())),
         }
     }
 }
@@ -121,9 +121,8 @@ impl LocalMedia {
             muted: false,
             target: config.bitrate,
         };
-        let opening = this.speaker.begin();
         let (spec, tell, events) = (config.speaker.clone(), this.tell.clone(), this.tell.clone());
-        spawn_blocking(move || {
+        this.speaker.begin(move |opening| {
             let tell_news = move |event| tell_speaker(&events, opening, event);
             let opened = Speaker::open(&spec, mixer, to_reference, tell_news);
             tell.opened(Opened::Speaker(opening, opened.map_err(|error| error.advice())));
@@ -227,10 +226,9 @@ impl LocalMedia {
 
     fn open_camera(&mut self) {
         let Some(spec) = self.config.camera.clone() else { return };
-        let opening = self.camera.begin();
         let (format, target) = (self.config.video, self.target);
         let (sink, tell, events) = (self.routes.video_sink(&self.hub), self.tell.clone(), self.tell.clone());
-        spawn_blocking(move || {
+        self.camera.begin(move |opening| {
             let open = || {
                 let (writer, reader) = slot();
                 let tell_news = move |event| tell_camera(&events, opening, event);
@@ -245,11 +243,10 @@ impl LocalMedia {
 
     fn open_microphone(&mut self) {
         let Some(spec) = self.config.microphone.clone() else { return };
-        let opening = self.microphone.begin();
         let settings = MicrophoneSettings { processing: self.config.processing, opus: self.config.opus };
         let (sink, tell, events) = (self.routes.audio_sink(), self.tell.clone(), self.tell.clone());
         let reference = self.reference.clone();
-        spawn_blocking(move || {
+        self.microphone.begin(move |opening| {
             let tell_news = move |event| tell_microphone(&events, opening, event);
             let opened = Microphone::open(&spec, settings, reference, sink, tell_news);
             tell.opened(Opened::Microphone(opening, opened.map_err(|error| error.advice())));

@@ -5,6 +5,9 @@ use rtc::rtp_transceiver::rtp_sender::RtpCodecKind;
 /// The codec of ours for each kind of medium, as it stands in `a=rtpmap` (RFC 8866 section 6.6).
 const CODECS: [(&str, &str); 2] = [("audio", " opus/"), ("video", " vp8/")];
 
+/// How we want Opus (RFC 7587 section 6.1).
+pub(super) const OPUS_PARAMETERS: &str = "minptime=10;useinbandfec=1;usedtx=1";
+
 /// Whether who wrote this receives a medium: it has a section that is neither refused, nor sends only (RFC 3264
 /// sections 5.1 and 6).
 pub(super) fn receives(sdp: &str, kind: RtpCodecKind) -> bool {
@@ -46,8 +49,59 @@ pub(super) fn with_common_codecs(sdp: &str) -> Option<String> {
 pub(super) fn payload_type(sdp: &str, kind: RtpCodecKind, codec: &str) -> Option<u8> {
     let name = name_of(kind)?;
     let section = sections(sdp).find(|section| media(section) == Some(name))?;
+    payload_types(section, codec).next()
+}
+
+/// The description without redundant audio where that could cost the sound itself.
+///
+/// The stack keeps the formats that fit exactly and only without any those that fit more or less. Redundancy always fits,
+/// for all that it says of itself is numbers: beside an Opus that wants other parameters than ours it would be alone.
+pub(super) fn with_safe_redundancy(sdp: &str) -> String {
+    let strip = |section: &str| match (media(section), payload_types(section, "red/").next()) {
+        (Some("audio"), Some(_)) if !is_plain(section) => without_redundancy(section),
+        _ => section.to_owned(),
+    };
+    sections(sdp).map(strip).collect()
+}
+
+/// Opus as ours, and redundancy of the same clock.
+fn is_plain(section: &str) -> bool {
+    let opus = payload_types(section, "opus/").next();
+    let parameters = section.lines().filter_map(|line| line.strip_prefix("a=fmtp:")?.trim_end().split_once(' '));
+    let mut ours = parameters.filter(|(number, _)| number.parse().ok() == opus).flat_map(|(_, all)| all.split(';'));
+    let agrees = |given: &str| {
+        let same_name = |own: &&str| own.split('=').next() == given.split('=').next();
+        OPUS_PARAMETERS.split(';').find(same_name).is_none_or(|own| own == given)
+    };
+    opus.is_some()
+        && ours.all(|given| agrees(given.trim()))
+        && payload_types(section, "red/").eq(payload_types(section, "red/48000/2"))
+}
+
+/// The section without the lines and the numbers of redundancy.
+fn without_redundancy(section: &str) -> String {
+    let numbers: Vec<String> = payload_types(section, "red/").map(|number| number.to_string()).collect();
+    let of_redundancy = |line: &str| {
+        let number = ["a=rtpmap:", "a=fmtp:", "a=rtcp-fb:"].iter().find_map(|name| line.strip_prefix(name));
+        number.and_then(|rest| rest.split(' ').next()).is_some_and(|number| numbers.iter().any(|own| own == number))
+    };
+    let keep = |line: &str| match line.strip_prefix("m=") {
+        // m=<media> <port> <proto> <fmt> ... (RFC 8866 section 5.14)
+        Some(media) => {
+            let words = media.trim_end().split(' ').enumerate();
+            let kept = words.filter(|(at, word)| *at < 3 || !numbers.iter().any(|number| number == word));
+            format!("m={}\r\n", kept.map(|(_, word)| word).collect::<Vec<_>>().join(" "))
+        }
+        None => line.to_owned(),
+    };
+    section.split_inclusive('\n').filter(|line| !of_redundancy(line)).map(keep).collect()
+}
+
+/// The numbers under which a section maps `codec`, as `red/`.
+fn payload_types<'a>(section: &'a str, codec: &'a str) -> impl Iterator<Item = u8> + 'a {
     let maps = section.lines().filter_map(|line| line.strip_prefix("a=rtpmap:")?.split_once(' '));
-    maps.filter(|(_, of)| of.to_ascii_lowercase().starts_with(codec)).find_map(|(number, _)| number.parse().ok())
+    let named = maps.filter(move |(_, of)| of.to_ascii_lowercase().starts_with(codec));
+    named.filter_map(|(number, _)| number.parse().ok())
 }
 
 /// The session's own part, then each medium's.
@@ -118,6 +172,35 @@ mod tests {
         assert_eq!(payload_type(&sdp, RtpCodecKind::Video, "red/"), Some(96));
         assert_eq!(payload_type(&sdp, RtpCodecKind::Audio, "pcmu/"), None);
         assert_eq!(payload_type("a=rtpmap:63 red/48000", RtpCodecKind::Audio, "red/"), None);
+    }
+
+    #[test]
+    fn redundancy_goes_where_the_stack_would_keep_nothing_else() {
+        let sdp = |red: &str, parameters: &str| {
+            format!(
+                "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 63 111 0\r\na=rtpmap:63 {red}\r\na=fmtp:63 111/111\r\n\
+                 a=rtpmap:111 opus/48000/2\r\na=fmtp:111 {parameters}\r\na=rtcp-fb:63 transport-cc\r\na=mid:0\r\n\
+                 m=video 9 UDP/TLS/RTP/SAVPF 63\r\na=rtpmap:63 red/90000\r\n"
+            )
+        };
+        for (red, parameters, stays) in [
+            ("red/48000/2", "minptime=10;useinbandfec=1", true),
+            ("red/48000/2", "minptime=10; useinbandfec=1; stereo=1", true),
+            ("RED/48000/2", OPUS_PARAMETERS, true),
+            ("red/48000/2", "useinbandfec=0", false),
+            ("red/48000/2", "minptime=20;useinbandfec=1", false),
+            ("red/8000", "useinbandfec=1", false),
+        ] {
+            let given = sdp(red, parameters);
+            let safe = with_safe_redundancy(&given);
+            assert_eq!(safe == given, stays, "{red} {parameters}: {safe}");
+            assert!(stays || safe.contains("m=audio 9 UDP/TLS/RTP/SAVPF 111 0\r\na=rtpmap:111"), "{safe}");
+            assert!(stays || !safe.contains("63 111/111") && !safe.contains("rtcp-fb"), "{safe}");
+            assert!(safe.ends_with("a=mid:0\r\nm=video 9 UDP/TLS/RTP/SAVPF 63\r\na=rtpmap:63 red/90000\r\n"));
+        }
+        let without_opus = "m=audio 9 UDP/TLS/RTP/SAVPF 63\r\na=rtpmap:63 red/48000/2\r\n";
+        assert_eq!(with_safe_redundancy(without_opus), "m=audio 9 UDP/TLS/RTP/SAVPF\r\n");
+        assert_eq!(with_safe_redundancy(""), "");
     }
 
     #[test]

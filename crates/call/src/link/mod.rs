@@ -253,7 +253,7 @@ impl Actor {
     }
 
     async fn accept_offer(&self, connection: &dyn PeerConnection, stack: &stack::Stack, sdp: String) -> LinkEvent {
-        let Some(common) = description::with_common_codecs(&sdp) else {
+        let Some(common) = description::with_common_codecs(&description::with_safe_redundancy(&sdp)) else {
             return LinkEvent::RemoteDescriptionRefused("it offers neither Opus nor VP8".to_owned());
         };
         let offer = match RTCSessionDescription::offer(common.clone()) {
@@ -284,6 +284,7 @@ impl Actor {
         stack: &stack::Stack,
         sdp: String,
     ) -> Option<LinkEvent> {
+        let sdp = description::with_safe_redundancy(&sdp);
         let answer = match RTCSessionDescription::answer(sdp.clone()) {
             Ok(answer) => answer,
             Err(error) => return Some(LinkEvent::RemoteDescriptionRefused(error.to_string())),

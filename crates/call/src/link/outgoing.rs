@@ -41,7 +41,7 @@ const AUDIO_QUEUE: usize = 16;
 /// Sound whose capture time is off from its sample count by more than this has had a gap: a lost device, a pause.
 const AUDIO_GAP_TICKS: u32 = AUDIO_CLOCK_HZ / 10;
 /// No payload type is negotiated. (0 is PCMU, which we never send.)
-const NO_PAYLOAD_TYPE: u8 = 0;
+pub(super) const NO_PAYLOAD_TYPE: u8 = 0;
 
 /// One packet of sound from the microphone.
 #[derive(Clone, Debug)]

@@ -39,7 +39,7 @@ use super::{
     estimate::Estimator,
     impair::{ImpairedRuntime, Impairment},
     incoming::{self, Handler},
-    outgoing::OutgoingTrack,
+    outgoing::{NO_PAYLOAD_TYPE, OutgoingTrack},
     stats::SharedStats,
     tap::RtcpTap,
 };
@@ -237,9 +237,9 @@ impl Default for SoundFormats {
 impl SoundFormats {
     fn learn(&self, local: &str) {
         for (number, codec) in [(&self.opus, "opus/"), (&self.red, "red/")] {
-            if let Some(payload_type) = description::payload_type(local, RtpCodecKind::Audio, codec) {
-                number.store(payload_type, Ordering::Relaxed);
-            }
+            // Left out: a packet with this number is of something else.
+            let payload_type = description::payload_type(local, RtpCodecKind::Audio, codec);
+            number.store(payload_type.unwrap_or(NO_PAYLOAD_TYPE), Ordering::Relaxed);
         }
     }
 
@@ -274,7 +274,7 @@ fn opus() -> RTCRtpCodec {
         clock_rate: AUDIO_CLOCK_HZ,
         // Always 2, whatever is sent (RFC 7587 section 7).
         channels: 2,
-        sdp_fmtp_line: "minptime=10;useinbandfec=1;usedtx=1".to_owned(),
+        sdp_fmtp_line: description::OPUS_PARAMETERS.to_owned(),
         rtcp_feedback: vec![RTCPFeedback { typ: "transport-cc".into(), parameter: String::new() }],
     }
 }

@@ -86,15 +86,16 @@ impl RedPolicy {
 pub struct Block<'a> {
     /// What it is coded with.
     pub payload_type: u8,
-    /// RTP ticks before the packet's own timestamp; 0 in the last block.
+    /// RTP ticks before the packet's own timestamp; 0 for its own.
     pub offset: u32,
-    /// Packets before this one in which it was sent for the first time; 0 in the last block.
+    /// Packets before this one in which it was sent for the first time; 0 for its own.
     pub distance: u16,
     /// Its bytes.
     pub payload: &'a [u8],
 }
 
-/// The blocks of a redundant packet, the oldest first, the packet's own last. None: cut short, or no such packet.
+/// The blocks of a redundant packet: its own first, then those that it repeats, the oldest first. None: cut short, or no
+/// such packet.
 pub fn blocks(packet: &[u8]) -> Option<impl Iterator<Item = Block<'_>>> {
     let (mut headers, mut rest) = ([(0, 0, 0); MAX_BLOCKS], packet);
     let mut repeated = 0;
@@ -112,13 +113,14 @@ pub fn blocks(packet: &[u8]) -> Option<impl Iterator<Item = Block<'_>>> {
     };
     let bytes: usize = headers.iter().map(|(_, _, len)| len).sum();
     // What is repeated must be there whole. The packet's own sound may be of no length.
-    rest.get(bytes..)?;
-    let blocks = headers.into_iter().take(repeated).chain([(own, 0, usize::MAX)]).enumerate();
-    Some(blocks.scan(rest, move |rest, (index, (payload_type, offset, len))| {
+    let own = Block { payload_type: own, offset: 0, distance: 0, payload: rest.get(bytes..)? };
+    let headers = headers.into_iter().take(repeated).enumerate();
+    let copies = headers.scan(rest, move |rest, (index, (payload_type, offset, len))| {
         let (payload, after) = rest.split_at(len.min(rest.len()));
         *rest = after;
         Some(Block { payload_type, offset, distance: (repeated - index) as u16, payload })
-    }))
+    });
+    Some([own].into_iter().chain(copies))
 }
 
 #[cfg(test)]
@@ -141,7 +143,7 @@ mod tests {
         assert_eq!(read(&red.write(OPUS, 480, b"first")), Some(vec![(0, 0, b"first".to_vec())]));
         red.sent(480, Bytes::from_static(b"first"));
         let packet = red.write(OPUS, 960, b"second");
-        assert_eq!(read(&packet), Some(vec![(480, 1, b"first".to_vec()), (0, 0, b"second".to_vec())]));
+        assert_eq!(read(&packet), Some(vec![(0, 0, b"second".to_vec()), (480, 1, b"first".to_vec())]));
         // RFC 2198 section 3, bit for bit: F and type, 14 bits of offset, 10 of length; F and type.
         assert_eq!(
             packet[..5],
@@ -165,7 +167,7 @@ mod tests {
         let mut red = RedWriter::default();
         red.sent(0u32.wrapping_sub(MAX_OFFSET), Bytes::from(vec![7; MAX_REPEATED]));
         let packet = red.write(OPUS, 0, b"");
-        assert_eq!(read(&packet), Some(vec![(MAX_OFFSET, 1, vec![7; MAX_REPEATED]), (0, 0, Vec::new())]));
+        assert_eq!(read(&packet), Some(vec![(0, 0, Vec::new()), (MAX_OFFSET, 1, vec![7; MAX_REPEATED])]));
     }
 
     #[test]
@@ -182,7 +184,7 @@ mod tests {
     fn two_repeated_packets_are_told_apart() {
         let packet = [0x80 | OPUS, 15, 0, 1, 0x80 | OPUS, 7, 0x80, 2, OPUS, b'a', b'b', b'b', b'c'];
         let [a, b, c] = [(960, 2, b"a".to_vec()), (480, 1, b"bb".to_vec()), (0, 0, b"c".to_vec())];
-        assert_eq!(read(&packet), Some(vec![a, b, c]));
+        assert_eq!(read(&packet), Some(vec![c, a, b]));
     }
 
     #[test]

@@ -31,8 +31,8 @@ use crate::advice::Advice;
 /// Streams at a time. More than anybody tells apart; it bounds the time a callback takes.
 const MAX_STREAMS: usize = 64;
 /// Packets that may wait for the next callback of a stream: over half a second of the shortest ones, which is as much as
-/// a jitter buffer would play.
-const PACKET_RING: usize = 64;
+/// a jitter buffer would play, and each of them twice (RFC 2198).
+const PACKET_RING: usize = 128;
 /// Samples that may wait in a local stream: half a second.
 const PCM_RING: usize = SAMPLE_RATE as usize / 2;
 

@@ -106,10 +106,10 @@ impl Admission {
         Verdict::Suspect(suspect.place)
     }
 
-    /// The place of a packet that another one carried along. It starts nothing, and confirms nothing.
+    /// The place of a packet that another one carried along, which came before it. It starts nothing, and confirms nothing.
     pub fn place(&self, header: &Header) -> Option<Place> {
         let (seen, ahead) = self.newest.as_ref()?.relative(header)?;
-        (-MAX_BEHIND..=MAX_CONFIRMING).contains(&ahead).then_some(seen.place)
+        (-MAX_BEHIND..0).contains(&ahead).then_some(seen.place)
     }
 
     /// The source that is playing.
@@ -159,7 +159,7 @@ mod tests {
         let mut admission = Admission::default();
         assert_eq!(admission.place(&header(1, 0)), None);
         admission.admit(&header(1, 5));
-        for (ssrc, n, expected) in [(1, 4, Some(place(4))), (1, 6, Some(place(6))), (1, 9, None), (2, 4, None)] {
+        for (ssrc, n, expected) in [(1, 4, Some(place(4))), (1, 5, None), (1, 6, None), (2, 4, None)] {
             assert_eq!(admission.place(&header(ssrc, n)), expected, "{ssrc} {n}");
         }
         assert!(matches!(admission.admit(&header(2, 5)), Verdict::Suspect(_)), "the carried one confirmed nothing");

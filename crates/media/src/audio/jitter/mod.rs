@@ -285,6 +285,8 @@ impl JitterBuffer {
         let Some(packet) = self.packets.take() else { return };
         let length = usize::try_from(packet.length).unwrap_or(0);
         let (decoder, stats, fade_in) = (&mut self.decoder, &mut self.stats, self.silent);
+        // One that does not decode is lost, however it came.
+        let lost_before = stats.lost;
         self.pcm.append(|space| {
             let decoded = decoder.decode(packet.payload(), space).unwrap_or_else(|_| {
                 stats.lost += 1;
@@ -297,8 +299,9 @@ impl JitterBuffer {
             decoded
         });
         if packet.redundant {
-            self.stats.lost += 1;
-            self.stats.recovered += 1;
+            let decoded = self.stats.lost == lost_before;
+            self.stats.lost += u64::from(decoded);
+            self.stats.recovered += u64::from(decoded);
             self.estimator.packets_lost(1);
         }
         self.estimator.packet_played();

@@ -128,7 +128,8 @@ pub struct Microphone {
 
 impl Microphone {
     /// Opens the source and starts sending to `sink`, which is called from the microphone's thread every 10 or 20 ms.
-    /// `reference` is what the speaker plays; a clone of it is left for another try where this one fails. `events` is called from the same thread.
+    /// `reference` is what the speaker plays; a clone of it is left for another try where this one fails. `events` is
+    /// called from the same thread.
     ///
     /// # Errors
     /// The device or file is missing, busy or unusable; the text says which and what to do.

@@ -32,8 +32,12 @@ pub(super) struct Device {
     sink: Option<MixerDeviceSink>,
     pub name: String,
     pub puller: Puller,
+    /// What it really plays at once, in frames of 48 kHz.
     period: u32,
 }
+
+/// Periods under this, 10 ms, are given up where the machine does not keep up with them.
+const RELAXED: u32 = 480;
 
 impl Device {
     /// Opens a device with the shortest period it takes that is longer than `beyond`, in frames of 48 kHz.
@@ -53,6 +57,7 @@ impl Device {
             .map_err(|e| AudioDeviceError::of(direction, &name, &e))?;
         let mut result = Err(AudioDeviceError::None { direction });
         for period in PERIODS.into_iter().filter(|period| *period > beyond) {
+            let frames = in_range(period, &config);
             let puller = playout.device();
             let signals = signals.clone();
             let source = MixerSource::new(Arc::clone(playout), puller, config.sample_rate()).ok_or_else(|| {
@@ -62,7 +67,7 @@ impl Device {
             let opened = DeviceSinkBuilder::default()
                 .with_device(chosen.device.clone())
                 .with_supported_config(&config)
-                .with_buffer_size(cpal::BufferSize::Fixed(in_range(period, &config)))
+                .with_buffer_size(cpal::BufferSize::Fixed(frames))
                 .with_error_callback(move |error| {
                     // Nobody listens any more: the stream is being closed.
                     let _ = signals.send(Signal::Failed { puller, error });
@@ -72,6 +77,7 @@ impl Device {
                 Ok(mut sink) => {
                     sink.log_on_drop(false);
                     sink.mixer().add(source);
+                    let period = in_frames_of_48_khz(frames, &config);
                     return Ok(Self { sink: Some(sink), name, puller, period });
                 }
                 Err(error) => result = Err(of_rodio(&name, error)),
@@ -82,9 +88,9 @@ impl Device {
 }
 
 impl Device {
-    /// What it was opened with, if a longer one is left to be tried.
+    /// Its period, if it is one that a busy machine may not keep up with.
     pub fn short_period(&self) -> Option<u32> {
-        PERIODS.last().filter(|longest| self.period < **longest).map(|_| self.period)
+        (self.period < RELAXED).then_some(self.period)
     }
 
     /// Gives up a device that is gone, without waiting.
@@ -141,6 +147,11 @@ fn in_range(period: u32, config: &cpal::SupportedStreamConfig) -> u32 {
         SupportedBufferSize::Range { min, max } => frames.clamp(*min, (*max).max(*min)),
         SupportedBufferSize::Unknown => frames,
     }
+}
+
+fn in_frames_of_48_khz(frames: u32, config: &cpal::SupportedStreamConfig) -> u32 {
+    let frames = u64::from(frames) * u64::from(SAMPLE_RATE) / u64::from(config.sample_rate().max(1));
+    u32::try_from(frames).unwrap_or(u32::MAX)
 }
 
 /// The mixer as rodio wants it: one sample after another, for ever, in mono and at the device's rate.

@@ -40,7 +40,12 @@ enum Output {
     Null,
     File(wav::Writer),
     Playing(Playing),
-    Away { choice: DeviceChoice, reopening: Reopening<Device> },
+    /// The device is gone, or being opened anew because its period was too short.
+    Away {
+        choice: DeviceChoice,
+        reopening: Reopening<Device>,
+        relaxing: bool,
+    },
 }
 
 struct Playing {
@@ -58,6 +63,8 @@ pub(super) struct Supervisor {
     playout: Arc<Playout>,
     output: Output,
     signals: mpsc::Sender<Signal>,
+    /// Periods up to this, in frames of 48 kHz, have been too short for this machine.
+    beyond: u32,
     /// When the clock's next frame is due.
     due: Instant,
     frame: Frame,
@@ -83,7 +90,7 @@ impl Supervisor {
             SpeakerSpec::Device(name) => playing(DeviceChoice::Named(name.clone()))?,
             SpeakerSpec::Default => playing(DeviceChoice::Default)?,
         };
-        Ok(Self { playout, output, signals, due: Instant::now() + FRAME, frame: [0.0; FRAME_SAMPLES] })
+        Ok(Self { playout, output, signals, beyond: 0, due: Instant::now() + FRAME, frame: [0.0; FRAME_SAMPLES] })
     }
 
     pub fn run(mut self, signals: &mpsc::Receiver<Signal>, events: &dyn Fn(SpeakerEvent)) {
@@ -108,45 +115,55 @@ impl Supervisor {
             return;
         }
         let error = AudioDeviceError::of(AudioDirection::Output, &playing.device.name, error);
-        if let Output::Playing(playing) = self.go_away(playing.choice.clone()) {
+        let (choice, beyond) = (playing.choice.clone(), self.beyond);
+        let (playout, signals) = (Arc::clone(&self.playout), self.signals.clone());
+        let reopening = Reopening::start(move || Device::open(&choice, beyond, &playout, &signals));
+        if let Some(playing) = self.go_away(reopening, false) {
             playing.device.abandon();
         }
         events(SpeakerEvent::Lost(error));
     }
 
-    /// Leaves the turn to the clock until the device can be opened again; gives what was there.
-    fn go_away(&mut self, choice: DeviceChoice) -> Output {
-        self.playout.give_turn(Puller::CLOCK);
-        self.due = Instant::now();
-        let (playout, signals, wanted) = (Arc::clone(&self.playout), self.signals.clone(), choice.clone());
-        let reopening = Reopening::start(move || Device::open(&wanted, 0, &playout, &signals));
-        std::mem::replace(&mut self.output, Output::Away { choice, reopening })
+    /// Opens the device with a longer period: later sound is better than sound with holes.
+    fn relax(&mut self) {
+        let Output::Playing(playing) = &self.output else { return };
+        let (choice, beyond) = (playing.choice.clone(), self.beyond);
+        let (playout, signals) = (Arc::clone(&self.playout), self.signals.clone());
+        let (give, old) = mpsc::channel::<Playing>();
+        // The old stream is closed first, where waiting for it hurts nobody: not all hardware plays two.
+        let reopening = Reopening::at_once(move || {
+            // Nothing is left of it at a second try.
+            drop(old.recv());
+            Device::open(&choice, beyond, &playout, &signals)
+        });
+        if let Some(playing) = self.go_away(reopening, true) {
+            let _ = give.send(playing);
+        }
     }
 
-    /// Opens the device with a longer period: later sound is better than sound with holes.
-    fn relax(&mut self, beyond: u32, events: &dyn Fn(SpeakerEvent)) {
-        let Output::Playing(playing) = &self.output else { return };
-        let choice = playing.choice.clone();
-        // The old stream is closed first; not all hardware plays two.
-        drop(self.go_away(choice.clone()));
-        match Device::open(&choice, beyond, &self.playout, &self.signals) {
-            Ok(device) => {
-                let name = device.name.clone();
-                self.output = Output::Playing(Playing::start(choice, device, &self.playout));
-                events(SpeakerEvent::Relaxed { device: name });
-            }
-            Err(error) => events(SpeakerEvent::Lost(error)),
+    /// Leaves the turn to the clock until the device is open again; gives what was there.
+    fn go_away(&mut self, reopening: Reopening<Device>, relaxing: bool) -> Option<Playing> {
+        let Output::Playing(playing) = &self.output else { return None };
+        let away = Output::Away { choice: playing.choice.clone(), reopening, relaxing };
+        self.playout.give_turn(Puller::CLOCK);
+        self.due = Instant::now();
+        match std::mem::replace(&mut self.output, away) {
+            Output::Playing(playing) => Some(playing),
+            Output::Null | Output::File(_) | Output::Away { .. } => None,
         }
     }
 
     /// Notices that a device has come back, or stalls, or plays again.
     fn follow(&mut self, events: &dyn Fn(SpeakerEvent)) {
         match &mut self.output {
-            Output::Away { choice, reopening } => {
+            Output::Away { choice, reopening, relaxing } => {
                 let Some(device) = reopening.poll() else { return };
-                let name = device.name.clone();
+                let (name, relaxing) = (device.name.clone(), *relaxing);
                 self.output = Output::Playing(Playing::start(choice.clone(), device, &self.playout));
-                events(SpeakerEvent::Restored { device: name });
+                events(match relaxing {
+                    true => SpeakerEvent::Relaxed { device: name },
+                    false => SpeakerEvent::Restored { device: name },
+                });
             }
             Output::Playing(playing) => {
                 let asked = self.playout.asked();
@@ -161,7 +178,8 @@ impl Supervisor {
                     self.due = Instant::now();
                 }
                 if let Some(period) = playing.cannot_keep_up(self.playout.late()) {
-                    self.relax(period, events);
+                    self.beyond = period;
+                    self.relax();
                 }
             }
             Output::Null | Output::File(_) => {}

@@ -176,11 +176,22 @@ pub(crate) struct Reopening<T> {
 
 impl<T: Send + 'static> Reopening<T> {
     pub(crate) fn start(open: impl Fn() -> Result<T, AudioDeviceError> + Send + 'static) -> Self {
+        Self::after(RETRY_INTERVAL, open)
+    }
+
+    /// The same of a device that is there.
+    pub(crate) fn at_once(open: impl Fn() -> Result<T, AudioDeviceError> + Send + 'static) -> Self {
+        Self::after(Duration::ZERO, open)
+    }
+
+    fn after(first: Duration, open: impl Fn() -> Result<T, AudioDeviceError> + Send + 'static) -> Self {
         let (send, opened) = mpsc::channel();
         let (cancel, cancelled) = mpsc::channel::<()>();
         // No thread: then the device stays away, as its user was told when it went.
         let _ = thread::Builder::new().name("sound-reopen".into()).spawn(move || {
-            while let Err(mpsc::RecvTimeoutError::Timeout) = cancelled.recv_timeout(RETRY_INTERVAL) {
+            let mut wait = first;
+            while let Err(mpsc::RecvTimeoutError::Timeout) = cancelled.recv_timeout(wait) {
+                wait = RETRY_INTERVAL;
                 if let Ok(device) = open() {
                     let _ = send.send(device);
                     return;

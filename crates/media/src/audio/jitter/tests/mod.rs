@@ -107,7 +107,7 @@ fn packets_that_carry_their_predecessor_restore_any_sound() {
         let sent = redundant(Sender::new(packet, settings).send(30 * SECOND, tone));
         let mut random = Random(7);
         let arrivals = sent.into_iter().filter(|_| !random.chance(loss)).flat_map(|packets| {
-            let at = packets.last().map_or(0, |own| own.captured) + DELAY;
+            let at = packets.first().map_or(0, |own| own.captured) + DELAY;
             packets.into_iter().map(move |packet| (at, packet))
         });
         let mut speaker = Speaker::new();

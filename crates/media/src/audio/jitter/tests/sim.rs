@@ -64,12 +64,12 @@ impl Sender {
     }
 }
 
-/// Each packet with a copy of the one before it.
+/// Each packet, and with it a copy of the one before it.
 pub fn redundant(sent: Vec<Sent>) -> Vec<Vec<Sent>> {
     let mut before: Option<Sent> = None;
     let carry = |own: Sent| {
         let copy = before.replace(own.clone()).map(|copy| Sent { redundant: true, ..copy });
-        copy.into_iter().chain([own]).collect()
+        [own].into_iter().chain(copy).collect()
     };
     sent.into_iter().map(carry).collect()
 }
