@@ -8,7 +8,7 @@ use crate::{Newcomer, Presence, Whereabouts, peer::Command};
 /// Events that wait for a reader. When it is behind by more, contacts are read from more slowly; nothing is lost.
 pub(crate) const EVENTS_WAITING: usize = 256;
 
-/// The events, in order for each peer. Ends when the transport was closed.
+/// The events, in order for each peer. Ends when the transport was closed and its last clone dropped.
 pub type Events = mpsc::Receiver<Event>;
 
 /// Something happened.

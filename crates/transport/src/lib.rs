@@ -1,8 +1,8 @@
 //! Who one is, whom one can reach, and what is carried between the two: identity, contacts' connections, presence,
 //! delivery, invites and contact requests, over QUIC by iroh. It is a [`Signaler`](ahoy_call::signaler::Signaler).
 //!
-//! One way through the crate for what comes in: the door ([`door`]) takes a connection and asks the roster who is there;
-//! a contact's goes to the task of that peer, whose pure [`peer::state`] decides what each frame means; its outputs are
+//! One way through the crate for what comes in: the `door` takes a connection and asks the roster who is there;
+//! a contact's goes to the task of that peer, whose pure `PeerState` decides what each frame means; its outputs are
 //! frames to write, [`Event`]s for whoever shows contacts, and envelopes for the call engine. What goes out takes the
 //! same way back. A peer is known by its key alone; addresses and names are hints.
 //!

@@ -1,25 +1,45 @@
 //! Who is on this network, by multicast DNS (RFC 6762).
 
-use std::{collections::HashMap, future::pending, sync::Arc, time::Duration};
-
-use iroh::{
-    EndpointId, TransportAddr,
-    address_lookup::{AddressLookup, EndpointData, UserData},
+use std::{
+    collections::HashMap,
+    future::pending,
+    net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
+    sync::Arc,
+    time::Duration,
 };
-use iroh_mdns_address_lookup::{DiscoveryEvent, MdnsAddressLookup};
-use tokio::{sync::watch, time::sleep};
-use tokio_stream::StreamExt;
+
+use data_encoding::BASE32_NOPAD;
+use iroh::EndpointId;
+use swarm_discovery::{Discoverer, DropGuard, Peer};
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, watch},
+    time::sleep,
+};
 
 use crate::{Event, Whereabouts, local::Local, text};
 
-/// Other programs that use iroh are not asked, and do not hear of us.
+/// The service is `_ahoy._udp.local`.
 const SERVICE: &str = "ahoy";
+
+/// Somebody is found after about this time, and missed after three times as much.
+const CADENCE: Duration = Duration::from_secs(2);
+
+/// Answers a second, in a large network; the product with the cadence has to be over 1.
+const RESPONSE_RATE: f32 = 2.5;
+
+/// Where the name stands, which has at most this many bytes: 254 with its key (RFC 6763 section 6.1).
+const NAME: &str = "name";
+const MAX_NAME_BYTES: usize = 240;
 
 /// A network that allows no multicast is tried again after this.
 const RETRY: Duration = Duration::from_secs(30);
 
 /// Others that are shown; a network with more of them is no living room.
 const MAX_SHOWN: usize = 256;
+
+/// Sightings that wait to be looked at. More are dropped: they come again with the next cadence.
+const SIGHTINGS_WAITING: usize = 64;
 
 /// What of the local network is used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,56 +69,68 @@ pub(crate) async fn watch(local: Arc<Local>, mut lan: watch::Receiver<Lan>) {
     }
 }
 
-/// Ends when this side's addresses have changed: sockets have joined the groups of the old network.
-async fn look(local: &Local, mode: Lan, shown: &mut HashMap<EndpointId, Option<String>>) {
+/// Somebody as seen on the network.
+#[derive(Debug, PartialEq, Eq)]
+struct Sighting {
+    /// Empty: not there any more.
+    addresses: Vec<SocketAddr>,
+    name: Option<String>,
+}
+
+/// Ends when what this side shows has changed: the sockets have joined the groups of the old network.
+async fn look(local: &Local, mode: Lan, shown: &mut HashMap<EndpointId, Sighting>) {
     if mode == Lan::Off {
         return pending().await;
     }
-    let service = MdnsAddressLookup::builder().service_name(SERVICE).advertise(mode == Lan::Visible);
-    let mdns = match service.build(local.me) {
-        Ok(mdns) => mdns,
+    let mut status = local.status.subscribe();
+    let ours = status.borrow_and_update().clone();
+    let (sightings, mut seen) = mpsc::channel(SIGHTINGS_WAITING);
+    // Looks and shows until it is dropped.
+    let _running = match start(local.me, mode, ours.name.as_deref(), &ours.whereabouts, sightings) {
+        Ok(running) => running,
         Err(error) => {
             tracing::warn!(%error, "nobody can be found on this network");
             return sleep(RETRY).await;
         }
     };
-    let mut discoveries = mdns.subscribe().await;
-    let mut status = local.status.subscribe();
-    let mut published = None;
     loop {
-        let ours = status.borrow_and_update().clone();
-        let now = (ours.name, ours.whereabouts);
-        if published.as_ref() != Some(&now) {
-            if published.is_some_and(|(_, whereabouts): (_, Whereabouts)| whereabouts != now.1) {
-                return;
-            }
-            mdns.publish(&data(now.0.as_deref(), &now.1));
-            published = Some(now);
-        }
         tokio::select! {
-            discovery = discoveries.next() => match discovery {
-                Some(DiscoveryEvent::Discovered { endpoint_info, .. }) => {
-                    let peer = endpoint_info.endpoint_id;
-                    let addresses = endpoint_info.ip_addrs().copied().collect();
-                    local.registry().seen(peer, Whereabouts { relay: None, addresses }.checked().addresses);
-                    let name = endpoint_info.user_data().and_then(|name| text::name(name.as_ref()));
-                    let known = shown.get(&peer);
-                    if peer != local.me && known != Some(&name) && (known.is_some() || shown.len() < MAX_SHOWN) {
-                        shown.insert(peer, name.clone());
-                        // Without a reader there is nobody to tell.
-                        let _ = local.events.send(Event::Nearby { peer, name }).await;
-                    }
-                }
-                Some(DiscoveryEvent::Expired { endpoint_id }) => {
-                    if shown.remove(&endpoint_id).is_some() {
-                        gone(local, endpoint_id).await;
-                    }
-                }
-                Some(_) => {}
-                None => return sleep(RETRY).await,
+            sighting = seen.recv() => match sighting {
+                Some((peer, sighting)) => tell(local, peer, sighting, shown).await,
+                // A socket has failed, as when its interface goes.
+                None => return sleep(CADENCE).await,
             },
-            Ok(()) = status.changed() => {}
+            Ok(()) = status.changed() => {
+                let now = status.borrow_and_update();
+                if (&now.name, &now.whereabouts) != (&ours.name, &ours.whereabouts) {
+                    return;
+                }
+            }
         }
+    }
+}
+
+async fn tell(local: &Local, peer: EndpointId, sighting: Sighting, shown: &mut HashMap<EndpointId, Sighting>) {
+    let known = shown.get(&peer);
+    if peer == local.me || known == Some(&sighting) {
+        return;
+    }
+    if sighting.addresses.is_empty() {
+        if shown.remove(&peer).is_some() {
+            gone(local, peer).await;
+        }
+        return;
+    }
+    if known.is_none() && shown.len() >= MAX_SHOWN {
+        return;
+    }
+    local.registry().seen(peer, sighting.addresses.clone());
+    let new_name = known.is_none_or(|known| known.name != sighting.name);
+    let name = sighting.name.clone();
+    shown.insert(peer, sighting);
+    if new_name {
+        // Without a reader there is nobody to tell.
+        let _ = local.events.send(Event::Nearby { peer, name }).await;
     }
 }
 
@@ -107,14 +139,49 @@ async fn gone(local: &Local, peer: EndpointId) {
     let _ = local.events.send(Event::NearbyGone { peer }).await;
 }
 
-/// What others on the network see.
-fn data(name: Option<&str>, whereabouts: &Whereabouts) -> EndpointData {
-    let addresses = whereabouts.addresses.iter().copied().map(TransportAddr::Ip);
-    let mut data =
-        EndpointData::from_iter(addresses.chain(whereabouts.relay.iter().cloned().map(TransportAddr::Relay)));
-    let name = name.unwrap_or_default();
-    let cut = name.get(..name.floor_char_boundary(UserData::MAX_LENGTH)).unwrap_or_default();
-    // Always said: a name that is taken away must replace the one before.
-    data.set_user_data(UserData::try_from(cut.to_owned()).ok());
-    data
+fn start(
+    me: EndpointId,
+    mode: Lan,
+    name: Option<&str>,
+    whereabouts: &Whereabouts,
+    sightings: mpsc::Sender<(EndpointId, Sighting)>,
+) -> Result<DropGuard, Box<dyn std::error::Error + Send + Sync>> {
+    let id = BASE32_NOPAD.encode(me.as_bytes()).to_ascii_lowercase();
+    let mut service = Discoverer::new(SERVICE.to_owned(), id)
+        .with_cadence(CADENCE)
+        .with_response_rate(RESPONSE_RATE)
+        .with_multicast_interfaces_v4(interfaces(whereabouts))
+        .with_callback(move |id, peer| {
+            if let Some(seen) = sighting(id, peer) {
+                // A network that shouts is heard only as fast as one can think.
+                let _ = sightings.try_send(seen);
+            }
+        });
+    if mode == Lan::Visible {
+        for address in &whereabouts.addresses {
+            service = service.with_addrs(address.port(), [address.ip()]);
+        }
+        let name = name.unwrap_or_default();
+        let cut = name.get(..name.floor_char_boundary(MAX_NAME_BYTES)).unwrap_or_default();
+        service = service.with_txt_attributes([(NAME.to_owned(), Some(cut.to_owned()))])?;
+    }
+    Ok(service.spawn(&Handle::current())?)
+}
+
+/// The IPv4 interfaces, by their addresses. Without being named, only the one of the default route would be used, and
+/// two machines with nothing but a cable between them have none.
+fn interfaces(whereabouts: &Whereabouts) -> Vec<Ipv4Addr> {
+    let addresses = whereabouts.addresses.iter().filter_map(|address| match address.ip() {
+        IpAddr::V4(ip) if !ip.is_loopback() => Some(ip),
+        _ => None,
+    });
+    // Not those that only a router has.
+    addresses.filter(|ip| UdpSocket::bind((*ip, 0)).is_ok()).collect()
+}
+
+fn sighting(id: &str, peer: &Peer) -> Option<(EndpointId, Sighting)> {
+    let addresses = peer.addrs().iter().map(|(ip, port)| SocketAddr::new(*ip, *port)).collect();
+    let name = peer.txt_attribute(NAME).flatten().and_then(text::name);
+    let addresses = Whereabouts { relay: None, addresses }.checked().addresses;
+    Some((id.parse().ok()?, Sighting { addresses, name }))
 }

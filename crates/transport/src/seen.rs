@@ -32,10 +32,10 @@ impl<K: Copy + Eq + Hash> Seen<K> {
             return false;
         }
         self.order.push_back(key);
-        if self.order.len() > KEPT {
-            if let Some(oldest) = self.order.pop_front() {
-                self.keys.remove(&oldest);
-            }
+        if self.order.len() > KEPT
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.keys.remove(&oldest);
         }
         true
     }

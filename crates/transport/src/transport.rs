@@ -211,8 +211,6 @@ impl Transport {
     pub async fn close(&self) {
         self.inner.closed.send_replace(true);
         self.local().registry().close();
-        // The tasks close their connections, which then count as said.
-        tokio::task::yield_now().await;
         let _ = timeout(CLOSE_LIMIT, self.local().endpoint.close()).await;
     }
 

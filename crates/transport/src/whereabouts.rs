@@ -26,7 +26,7 @@ impl Whereabouts {
     /// What may be believed of whereabouts that somebody sent: addresses that can be sent to, each once, not too many;
     /// a web address as a relay.
     pub(crate) fn checked(self) -> Self {
-        let relay = self.relay.filter(|relay| is_relay(relay));
+        let relay = self.relay.filter(is_relay);
         let mut addresses = Vec::new();
         for address in self.addresses {
             if addresses.len() < MAX_ADDRESSES && is_dialable(&address) && !addresses.contains(&address) {

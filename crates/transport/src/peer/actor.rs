@@ -16,8 +16,9 @@ use tokio::{
 
 use super::{
     Command, Connected, Down, greet,
+    io::{Input, LinkId, Output, Ticket},
     link::{Link, Report, remote_address},
-    state::{Input, LinkId, Output, PeerState, Ticket},
+    state::PeerState,
 };
 use crate::{
     DeliverError, Event, Receipt, Whereabouts,

@@ -15,7 +15,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::state::LinkId;
+use super::io::LinkId;
 use crate::{
     frame::{ALPN, Frame, Hello, MAX_CONTROL_BYTES, MAX_FRAME_BYTES},
     limit::{Pace, Throttle},
@@ -114,13 +114,20 @@ pub(crate) async fn greet(
         match greeted.await {
             Some((send, answer, recv)) => Ok((connection, send, recv, answer)),
             None => {
-                // A reason that was told, or our own closing.
+                let why = reason(&connection).await;
                 Code::Protocol.close(&connection);
-                Err(connection.close_reason().as_ref().map_or(Down::Lost, Down::from))
+                Err(why)
             }
         }
     };
     timeout(DIAL_LIMIT, dial).await.unwrap_or(Err(Down::Lost))
+}
+
+/// Why a connection whose stream has ended is closing, which may be about to come. Our own closing counts as a loss, and
+/// would hide the other side's reason: this is asked before.
+async fn reason(connection: &Connection) -> Down {
+    let closed = timeout(Duration::from_secs(1), connection.closed()).await;
+    closed.map_or(Down::Lost, |reason| Down::from(&reason))
 }
 
 /// Where a connection goes now, if not over a relay.
@@ -205,16 +212,13 @@ struct Reader {
 impl Reader {
     async fn run(mut self) {
         let ended = self.read().await;
-        match ended {
-            // Its reason, if it is closing, is about to come.
-            Some(ReadError::Ended) => _ = timeout(Duration::from_secs(1), self.connection.closed()).await,
-            Some(ReadError::Garbage) => Code::Protocol.close(&self.connection),
-            Some(ReadError::Slow) => Code::TooMuch.close(&self.connection),
-            None => {}
-        }
-        tracing::debug!(?ended, reason = ?self.connection.close_reason(), "a link ended");
-        let down = self.connection.close_reason().as_ref().map_or(Down::Lost, Down::from);
-        Code::Protocol.close(&self.connection);
+        let down = match ended {
+            Some(ReadError::Ended) => reason(&self.connection).await,
+            Some(ReadError::Garbage | ReadError::Slow) | None => Down::Lost,
+        };
+        tracing::debug!(?ended, ?down, "a link ended");
+        let code = if ended == Some(ReadError::Slow) { Code::TooMuch } else { Code::Protocol };
+        code.close(&self.connection);
         let _ = self.reports.send((self.id, Report::Down(down))).await;
     }
 

@@ -7,8 +7,9 @@
 //! ```
 
 mod actor;
+mod io;
 mod link;
-pub(crate) mod state;
+mod state;
 #[cfg(test)]
 mod state_tests;
 
@@ -17,8 +18,8 @@ use std::net::SocketAddr;
 use tokio::sync::oneshot;
 
 pub(crate) use actor::Actor;
+pub(crate) use io::Parcel;
 pub(crate) use link::{Code, Connected, Down, greet, remote_address};
-pub(crate) use state::Parcel;
 
 use crate::{DeliverError, Whereabouts, event::MessageKey};
 

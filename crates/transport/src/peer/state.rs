@@ -20,7 +20,10 @@ use std::{
 
 use iroh::EndpointId;
 
-use super::{Code, Down};
+use super::{
+    Code, Down,
+    io::{Input, LinkId, Output, Parcel, Ticket},
+};
 use crate::{
     DeliverError, MAX_MESSAGE_BYTES, Presence, Whereabouts,
     backoff::Backoff,
@@ -58,49 +61,6 @@ const MAX_PENDING: usize = 256;
 
 /// Messages received and not confirmed yet: at most 16 MiB. More are passed over; they come again.
 const MAX_UNCONFIRMED: usize = 256;
-
-/// Names a link, among those of one peer.
-pub(crate) type LinkId = u64;
-
-/// Names something sent; its number on the wire.
-pub(crate) type Ticket = u64;
-
-/// Something to send.
-#[derive(Clone, Debug)]
-pub(crate) enum Parcel {
-    Envelope(Vec<u8>),
-    Message { id: u64, body: Vec<u8> },
-}
-
-#[derive(Debug)]
-pub(crate) enum Input {
-    LinkUp { link: LinkId, dialled: bool, remote: Option<SocketAddr>, hello: Hello },
-    LinkDown { link: LinkId, why: Down },
-    DialFailed(Down),
-    Frame { link: LinkId, frame: Frame },
-    Throttled,
-    Send { ticket: Ticket, parcel: Parcel },
-    Received { key: MessageKey, kept: bool },
-    Seen(Vec<SocketAddr>),
-    Whereabouts(Whereabouts),
-    NetworkChanged,
-    Status(Status),
-    Tick,
-}
-
-#[derive(Debug, PartialEq)]
-pub(crate) enum Output {
-    Dial(Whereabouts),
-    Write { link: LinkId, frame: Frame },
-    Close { link: LinkId, code: Code },
-    Settle { ticket: Ticket, result: Result<(), DeliverError> },
-    Presence { presence: Presence, name: Option<String> },
-    Moved(Whereabouts),
-    Envelope(Vec<u8>),
-    Message { key: MessageKey, body: Vec<u8> },
-    Flooding,
-    Refused,
-}
 
 struct Link {
     id: LinkId,
@@ -181,7 +141,7 @@ impl PeerState {
     /// When the next [`Input::Tick`] is due.
     pub(crate) fn next_tick(&self) -> Option<Instant> {
         let dial = match self.dial {
-            Dial::At(at) if self.links.is_empty() => Some(at),
+            Dial::At(at) if self.links.is_empty() && !self.whereabouts.is_empty() => Some(at),
             Dial::At(_) | Dial::Never | Dial::Running => None,
         };
         // Every deadline is the same time after its message came, so the first is the earliest.
@@ -212,8 +172,11 @@ impl PeerState {
                 self.dial_soon(now);
             }
             Input::Whereabouts(whereabouts) => {
-                self.whereabouts = whereabouts.checked();
-                self.dial_soon(now);
+                let whereabouts = whereabouts.checked();
+                if !whereabouts.is_empty() {
+                    self.whereabouts = whereabouts;
+                    self.dial_soon(now);
+                }
             }
             Input::NetworkChanged => self.dial_soon(now),
             Input::Status(status) => {

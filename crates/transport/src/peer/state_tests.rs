@@ -4,7 +4,8 @@ use iroh::SecretKey;
 
 use super::{
     Code, Down,
-    state::{GLARE_WINDOW, Input, LinkId, OFFLINE_AFTER, Output, Parcel, PeerState, SEND_LIMIT},
+    io::{Input, LinkId, Output, Parcel},
+    state::{GLARE_WINDOW, OFFLINE_AFTER, PeerState, SEND_LIMIT},
 };
 use crate::{
     DeliverError, MAX_MESSAGE_BYTES, Presence, Whereabouts,
@@ -121,10 +122,23 @@ fn a_contact_is_dialled_at_once_and_then_less_and_less_often() {
 fn nobody_is_dialled_who_is_nowhere_and_nobody_twice_at_once() {
     let mut peer = Peer::new(true, Whereabouts::default());
     assert!(!dials(&peer.handle(Input::Tick)) && !dials(&peer.send(1)) && !dials(&peer.passes(SECOND)));
+    peer.passes(SEND_LIMIT);
+    assert!(!dials(&peer.handle(Input::Whereabouts(Whereabouts::default()))));
+    assert_eq!(peer.state.next_tick(), None, "a task that wakes for nothing");
     assert!(dials(&peer.handle(Input::Seen(vec![([192, 0, 2, 9], 9).into()]))));
     assert!(!dials(&peer.handle(Input::NetworkChanged)) && !dials(&peer.send(2)));
     peer.up(true);
     assert!(!dials(&peer.handle(Input::NetworkChanged)) && !dials(&peer.passes(SECOND * 1000)));
+}
+
+#[test]
+fn who_came_and_said_nothing_of_where_is_not_dialled() {
+    let mut peer = Peer::new(true, Whereabouts::default());
+    let hello = Hello { instance: 1, status: Status::default() };
+    peer.handle(Input::LinkUp { link: 0, dialled: false, remote: None, hello });
+    peer.handle(Input::LinkDown { link: 0, why: Down::Quit });
+    assert!(!dials(&peer.passes(SECOND * 1000)));
+    assert_eq!(peer.state.next_tick(), None, "a task that wakes for nothing");
 }
 
 #[test]

@@ -23,10 +23,14 @@ async fn who_is_blocked_sees_somebody_who_is_offline() {
     ben.until_presence(anna.id(), Presence::Offline).await;
     anna.catch_up();
     anna.seen.clear();
-    assert!(ben.send(&anna, 1).await.is_err());
-    let asked = ben.transport.request_contact(&anna.contact(), Some("please")).await;
+    let (contact, link) = (anna.contact(), anna.invite());
+    let (sent, asked, opened) = tokio::join!(
+        ben.send(&anna, 1),
+        ben.transport.request_contact(&contact, Some("please")),
+        ben.transport.open_invite(&link),
+    );
+    assert!(sent.is_err() && opened.is_err());
     assert_eq!(asked, Err(RequestError::Unreachable));
-    assert!(ben.transport.open_invite(&anna.invite()).await.is_err());
     ben.catch_up();
     anna.catch_up();
     assert_eq!(count(&ben.seen, |event| matches!(event, Event::Refused { .. })), 0, "told that it is blocked");

@@ -229,27 +229,21 @@ async fn who_is_slow_on_purpose_is_sent_away_and_keeps_nobody_out() {
     for _ in 0..30 {
         strangers.push(Eve::new().await);
     }
-    let silent = tokio::spawn(async move {
-        let anna = (strangers, anna.contact(), anna);
-        let (strangers, _, anna) = anna;
-        let mut silent = vec![];
-        for stranger in &strangers {
-            silent.push(stranger.dial(&anna).await);
-        }
-        (silent, strangers, anna)
-    });
-    let (silent, strangers, back) = within("the strangers", silent).await.unwrap();
-    anna = back;
+    let mut silent = vec![];
+    for stranger in &strangers {
+        silent.push(stranger.dial(&anna).await);
+    }
     let mut ben = Side::start("Ben").await;
     super::side::befriend(&mut anna, &mut ben).await;
     let connection = strangers[0].dial(&anna).await;
     let dripping = tokio::spawn(async move {
-        let (mut send, _recv) = connection.open_bi().await.unwrap();
-        for byte in hello() {
-            if send.write_all(&[byte]).await.is_err() {
-                break;
+        if let Ok((mut send, _recv)) = connection.open_bi().await {
+            for byte in hello() {
+                if send.write_all(&[byte]).await.is_err() {
+                    break;
+                }
+                sleep(Duration::from_millis(500)).await;
             }
-            sleep(Duration::from_millis(500)).await;
         }
         code(&connection).await
     });
@@ -288,8 +282,9 @@ async fn a_contact_that_connects_over_and_over_is_sent_away() {
     let mut codes = vec![];
     for _ in 0..30 {
         let connection = eve.dial(&anna).await;
-        let (mut send, _recv) = connection.open_bi().await.unwrap();
-        let _ = send.write_all(&hello()).await;
+        if let Ok((mut send, _recv)) = connection.open_bi().await {
+            let _ = send.write_all(&hello()).await;
+        }
         if let Ok(ConnectionError::ApplicationClosed(close)) =
             timeout(Duration::from_millis(100), connection.closed()).await
         {

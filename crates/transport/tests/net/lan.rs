@@ -14,7 +14,7 @@ use tokio::{
 
 use super::side::{Side, config, within};
 
-/// Tells the process of a machine what it is: the seeds of its key and of its contact's.
+/// Tells the process of a machine what it is: visible or listening, the seeds of its key and of its contact's.
 const MACHINE: &str = "AHOY_TRANSPORT_MACHINE";
 
 /// A network of two machines; taken down when dropped.
@@ -62,9 +62,10 @@ fn key(seed: u8) -> SecretKey {
 
 /// The process of a machine.
 struct Machine {
-    _child: Child,
-    _stdin: ChildStdin,
+    child: Child,
+    stdin: ChildStdin,
     lines: Lines<BufReader<ChildStdout>>,
+    said: Vec<String>,
 }
 
 impl Machine {
@@ -81,13 +82,21 @@ impl Machine {
             .unwrap();
         let stdin = child.stdin.take().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { _child: child, _stdin: stdin, lines }
+        Self { child, stdin, lines, said: vec![] }
+    }
+
+    /// Says goodbye.
+    async fn leave(mut self) {
+        drop(self.stdin);
+        within("the end of a machine", self.child.wait()).await.unwrap();
     }
 
     async fn until(&mut self, word: &str) {
         let said = async {
             while let Some(line) = self.lines.next_line().await.unwrap() {
-                if line.contains(word) {
+                let found = line.contains(word);
+                self.said.push(line);
+                if found {
                     return;
                 }
             }
@@ -102,11 +111,13 @@ impl Machine {
 #[ignore = "runs until its input ends; the other tests start it in a network of their own"]
 async fn the_machine() {
     let Ok(seeds) = env::var(MACHINE) else { return };
+    let (mode, seeds) = seeds.split_once(' ').unwrap();
+    let lan = if mode == "visible" { Lan::Visible } else { Lan::Listen };
     let [mine, other]: [u8; 2] = seeds.split(' ').map(|n| n.parse().unwrap()).collect::<Vec<_>>().try_into().unwrap();
     let secret_key = key(mine);
     let contact = Contact { peer: key(other).public(), whereabouts: Whereabouts::default() };
     let roster = Roster { contacts: vec![contact.clone()], ..Roster::default() };
-    let config = Config { secret_key, lan: Lan::Visible, loopback_only: false, ..config(&format!("Machine {mine}")) };
+    let config = Config { secret_key, lan, loopback_only: false, ..config(&format!("Machine {mine}")) };
     let mut side = Side::with(config, roster).await;
     let watch = async {
         loop {
@@ -130,16 +141,28 @@ async fn the_machine() {
     side.transport.close().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_only_listens_finds_others_and_is_not_shown() {
+    let Some(network) = Network::new(3, true) else { return };
+    let [a, b] = &network.names;
+    let (mut anna, mut ben) = (Machine::start(a, "listening 1 2"), Machine::start(b, "visible 2 1"));
+    anna.until("nearby Machine 2").await;
+    ben.until("online").await;
+    // Three times what it takes to be found.
+    let _ = tokio::time::timeout(std::time::Duration::from_secs(6), ben.until("nearby")).await;
+    assert!(!ben.said.iter().any(|line| line.contains("nearby")), "who only listens was shown");
+}
+
 async fn find_each_other(tag: u8, default_route: bool) {
     let Some(network) = Network::new(tag, default_route) else { return };
     let [a, b] = &network.names;
-    let (mut anna, mut ben) = (Machine::start(a, "1 2"), Machine::start(b, "2 1"));
+    let (mut anna, mut ben) = (Machine::start(a, "visible 1 2"), Machine::start(b, "visible 2 1"));
     anna.until("online").await;
     ben.until("online").await;
     // On another port, and nobody has told anybody.
-    drop(ben);
+    ben.leave().await;
     anna.until("offline").await;
-    let mut ben = Machine::start(b, "2 1");
+    let mut ben = Machine::start(b, "visible 2 1");
     anna.until("online").await;
     ben.until("online").await;
 }
