@@ -27,9 +27,12 @@ export function initials(name: string): string {
   return [first, last].map((word) => (word ? [...word][0] : '')).join('').toLocaleUpperCase() || '?';
 }
 
+/** Degrees of the colour circle that look well as a ground, light and dark. */
+const HUES = [205, 340, 160, 265, 20, 185, 300, 225, 95, 0, 245, 35] as const;
+
 /** A hue that stays with an id, in degrees. */
 export function hue(id: string): number {
   let hash = 0x811c9dc5;
   for (const letter of id) hash = Math.imul(hash ^ (letter.codePointAt(0) ?? 0), 0x01000193) >>> 0;
-  return (hash % 12) * 30;
+  return HUES[hash % HUES.length] ?? 0;
 }

@@ -1,5 +1,5 @@
 import type { Args, CommandName, Ipc, MediaChunk, Result } from './ipc';
-import type { AppEvent, Start } from './types';
+import type { AppEvent, Call, Start } from './types';
 
 type Answers = { [C in CommandName]?: (args: Args<C>) => Result<C> | Promise<Result<C>> };
 
@@ -72,5 +72,31 @@ export function emptyStart(): Start {
     history: [],
     mediaMode: { mode: 'native', why: 'setting', canBrowser: false },
     notices: [],
+  };
+}
+
+/** A call with pictures both ways. */
+export function aCall(more: Partial<Call> = {}): Call {
+  return {
+    id: 'call-1',
+    peer: 'peer-1',
+    peerName: 'Amélie Durand',
+    direction: 'outgoing',
+    phase: 'active',
+    wanted: { audio: true, video: true },
+    sending: { audio: true, video: true },
+    receiving: { audio: true, video: true },
+    heldHere: false,
+    heldThere: false,
+    startedAt: 1_000_000,
+    remoteStream: 'remote-1',
+    localStream: 'local-1',
+    route: 'direct',
+    quality: 'good',
+    unheard: null,
+    mode: 'native',
+    notices: [],
+    end: null,
+    ...more,
   };
 }

@@ -95,7 +95,7 @@ export class Demuxer {
     this.#at = 0;
     this.#frames = [];
     while (this.#element());
-    if (this.pending === 0) this.#buffer = EMPTY;
+    if (this.pending === 0) [this.#buffer, this.#at] = [EMPTY, 0];
     return this.#frames;
   }
 

@@ -1,4 +1,4 @@
-import { FakeIpc, emptyStart } from '../fake';
+import { aCall as plainCall, emptyStart, FakeIpc } from '../fake';
 import type { Ipc } from '../ipc';
 import type { Call, Contact, DeviceKind, Settings, Start } from '../types';
 import { AMELIE, devices, ECHO, history, hostile, nearby, people, requests, stats } from './people';
@@ -12,30 +12,8 @@ const RING_MS = 600;
 const CONNECT_MS = 500;
 const LINK = 'ahoy:01mfrggzdfmztwq2lknnwg23tpobyxe43uov3ho6dzpiydcmrtgq2tmnzyhfqwey3emvtgq';
 
-export function aCall(more: Partial<Call> = {}): Call {
-  return {
-    id: 'call-1',
-    peer: AMELIE.id,
-    peerName: AMELIE.name,
-    direction: 'outgoing',
-    phase: 'active',
-    wanted: { audio: true, video: true },
-    sending: { audio: true, video: true },
-    receiving: { audio: true, video: true },
-    heldHere: false,
-    heldThere: false,
-    startedAt: Date.now() - 754_000,
-    remoteStream: 'remote-1',
-    localStream: 'local-1',
-    route: 'direct',
-    quality: 'good',
-    unheard: null,
-    mode: 'native',
-    notices: [],
-    end: null,
-    ...more,
-  };
-}
+const aCall = (more: Partial<Call> = {}) =>
+  plainCall({ peer: AMELIE.id, peerName: AMELIE.name, startedAt: Date.now() - 754_000, ...more });
 
 const NONE = { audio: false, video: false };
 const quiet: Partial<Call> = { startedAt: null, remoteStream: null, route: null, quality: null, receiving: NONE };

@@ -76,9 +76,10 @@ class DrawnStream {
     while (this.#clusters.length <= from && !signal.aborted) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
-    const parts = [...(after === null ? [this.#init] : []), ...this.#clusters.slice(from)];
+    const to = this.#clusters.length;
+    const parts = [...(after === null ? [this.#init] : []), ...this.#clusters.slice(from, to)];
     const body = new Uint8Array(await new Blob(parts as BlobPart[]).arrayBuffer());
-    return { type: 'media', body, next: String(this.#clusters.length) };
+    return { type: 'media', body, next: String(to) };
   }
 
   async #run(): Promise<void> {
