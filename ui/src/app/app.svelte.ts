@@ -57,12 +57,16 @@ export class App {
     this.preview = new LivePicture(ipc);
   }
 
-  /** Listens first and asks then, so that nothing falls between the two. */
+  /**
+   * Listens first and asks then, so that nothing falls between the two; and what this webview can is known before
+   * anything is said about it.
+   */
   async start(): Promise<void> {
     await this.session.ipc.listen((event) => this.apply(event));
+    const { rtcPeerConnection } = this.surroundings;
+    const mediaMode = await this.session.attempt('media_mode', { rtcPeerConnection });
     const start = await this.session.attempt('start', {});
-    if (start) this.#begin(start.ok);
-    await this.settings.reportWebview(this.surroundings.rtcPeerConnection);
+    if (start) this.#begin({ ...start.ok, mediaMode: mediaMode?.ok ?? start.ok.mediaMode });
   }
 
   apply(event: AppEvent): void {

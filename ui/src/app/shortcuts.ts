@@ -67,11 +67,15 @@ type Press = Pick<KeyboardEvent, 'key' | 'ctrlKey' | 'shiftKey' | 'altKey' | 'me
 
 const isFunctionKey = (key: string) => /^F\d+$/.test(key);
 
-/** Does what a key press means, if it means something; true if so. */
-export function press(event: Press, app: App, page: PageActions): boolean {
+/**
+ * Does what a key press means, if it means something; true if so. Who is typing does not answer or decline: there,
+ * Ctrl+Backspace takes a word.
+ */
+export function press(event: Press, app: App, page: PageActions, typing = false): boolean {
   if (event.altKey || event.metaKey || event.repeat || !app.ready || app.view === 'first-run') return false;
   const found = SHORTCUTS.find(
-    ({ key, shift = false }) =>
+    ({ key, shift = false, group }) =>
+      !(typing && group === 'incoming' && !isFunctionKey(key)) &&
       key.toLowerCase() === event.key.toLowerCase() &&
       shift === event.shiftKey &&
       event.ctrlKey !== isFunctionKey(key),

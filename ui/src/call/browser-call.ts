@@ -1,6 +1,6 @@
-import type { MediaState, Route, SignalPayload } from '../ipc/types';
+import type { LinkState, MediaState, Route, SignalPayload } from '../ipc/types';
 
-export type Link = 'connecting' | 'connected' | 'lost' | 'failed' | 'closed';
+export type Link = LinkState | 'closed';
 
 export interface BrowserCallOptions {
   /** The callee is the polite side of perfect negotiation (RFC 8829): it gives way when offers collide. */
@@ -26,14 +26,16 @@ const KINDS: readonly Kind[] = ['audio', 'video'];
 
 /**
  * The media of one call in the webview's own WebRTC, with the same offers, answers and candidates that the native engine
- * speaks. Everything is done one after the other, so a candidate never overtakes the description it belongs to.
+ * speaks. Signaling is done one after the other, so a candidate never overtakes the description it belongs to; devices are
+ * opened in a line of their own, so that a camera that takes a second, or asks first, holds up no connection.
  */
 export class BrowserCall {
   readonly #options: BrowserCallOptions;
   readonly #connection: RTCPeerConnection;
   readonly #remote = new MediaStream();
   readonly #tracks: Partial<Record<Kind, MediaStreamTrack>> = {};
-  #queue: Promise<void> = Promise.resolve();
+  #signaling: Promise<void> = Promise.resolve();
+  #media: Promise<void> = Promise.resolve();
   #wanted: MediaState = { audio: false, video: false };
   #offering = false;
   #ignoringOffer = false;
@@ -60,23 +62,23 @@ export class BrowserCall {
     connection.onconnectionstatechange = () => this.#onConnectionState();
     connection.onnegotiationneeded = () => {
       // The first offer is the caller's, once the callee has accepted; later ones are made by whoever needs them.
-      if (this.#negotiated) void this.#enqueue(() => this.#sendOffer());
+      if (this.#negotiated) void this.#signal(() => this.#sendOffer());
     };
   }
 
   /** The caller's part, once the callee has accepted. Both kinds are offered, so that a camera can come later. */
   offer(): Promise<void> {
-    return this.#enqueue(async () => {
+    return this.#signal(async () => {
       for (const kind of KINDS) this.#connection.addTransceiver(kind, { direction: 'sendrecv' });
       this.#negotiated = true;
-      // Not after the devices, which may take seconds to open: what is sent is put on the offered senders when it is there.
       await this.#sendOffer();
-      await this.#applyWanted();
+      // What was opened meanwhile has its sender now.
+      void this.#applyWanted();
     });
   }
 
   handle(payload: SignalPayload): Promise<void> {
-    return this.#enqueue(async () => {
+    return this.#signal(async () => {
       switch (payload.type) {
         case 'call-offer':
           return this.#onOffer(payload.sdp);
@@ -86,6 +88,8 @@ export class BrowserCall {
           return this.#setRemoteDescription({ type: 'answer', sdp: payload.sdp });
         case 'ice-candidate':
           return this.#onCandidate(payload.candidate);
+        case 'link':
+        // Said by the page, never to it.
       }
     });
   }
@@ -95,17 +99,15 @@ export class BrowserCall {
    * microphone, not one of silence.
    */
   send(wanted: MediaState): Promise<void> {
-    if (wanted.audio === this.#wanted.audio && wanted.video === this.#wanted.video) return this.#queue;
+    if (wanted.audio === this.#wanted.audio && wanted.video === this.#wanted.video) return this.#media;
     this.#wanted = wanted;
-    return this.#enqueue(() => this.#applyWanted());
+    return this.#applyWanted();
   }
 
   /** Opens another device in place of the one in use. */
   reopen(kind: Kind): Promise<void> {
-    return this.#enqueue(async () => {
-      this.#stop(kind);
-      await this.#applyWanted();
-    });
+    this.#media = this.#media.then(() => this.#stop(kind));
+    return this.#applyWanted();
   }
 
   stats(): Promise<RTCStatsReport> {
@@ -117,17 +119,25 @@ export class BrowserCall {
     this.#closed = true;
     for (const kind of KINDS) this.#stop(kind);
     this.#connection.close();
-    this.#options.onLocal(null);
     this.#options.onLink('closed');
   }
 
-  #enqueue(step: () => Promise<void>): Promise<void> {
-    this.#queue = this.#queue
+  #signal(step: () => Promise<void>): Promise<void> {
+    this.#signaling = this.#signaling
       .then(() => (this.#closed ? undefined : step()))
-      .catch((error: unknown) => {
-        if (!this.#closed) this.#options.onError('negotiation', error);
-      });
-    return this.#queue;
+      .catch((error: unknown) => this.#failed(error));
+    return this.#signaling;
+  }
+
+  #applyWanted(): Promise<void> {
+    this.#media = this.#media
+      .then(() => (this.#closed ? undefined : this.#sendWanted()))
+      .catch((error: unknown) => this.#failed(error));
+    return this.#media;
+  }
+
+  #failed(error: unknown): void {
+    if (!this.#closed) this.#options.onError('negotiation', error);
   }
 
   async #sendOffer(): Promise<void> {
@@ -156,8 +166,7 @@ export class BrowserCall {
     const description = this.#connection.localDescription;
     if (description) this.#options.send({ type: 'call-answer', sdp: description.sdp });
     this.#negotiated = true;
-    // After the answer: a camera that takes a second to open holds nothing up.
-    await this.#applyWanted();
+    void this.#applyWanted();
   }
 
   async #setRemoteDescription(description: RTCSessionDescriptionInit): Promise<void> {
@@ -178,7 +187,7 @@ export class BrowserCall {
     }
   }
 
-  async #applyWanted(): Promise<void> {
+  async #sendWanted(): Promise<void> {
     for (const kind of KINDS) {
       if (this.#wanted[kind]) await this.#start(kind);
       else await this.#pause(kind);
@@ -217,7 +226,9 @@ export class BrowserCall {
   }
 
   #stop(kind: Kind): void {
-    this.#tracks[kind]?.stop();
+    const track = this.#tracks[kind];
+    if (!track) return;
+    track.stop();
     delete this.#tracks[kind];
     if (kind === 'video') this.#options.onLocal(null);
   }
@@ -236,7 +247,7 @@ export class BrowserCall {
       case 'disconnected':
         return this.#options.onLink('lost');
       case 'failed':
-        this.#options.onLink('failed');
+        this.#options.onLink('lost');
         // Makes negotiation needed: a new offer with a new ICE generation goes out.
         return this.#connection.restartIce();
       case 'new':

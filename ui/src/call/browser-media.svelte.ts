@@ -4,17 +4,17 @@ import type { AppEvent, Call, MediaState, Notice, Route, Stats } from '../ipc/ty
 import type { DevicesModel } from '../settings/devices.svelte';
 import type { SettingsModel } from '../settings/settings.svelte';
 import { BrowserCall } from './browser-call';
-import { openTrack } from './browser-devices';
+import { openTrack, sameDevice } from './browser-devices';
 import { type Counters, toStats } from './browser-stats';
 
 function problem(what: 'audio' | 'video' | 'negotiation'): Notice {
   switch (what) {
     case 'audio':
-      return { code: 'webview-no-microphone', what: t('webview.no-microphone'), todo: t('webview.device-todo') };
+      return { code: 'page-no-microphone', what: t('webview.no-microphone'), todo: t('webview.device-todo') };
     case 'video':
-      return { code: 'webview-no-camera', what: t('webview.no-camera'), todo: t('webview.device-todo') };
+      return { code: 'page-no-camera', what: t('webview.no-camera'), todo: t('webview.device-todo') };
     case 'negotiation':
-      return { code: 'webview-negotiation', what: t('webview.negotiation'), todo: t('webview.negotiation-todo') };
+      return { code: 'page-negotiation', what: t('webview.negotiation'), todo: t('webview.negotiation-todo') };
   }
 }
 
@@ -31,6 +31,8 @@ export class BrowserMedia {
   #call: BrowserCall | null = null;
   #offered = false;
   #counters: Counters | null = null;
+  /** Plays what comes in, whatever view is open. */
+  #sound: HTMLAudioElement | null = null;
   #watch: ReturnType<typeof setInterval> | undefined;
 
   constructor(
@@ -65,6 +67,7 @@ export class BrowserMedia {
     if (call.phase === 'calling' || call.phase === 'ringing' || call.phase === 'incoming') return;
     if (call.id !== this.#id) this.#open(call);
     const held = call.heldHere || call.heldThere;
+    if (this.#sound) this.#sound.muted = held;
     void this.#call?.send({ audio: call.wanted.audio && !held, video: call.wanted.video && !held });
     if (call.direction === 'outgoing' && !this.#offered) {
       this.#offered = true;
@@ -86,17 +89,35 @@ export class BrowserMedia {
       onRemote: (stream) => {
         // The same stream with one more track must be seen as a change.
         this.remote = new MediaStream(stream.getTracks());
+        this.#play(this.remote);
       },
       onLocal: (stream) => (this.local = stream),
-      onLink: (state) => {
-        if (state === 'connected' || state === 'lost' || state === 'failed') {
-          void session.attempt('call_link', { call: id, state });
-        }
+      onLink: (link) => {
+        if (link === 'closed') return;
+        void session.attempt('signal_send', { call: id, payload: { type: 'link', state: link } });
       },
       onRoute: (route) => (this.route = route),
       onSending: (sending) => (this.sending = sending),
       onError: (what) => session.notices.add(problem(what)),
     });
+  }
+
+  /** Plays on the chosen speaker from now on, where this webview can choose. */
+  async useSpeaker(): Promise<void> {
+    const sound = this.#sound;
+    const chosen = this.devices.of('speaker').find(({ id }) => id === this.settings.current.speaker);
+    if (!sound || typeof sound.setSinkId !== 'function') return;
+    const all = await navigator.mediaDevices.enumerateDevices();
+    const id = chosen && sameDevice(all, 'audiooutput', chosen);
+    // Where it cannot be had, the sound stays where it is.
+    await sound.setSinkId(id ?? '').catch(() => {});
+  }
+
+  #play(stream: MediaStream): void {
+    this.#sound ??= new Audio();
+    this.#sound.srcObject = stream;
+    void this.#sound.play().catch(() => {});
+    void this.useSpeaker();
   }
 
   async #openTrack(kind: 'audio' | 'video'): Promise<MediaStreamTrack> {
@@ -118,6 +139,8 @@ export class BrowserMedia {
     this.watchStats(false);
     this.#call?.close();
     this.#call = null;
+    if (this.#sound) this.#sound.srcObject = null;
+    this.#sound = null;
     this.#id = null;
     this.#offered = false;
     this.remote = this.local = this.route = this.sending = null;

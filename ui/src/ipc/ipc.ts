@@ -29,8 +29,6 @@ export interface Commands {
   call_video: { args: { on: boolean }; result: void };
   calls_list: { args: None; result: Call[] };
   signal_send: { args: { call: string; payload: SignalPayload }; result: void };
-  /** Browser mode: how the page's own connection does. */
-  call_link: { args: { call: string; state: 'connected' | 'lost' | 'failed' }; result: void };
   devices_list: { args: None; result: Devices };
   device_choose: { args: { kind: DeviceKind; id: string | null }; result: void };
   device_test: { args: { kind: DeviceKind; on: boolean }; result: void };

@@ -58,6 +58,15 @@ export type Direction = 'outgoing' | 'incoming';
 export type Route = 'direct' | 'relayed';
 export type Quality = 'good' | 'fair' | 'poor';
 
+export interface CallEnd {
+  reason: string;
+  text: string;
+}
+
+export type CallMode = 'native' | 'browser';
+/** Who cannot be heard: this end by the other, or the other by this one. */
+export type Unheard = 'here' | 'there';
+
 export interface Call {
   id: string;
   peer: string;
@@ -77,11 +86,10 @@ export interface Call {
   localStream: string | null;
   route: Route | null;
   quality: Quality | null;
-  /** The other side hears nothing: because of this end's microphone, or by the other side's word. */
-  unheard: 'here' | 'there' | null;
-  mode: 'native' | 'browser';
+  unheard: Unheard | null;
+  mode: CallMode;
   notices: Notice[];
-  end: { reason: string; text: string } | null;
+  end: CallEnd | null;
 }
 
 export type Outcome =
@@ -158,20 +166,22 @@ export interface Settings {
   firstRunDone: boolean;
 }
 
+export type MediaModeReason = 'setting' | 'webview-cannot' | 'calls-disabled';
+
 export interface MediaMode {
-  mode: 'native' | 'browser';
-  why: 'setting' | 'webview-cannot' | 'calls-disabled';
+  mode: CallMode;
+  why: MediaModeReason;
   canBrowser: boolean;
 }
 
-export interface OutStats {
+export interface StatsOut {
   kbps: number;
   fps: number;
   width: number;
   height: number;
 }
 
-export interface InStats extends OutStats {
+export interface StatsIn extends StatsOut {
   lost: number;
   recovered: number;
   freezes: number;
@@ -186,13 +196,18 @@ export interface Stats {
   at: number;
   rttMs: number | null;
   lossPercent: number;
-  out: OutStats;
-  in: InStats;
+  out: StatsOut;
+  in: StatsIn;
   targetKbps: number | null;
 }
 
+export interface Me {
+  id: string;
+  name: string;
+}
+
 export interface Start {
-  me: { id: string; name: string };
+  me: Me;
   settings: Settings;
   contacts: Contact[];
   requests: ContactRequest[];
@@ -210,11 +225,18 @@ export interface Invite {
   expiresAt: number;
 }
 
-/** A signaling payload that the page's own WebRTC makes or takes; other types are not for it. */
+/** Whether media can flow on the page's own connection. */
+export type LinkState = 'connected' | 'lost';
+
+/** A signaling payload that the page's own WebRTC makes or takes; and from the page alone, how its connection is. */
 export type SignalPayload =
+  | { type: 'link'; state: LinkState }
   | { type: 'call-offer'; sdp: string }
   | { type: 'call-answer'; sdp: string }
   | { type: 'ice-candidate'; candidate: RTCIceCandidateInit };
+
+/** What the page is asked to bring forward. */
+export type View = 'call' | 'contacts' | 'invite';
 
 export type AppEvent =
   | { type: 'contacts'; contacts: Contact[] }
@@ -228,4 +250,4 @@ export type AppEvent =
   | { type: 'stats'; stats: Stats }
   | { type: 'notice'; notice: Notice }
   | { type: 'signal'; call: string; payload: SignalPayload }
-  | { type: 'open'; view: 'call' | 'contacts' | 'invite'; link: string | null };
+  | { type: 'open'; view: View; link: string | null };

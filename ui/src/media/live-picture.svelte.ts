@@ -5,7 +5,6 @@ import { type PictureState, play, type Player } from './player';
 export class LivePicture {
   element = $state.raw<HTMLElement | null>(null);
   state = $state<PictureState>('waiting');
-  size = $state.raw<{ width: number; height: number } | null>(null);
   #stream: string | null = null;
   #player: Player | null = null;
 
@@ -22,15 +21,12 @@ export class LivePicture {
     this.#player = null;
     this.element = null;
     this.state = 'waiting';
-    this.size = null;
     if (stream === null) return;
     const player = await this.start({
       ipc: this.ipc,
       stream,
-      onState: (state, size) => {
-        if (this.#stream !== stream) return;
-        this.state = state;
-        if (size) this.size = size;
+      onState: (state) => {
+        if (this.#stream === stream) this.state = state;
       },
     });
     // Another stream may have been chosen while the decoder was looked for.

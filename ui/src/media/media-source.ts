@@ -58,14 +58,12 @@ export const mediaSourcePicture = (onState: Parameters<MakePicture>[0], mime: st
   let playing = false;
 
   const playOn = () => void video.play().catch(() => {});
-  const report = () => {
-    if (!video.videoWidth) return;
-    if (!playing) performance.mark('ahoy-first-picture');
+  video.addEventListener('loadeddata', () => {
+    if (playing) return;
+    performance.mark('ahoy-first-picture');
     playing = true;
-    onState('playing', { width: video.videoWidth, height: video.videoHeight });
-  };
-  video.addEventListener('loadeddata', report);
-  video.addEventListener('resize', report);
+    onState('playing');
+  });
   // An element that moves in the document is paused.
   video.addEventListener('pause', () => video.isConnected && playOn());
   video.addEventListener('error', () => (broken = true));

@@ -19,7 +19,7 @@ export interface Picture extends StreamSink {
   close(): void;
 }
 
-export type MakePicture = (onState: (state: PictureState, size?: { width: number; height: number }) => void) => Picture;
+export type MakePicture = (onState: (state: PictureState) => void) => Picture;
 
 /** One stream on screen. Its element can move in the document without the stream starting anew. */
 export interface Player {
@@ -30,7 +30,7 @@ export interface Player {
 export interface PlayerOptions {
   ipc: Pick<Ipc, 'readMedia'>;
   stream: string;
-  onState: (state: PictureState, size?: { width: number; height: number }) => void;
+  onState: (state: PictureState) => void;
 }
 
 const MIME = 'video/webm; codecs="vp8"';

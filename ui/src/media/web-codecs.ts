@@ -58,7 +58,6 @@ export const webCodecsPicture: MakePicture = (onState): Picture => {
   const context = canvas.getContext('2d', { alpha: false });
   const demuxer = { current: new Demuxer() };
   const box = { width: 0, height: 0 };
-  const size = { width: 0, height: 0 };
   let playing = false;
   let restarts = 0;
   let wantsKey = true;
@@ -77,11 +76,10 @@ export const webCodecsPicture: MakePicture = (onState): Picture => {
     if (canvas.height !== painted.height) canvas.height = painted.height;
     context?.drawImage(frame, 0, 0, painted.width, painted.height);
     restarts = 0;
-    if (playing && size.width === width && size.height === height) return;
-    Object.assign(size, { width, height });
-    if (!playing) performance.mark('ahoy-first-picture');
+    if (playing) return;
+    performance.mark('ahoy-first-picture');
     playing = true;
-    onState('playing', { width, height });
+    onState('playing');
   });
 
   const closeDecoder = () => {

@@ -57,10 +57,4 @@ export class SettingsModel {
     this.away = presence === 'away';
     this.current = { ...this.current, doNotDisturb: presence === 'do-not-disturb' };
   }
-
-  /** The shell knows what the setting is, the page what its webview has. */
-  async reportWebview(rtcPeerConnection: boolean): Promise<void> {
-    const mode = await this.session.attempt('media_mode', { rtcPeerConnection });
-    if (mode) this.mediaMode = mode.ok;
-  }
 }
