@@ -1,0 +1,105 @@
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+
+import { Session } from '../app/session.svelte';
+import { aCall, FakeIpc } from '../ipc/fake';
+import { stats } from '../ipc/scenarios/people';
+import { DevicesModel } from '../settings/devices.svelte';
+import { SettingsModel } from '../settings/settings.svelte';
+import { CallModel } from './call.svelte';
+
+let ipc: FakeIpc;
+let session: Session;
+let model: CallModel;
+
+beforeEach(() => {
+  ipc = new FakeIpc();
+  session = new Session(ipc);
+  model = new CallModel(session, new SettingsModel(session), new DevicesModel(session));
+  model.remote.follow = vi.fn(async () => {});
+  model.local.follow = vi.fn(async () => {});
+});
+
+const call = (more: Parameters<typeof aCall>[0] = {}) => model.apply({ type: 'call', call: aCall(more) });
+
+describe('a call', () => {
+  it('is what was told last', () => {
+    call({ phase: 'ringing' });
+    call({ phase: 'active', quality: 'poor' });
+    expect(model.current).toMatchObject({ phase: 'active', quality: 'poor' });
+    expect(model.live).toBe(true);
+  });
+
+  it('shows its streams, and none once it has ended', () => {
+    call();
+    expect(model.remote.follow).toHaveBeenLastCalledWith('remote-1');
+    call({ phase: 'ended' });
+    expect(model.remote.follow).toHaveBeenLastCalledWith(null);
+    expect(model.local.follow).toHaveBeenLastCalledWith(null);
+    expect(model.live).toBe(false);
+  });
+
+  it('does not end with another one', () => {
+    call({ id: 'new' });
+    call({ id: 'old', phase: 'ended' });
+    expect(model.current?.id).toBe('new');
+  });
+
+  it('begun here may be told by its event before its answer', async () => {
+    ipc.answers.call_start = () => {
+      call({ phase: 'ringing' });
+      return aCall({ phase: 'calling' });
+    };
+    await model.start('peer-1', true);
+    expect(model.current?.phase).toBe('ringing');
+  });
+
+  it('that cannot begin leaves a notice', async () => {
+    ipc.answers.call_start = () => Promise.reject({ code: 'peer-offline', what: 'Not there.', todo: 'Try later.' });
+    expect(await model.start('peer-1', true)).toBe(false);
+    expect(session.notices.shown.map(({ notice }) => notice.code)).toEqual(['peer-offline']);
+    expect(model.current).toBeNull();
+  });
+});
+
+describe('a button', () => {
+  it('asks for the contrary of what is wanted, whatever is sent', async () => {
+    call({ wanted: { audio: true, video: false }, sending: { audio: false, video: false } });
+    await model.toggleAudio();
+    await model.toggleVideo();
+    await model.toggleHold();
+    expect(ipc.asked).toEqual([
+      { command: 'call_audio', args: { on: false } },
+      { command: 'call_video', args: { on: true } },
+      { command: 'call_hold', args: { on: true } },
+    ]);
+  });
+
+  it('does nothing without a call, or while one only rings here', async () => {
+    await model.toggleAudio();
+    call({ phase: 'incoming' });
+    await model.toggleAudio();
+    await model.toggleHold();
+    expect(ipc.asked).toEqual([]);
+  });
+});
+
+describe('the figures', () => {
+  it('are kept while they are watched, and begin anew with each call', async () => {
+    call();
+    model.apply({ type: 'stats', stats: stats(1, 1) });
+    expect(model.stats).toEqual([]);
+    await model.watch(true);
+    model.apply({ type: 'stats', stats: stats(2, 2) });
+    expect(model.newest?.at).toBe(2);
+    expect(ipc.argsOf('stats_watch')).toEqual([{ on: true }]);
+    call({ id: 'next' });
+    expect(model.stats).toEqual([]);
+  });
+
+  it('are out of sight after the call', async () => {
+    call();
+    await model.watch(true);
+    call({ phase: 'ended' });
+    expect(model.watching).toBe(false);
+  });
+});

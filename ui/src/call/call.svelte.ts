@@ -1,0 +1,92 @@
+import type { Session } from '../app/session.svelte';
+import type { AppEvent, Call, MediaState, Route, Stats } from '../ipc/types';
+import { LivePicture } from '../media/live-picture.svelte';
+import type { DevicesModel } from '../settings/devices.svelte';
+import type { SettingsModel } from '../settings/settings.svelte';
+import { BrowserMedia } from './browser-media.svelte';
+import { type Corner, isConnected, isLive } from './describe';
+import { appended, figures } from './figures';
+
+/** The call that runs, rings or has just ended. */
+export class CallModel {
+  current = $state.raw<Call | null>(null);
+  /** The panel of figures is open. */
+  watching = $state(false);
+  stats = $state.raw<Stats[]>([]);
+  corner = $state<Corner>('bottom-right');
+  readonly remote: LivePicture;
+  readonly local: LivePicture;
+  readonly browser: BrowserMedia;
+  readonly live = $derived(isLive(this.current));
+  readonly figures = $derived(figures(this.stats));
+  readonly newest = $derived(this.stats[this.stats.length - 1] ?? null);
+
+  constructor(
+    private readonly session: Session,
+    settings: SettingsModel,
+    devices: DevicesModel,
+  ) {
+    this.remote = new LivePicture(session.ipc);
+    this.local = new LivePicture(session.ipc);
+    this.browser = new BrowserMedia(session, settings, devices, (stats) => this.#take(stats));
+  }
+
+  get route(): Route | null {
+    return this.current?.route ?? this.browser.route;
+  }
+
+  apply(event: AppEvent): void {
+    this.browser.apply(event);
+    if (event.type === 'stats') this.#take(event.stats);
+    if (event.type !== 'call') return;
+    const { call } = event;
+    // The end of a call that another one has taken the place of is no news of that one.
+    if (call.phase === 'ended' && this.current && this.current.id !== call.id) return;
+    if (call.id !== this.current?.id) this.stats = [];
+    this.current = call;
+    const native = isLive(call) && call.mode === 'native';
+    void this.remote.follow(native ? call.remoteStream : null);
+    void this.local.follow(native ? call.localStream : null);
+    if (!isLive(call)) this.watching = false;
+  }
+
+  async start(contact: string, video: boolean): Promise<boolean> {
+    const started = await this.session.attempt('call_start', { contact, video });
+    // Its events may have overtaken the answer.
+    if (started && this.current?.id !== started.ok.id) this.apply({ type: 'call', call: started.ok });
+    return started !== undefined;
+  }
+
+  accept = (video: boolean) => this.session.attempt('call_accept', { video });
+  decline = () => this.session.attempt('call_decline', {});
+  hangUp = () => this.session.attempt('call_hang_up', {});
+
+  toggleAudio = () => this.#toggle('audio');
+  toggleVideo = () => this.#toggle('video');
+
+  async toggleHold(): Promise<void> {
+    const call = this.current;
+    if (call && isConnected(call)) await this.session.attempt('call_hold', { on: !call.heldHere });
+  }
+
+  async watch(on: boolean): Promise<void> {
+    this.watching = on;
+    if (this.current?.mode === 'browser') this.browser.watchStats(on);
+    else await this.session.attempt('stats_watch', { on });
+  }
+
+  /** Puts an ended call out of sight. */
+  dismiss(): void {
+    if (!this.live) this.current = null;
+  }
+
+  async #toggle(kind: keyof MediaState): Promise<void> {
+    const call = this.current;
+    if (!isLive(call) || call.phase === 'incoming') return;
+    await this.session.attempt(kind === 'audio' ? 'call_audio' : 'call_video', { on: !call.wanted[kind] });
+  }
+
+  #take(stats: Stats): void {
+    if (this.watching) this.stats = appended(this.stats, stats);
+  }
+}

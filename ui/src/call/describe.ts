@@ -1,0 +1,78 @@
+import type { Key } from '../i18n/i18n.svelte';
+import type { Call, CallPhase, Quality, Route } from '../ipc/types';
+
+export const QUALITY_TEXT: Record<Quality, Key> = { good: 'quality.good', fair: 'quality.fair', poor: 'quality.poor' };
+export const ROUTE_TEXT: Record<Route, Key> = { direct: 'route.direct', relayed: 'route.relayed' };
+
+const PHASE_TEXT: Record<Exclude<CallPhase, 'held' | 'ended'>, Key> = {
+  calling: 'phase.calling',
+  ringing: 'phase.ringing',
+  incoming: 'phase.incoming',
+  connecting: 'phase.connecting',
+  active: 'phase.active',
+  reconnecting: 'phase.reconnecting',
+};
+
+/** Ends that are told in the user's language; for any other the shell's text stands. */
+const END_TEXT: Record<string, Key> = {
+  hangup: 'end.hangup',
+  declined: 'end.declined',
+  busy: 'end.busy',
+  timeout: 'end.timeout',
+  failed: 'end.failed',
+};
+
+/** How far the call is, in words: what a screen reader says when it changes. */
+export function phaseText(call: Call): Key {
+  if (call.phase === 'ended') return END_TEXT[call.end?.reason ?? 'hangup'] ?? 'end.other';
+  if (call.phase === 'held') return call.heldHere ? 'phase.held-here' : 'phase.held-there';
+  return PHASE_TEXT[call.phase];
+}
+
+/** The shell's own words, where ours say less. */
+export function endDetail(call: Call): string | null {
+  const { end } = call;
+  if (!end) return null;
+  return end.reason === 'failed' || !(end.reason in END_TEXT) ? end.text : null;
+}
+
+export function isLive(call: Call | null): call is Call {
+  return call !== null && call.phase !== 'ended';
+}
+
+/** Whether media can flow, or could a moment ago. */
+export function isConnected({ phase }: Call): boolean {
+  return phase === 'active' || phase === 'held' || phase === 'reconnecting';
+}
+
+/** 0:07, 12:34, 1:02:03. */
+export function duration(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  const two = (value: number) => String(value).padStart(2, '0');
+  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
+  return hours > 0 ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
+}
+
+/** The corner of its box that the own picture was dropped nearest to, so that it never lies in the way. */
+export type Corner = 'top-left' | 'top-right' | 'bottom-left' | 'bottom-right';
+
+export function nearestCorner(x: number, y: number, width: number, height: number): Corner {
+  return `${y < height / 2 ? 'top' : 'bottom'}-${x < width / 2 ? 'left' : 'right'}`;
+}
+
+/** Where an arrow key moves it; null: the key is none. */
+export function moved(corner: Corner, key: string): Corner | null {
+  const [vertical, horizontal] = corner.split('-') as ['top' | 'bottom', 'left' | 'right'];
+  switch (key) {
+    case 'ArrowUp':
+      return `top-${horizontal}`;
+    case 'ArrowDown':
+      return `bottom-${horizontal}`;
+    case 'ArrowLeft':
+      return `${vertical}-left`;
+    case 'ArrowRight':
+      return `${vertical}-right`;
+    default:
+      return null;
+  }
+}

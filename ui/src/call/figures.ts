@@ -1,0 +1,56 @@
+import type { Key } from '../i18n/i18n.svelte';
+import type { Stats } from '../ipc/types';
+
+/** Seconds that the graphs show. */
+export const SHOWN = 60;
+
+export interface Figure {
+  key: string;
+  label: Key;
+  unit: Key;
+  /** One or two lines: what comes in, what goes out. */
+  lines: (number | null)[][];
+}
+
+/** The newest figures, of which there is one a second. */
+export function appended(all: Stats[], newest: Stats): Stats[] {
+  return [...all, newest].slice(-SHOWN);
+}
+
+/** What the panel shows of them. */
+export function figures(all: Stats[]): Figure[] {
+  const line = (value: (stats: Stats) => number | null) => all.map(value);
+  return [
+    { key: 'bitrate', label: 'figures.bitrate', unit: 'figures.kbps', lines: [line((s) => s.in.kbps), line((s) => s.out.kbps)] },
+    { key: 'frames', label: 'figures.frames', unit: 'figures.fps', lines: [line((s) => s.in.fps), line((s) => s.out.fps)] },
+    { key: 'loss', label: 'figures.loss', unit: 'figures.percent', lines: [line((s) => s.lossPercent)] },
+    { key: 'rtt', label: 'figures.rtt', unit: 'figures.ms', lines: [line((s) => s.rttMs)] },
+    { key: 'jitter', label: 'figures.jitter', unit: 'figures.ms', lines: [line((s) => s.in.jitterBufferMs)] },
+    { key: 'skew', label: 'figures.skew', unit: 'figures.ms', lines: [line((s) => s.in.skewMs)] },
+  ];
+}
+
+/** The range of a graph: from 0, or lower where there is something lower, to a round number over the highest. */
+export function range(lines: (number | null)[][]): { low: number; high: number } {
+  const values = lines.flat().filter((value): value is number => value !== null && Number.isFinite(value));
+  const [least, most] = [Math.min(0, ...values), Math.max(1, ...values)];
+  const step = 10 ** Math.floor(Math.log10(most - least));
+  return { low: Math.floor(least / step) * step, high: Math.ceil(most / step) * step };
+}
+
+/** An SVG path through the values, the newest at the right edge; a gap where a value is missing. */
+export function path(line: (number | null)[], width: number, height: number, { low, high }: { low: number; high: number }): string {
+  const x = (index: number) => width - ((line.length - 1 - index) * width) / (SHOWN - 1);
+  const y = (value: number) => height - ((value - low) / (high - low)) * height;
+  let pen = 'M';
+  let drawn = '';
+  line.forEach((value, index) => {
+    if (value === null || !Number.isFinite(value)) {
+      pen = 'M';
+      return;
+    }
+    drawn += `${pen}${x(index).toFixed(1)} ${y(value).toFixed(1)}`;
+    pen = 'L';
+  });
+  return drawn;
+}

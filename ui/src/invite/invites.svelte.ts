@@ -1,0 +1,23 @@
+import type { Session } from '../app/session.svelte';
+import type { Invite } from '../ipc/types';
+
+/** What an image element shows a QR code's SVG by: as an image, nothing in it can run or load anything. */
+export function imageUrl(svg: string): string {
+  return `data:image/svg+xml,${encodeURIComponent(svg)}`;
+}
+
+/** One's own invite link. Each is good for one person, so a new one is made on request. */
+export class Invites {
+  current = $state.raw<Invite | null>(null);
+  making = $state(false);
+  readonly qr = $derived(this.current && imageUrl(this.current.qrSvg));
+
+  constructor(private readonly session: Session) {}
+
+  async create(): Promise<void> {
+    if (this.making) return;
+    this.making = true;
+    this.current = (await this.session.attempt('invite_create', {}))?.ok ?? this.current;
+    this.making = false;
+  }
+}
