@@ -4,7 +4,7 @@ import { CallModel } from '../call/call.svelte';
 import { Contacts } from '../contacts/contacts.svelte';
 import { History } from '../history/history.svelte';
 import { Invites } from '../invite/invites.svelte';
-import { chooseLocale, i18n } from '../i18n/i18n.svelte';
+import { i18n } from '../i18n/i18n.svelte';
 import type { Ipc } from '../ipc/ipc';
 import type { AppEvent, Start } from '../ipc/types';
 import { LivePicture } from '../media/live-picture.svelte';
@@ -78,7 +78,7 @@ export class App {
     this.call.apply(event);
     switch (event.type) {
       case 'settings':
-        i18n.locale = chooseLocale(event.settings.language, this.surroundings.languages);
+        i18n.use(event.settings.language, this.surroundings.languages);
         this.me = { ...this.me, name: event.settings.name };
         break;
       case 'notice':

@@ -19,6 +19,11 @@ export function chooseLocale(setting: Language, system: readonly string[]): Loca
   return (wanted.find((tag) => tag !== undefined && tag in LOCALES) as Locale | undefined) ?? 'en';
 }
 
+/** The locale as the system has it, with its region: how dates and numbers are written differs within a language. */
+export function withRegion(locale: Locale, system: readonly string[]): string {
+  return system.find((tag) => tag.toLowerCase().split('-')[0] === locale) ?? locale;
+}
+
 /** Fills `{name}` places. Words that came from people cannot turn the sentence around them. */
 export function fill(text: string, params: Params, format: (value: number) => string = String): string {
   return text.replace(/\{(\w+)\}/g, (place, name: string) => {
@@ -30,11 +35,19 @@ export function fill(text: string, params: Params, format: (value: number) => st
 
 class I18n {
   locale = $state<Locale>('en');
-  #number = $derived(new Intl.NumberFormat(this.locale, { maximumFractionDigits: 1 }));
-  #plural = $derived(new Intl.PluralRules(this.locale));
-  #time = $derived(new Intl.DateTimeFormat(this.locale, { timeStyle: 'short' }));
-  #day = $derived(new Intl.DateTimeFormat(this.locale, { weekday: 'long', day: 'numeric', month: 'long' }));
-  #dateTime = $derived(new Intl.DateTimeFormat(this.locale, { dateStyle: 'medium', timeStyle: 'short' }));
+  #system = $state.raw<readonly string[]>([]);
+  #tag = $derived(withRegion(this.locale, this.#system));
+  #number = $derived(new Intl.NumberFormat(this.#tag, { maximumFractionDigits: 1 }));
+  #plural = $derived(new Intl.PluralRules(this.#tag));
+  #time = $derived(new Intl.DateTimeFormat(this.#tag, { timeStyle: 'short' }));
+  #day = $derived(new Intl.DateTimeFormat(this.#tag, { weekday: 'long', day: 'numeric', month: 'long' }));
+  #dateTime = $derived(new Intl.DateTimeFormat(this.#tag, { dateStyle: 'medium', timeStyle: 'short' }));
+
+  /** Speaks what is set, or what the system asks for. */
+  use(setting: Language, system: readonly string[]): void {
+    this.#system = system;
+    this.locale = chooseLocale(setting, system);
+  }
 
   t = (key: Key, params: Params = {}): string => fill(LOCALES[this.locale][key], params, this.number);
 

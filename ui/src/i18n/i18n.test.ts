@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 
-import { chooseLocale, fill, i18n, t } from './i18n.svelte';
+import { chooseLocale, fill, i18n, t, withRegion } from './i18n.svelte';
 import { hue, initials, isolated, shown } from './names';
 
 describe('the language', () => {
@@ -12,6 +12,16 @@ describe('the language', () => {
     ['fr', ['de'], 'fr'],
   ] as const)('%s, where the system asks for %j, is %s', (setting, system, locale) => {
     expect(chooseLocale(setting, system)).toBe(locale);
+  });
+});
+
+describe('dates and numbers', () => {
+  it.each([
+    ['en', ['de-AT', 'en-GB'], 'en-GB'],
+    ['de', ['de-AT', 'en-GB'], 'de-AT'],
+    ['fr', ['de-AT'], 'fr'],
+  ] as const)('in %s, where the system has %j, are those of %s', (locale, system, tag) => {
+    expect(withRegion(locale, system)).toBe(tag);
   });
 });
 
