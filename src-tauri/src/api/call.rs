@@ -1,0 +1,142 @@
+//! The call that runs.
+
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+use super::Notice;
+
+/// Which media somebody sends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct MediaState {
+    /// A microphone, not muted.
+    pub audio: bool,
+    /// A camera, switched on.
+    pub video: bool,
+}
+
+/// How far a call has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "kebab-case")]
+pub enum CallPhase {
+    /// The other side is being told.
+    Calling,
+    /// It rings there.
+    Ringing,
+    /// It rings here.
+    Incoming,
+    /// Accepted; the connection is being made.
+    Connecting,
+    /// Connected.
+    Active,
+    /// The connection was lost and is being looked for.
+    Reconnecting,
+    /// Connected; nothing is sent.
+    Held,
+    /// Over.
+    Ended,
+}
+
+/// Who called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    /// This side.
+    Outgoing,
+    /// The other side.
+    Incoming,
+}
+
+/// Which way the media take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "kebab-case")]
+pub enum Route {
+    /// From machine to machine.
+    Direct,
+    /// By a relay (TURN).
+    Relayed,
+}
+
+/// How well the connection carries the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "kebab-case")]
+pub enum Quality {
+    /// Nobody notices anything.
+    Good,
+    /// It can be noticed.
+    Fair,
+    /// It disturbs.
+    Poor,
+}
+
+/// Who cannot be heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unheard {
+    /// The other side does not hear us.
+    Here,
+    /// We do not hear the other side.
+    There,
+}
+
+/// Where the media of a call run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "kebab-case")]
+pub enum CallMode {
+    /// In the engine.
+    Native,
+    /// In the page's own `RTCPeerConnection`.
+    Browser,
+}
+
+/// How a call ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct CallEnd {
+    /// The word of the signaling.
+    pub reason: String,
+    /// The reason in plain words.
+    pub text: String,
+}
+
+/// A call as the page shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct Call {
+    /// Its id, which is the channel of its envelopes.
+    pub id: String,
+    /// The other side's id.
+    pub peer: String,
+    /// What the other side is called.
+    pub peer_name: String,
+    /// Who called.
+    pub direction: Direction,
+    /// How far it has come.
+    pub phase: CallPhase,
+    /// What the user wants to send.
+    pub wanted: MediaState,
+    /// What is sent.
+    pub sending: MediaState,
+    /// What the other side sends.
+    pub receiving: MediaState,
+    /// We hold it.
+    pub held_here: bool,
+    /// The other side holds it.
+    pub held_there: bool,
+    /// When it was connected, unix ms.
+    pub started_at: Option<i64>,
+    /// The other side's picture: a stream of `media://`.
+    pub remote_stream: Option<String>,
+    /// Our own picture: a stream of `media://`.
+    pub local_stream: Option<String>,
+    /// Which way the media take, where it is known.
+    pub route: Option<Route>,
+    /// How well it goes, where it is known.
+    pub quality: Option<Quality>,
+    /// Who cannot be heard.
+    pub unheard: Option<Unheard>,
+    /// Where its media run.
+    pub mode: CallMode,
+    /// What is wrong with it, the newest last.
+    pub notices: Vec<Notice>,
+    /// How it ended.
+    pub end: Option<CallEnd>,
+}

@@ -1,0 +1,270 @@
+//! What the events of a call make of what the page shows of it. Pure: the time is given.
+
+use ahoy_call::{
+    engine::{LOCAL_STREAM, remote_stream},
+    event::{CallEvent, Device, Side},
+    id::{CallId, PeerId},
+    message::{self, HangupReason},
+};
+use ahoy_store::{CallRecordId, UnixMs};
+
+use crate::api::{Call, CallEnd, CallMode, CallPhase, Direction, MediaState, Notice, Unheard};
+
+/// Notices that a call keeps: a broken peer must not fill the memory.
+const MAX_NOTICES: usize = 8;
+
+/// A call and what only we need to know of it.
+#[derive(Clone, Debug)]
+pub struct Running {
+    pub call: Call,
+    /// Its place in the history.
+    pub record: Option<CallRecordId>,
+    /// What we would send but for a device that is not there.
+    missing: MediaState,
+}
+
+/// What is to be written down of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    Answered,
+    Ended(HangupReason),
+}
+
+impl Running {
+    /// A call that begins to ring, there or here.
+    pub fn new(
+        id: &CallId,
+        peer: &PeerId,
+        peer_name: String,
+        direction: Direction,
+        video: bool,
+        mode: CallMode,
+    ) -> Self {
+        let phase = match direction {
+            Direction::Outgoing => CallPhase::Calling,
+            Direction::Incoming => CallPhase::Incoming,
+        };
+        let call = Call {
+            id: id.to_string(),
+            peer: peer.to_string(),
+            peer_name,
+            direction,
+            phase,
+            wanted: MediaState { audio: true, video },
+            sending: MediaState::default(),
+            receiving: MediaState::default(),
+            held_here: false,
+            held_there: false,
+            started_at: None,
+            remote_stream: None,
+            local_stream: None,
+            route: None,
+            quality: None,
+            unheard: None,
+            mode,
+            notices: Vec::new(),
+            end: None,
+        };
+        Self { call, record: None, missing: MediaState::default() }
+    }
+
+    /// Takes an event of this call, at its time; gives what is to be written down.
+    pub fn apply(&mut self, event: &CallEvent, now: UnixMs) -> Option<Note> {
+        let mut note = None;
+        let call = &mut self.call;
+        match event {
+            CallEvent::Incoming { media, .. } => call.receiving = media_state(*media),
+            CallEvent::Ringing { .. } if call.phase == CallPhase::Calling => call.phase = CallPhase::Ringing,
+            CallEvent::Ringing { .. } | CallEvent::Missed { .. } => {}
+            CallEvent::Connecting { .. } => {
+                call.phase = CallPhase::Connecting;
+                note = Some(Note::Answered);
+            }
+            CallEvent::Connected { .. } => {
+                call.phase = CallPhase::Active;
+                call.started_at.get_or_insert(now.0);
+            }
+            CallEvent::Reconnecting { .. } => call.phase = CallPhase::Reconnecting,
+            CallEvent::Reconnected { .. } => call.phase = CallPhase::Active,
+            CallEvent::MediaState { media, .. } => call.receiving = media_state(*media),
+            CallEvent::Hold { local, remote, .. } => (call.held_here, call.held_there) = (*local, *remote),
+            // A peer that says nothing of its media says it by sending.
+            CallEvent::FirstVideo { .. } => call.receiving.video = true,
+            CallEvent::FirstAudio { .. } => call.receiving.audio = true,
+            CallEvent::DeviceMissing { device, what, todo } => self.lose(*device, "missing", what, todo),
+            CallEvent::DeviceLost { device, what, todo } => self.lose(*device, "lost", what, todo),
+            CallEvent::DeviceBack { device } => self.find(*device),
+            CallEvent::Replaced { by } => call.id = by.to_string(),
+            CallEvent::Problem(problem) => {
+                let code = word(&problem.code);
+                self.add(Notice::sentences(code, &problem.what, &problem.todo));
+            }
+            CallEvent::Ended { reason, by, text } => {
+                call.phase = CallPhase::Ended;
+                call.end = Some(CallEnd { reason: reason.as_str().to_owned(), text: text.clone() });
+                // Nobody was missed by somebody who hung up while it rang here.
+                let declined = *by == Side::Local && *reason == HangupReason::Hangup && call.started_at.is_none();
+                let declined = declined && call.direction == Direction::Incoming;
+                note = Some(Note::Ended(if declined { HangupReason::Declined } else { reason.clone() }));
+            }
+        }
+        self.settle();
+        note
+    }
+
+    /// The user switched microphone or camera.
+    pub fn want(&mut self, change: impl FnOnce(&mut MediaState)) {
+        change(&mut self.call.wanted);
+        self.settle();
+    }
+
+    /// What follows from the rest.
+    fn settle(&mut self) {
+        let call = &mut self.call;
+        let held = call.held_here || call.held_there;
+        call.phase = match (call.phase, held) {
+            (CallPhase::Active, true) => CallPhase::Held,
+            (CallPhase::Held, false) => CallPhase::Active,
+            (phase, _) => phase,
+        };
+        let flows = matches!(call.phase, CallPhase::Active | CallPhase::Reconnecting);
+        call.sending = MediaState {
+            audio: flows && call.wanted.audio && !self.missing.audio,
+            video: flows && call.wanted.video && !self.missing.video,
+        };
+        let native = call.mode == CallMode::Native;
+        let linked =
+            matches!(call.phase, CallPhase::Connecting | CallPhase::Active | CallPhase::Reconnecting | CallPhase::Held);
+        call.local_stream = (native && call.sending.video).then(|| LOCAL_STREAM.to_owned());
+        let id: Option<CallId> = call.id.parse().ok().filter(|_| native && linked);
+        call.remote_stream = id.map(|id| remote_stream(&id, &PeerId::from(&*call.peer)).to_string());
+        call.unheard = (flows && call.wanted.audio && self.missing.audio).then_some(Unheard::Here);
+    }
+
+    fn lose(&mut self, device: Device, how: &str, what: &str, todo: &str) {
+        match device {
+            Device::Camera => self.missing.video = true,
+            Device::Microphone => self.missing.audio = true,
+            Device::Speaker => {}
+        }
+        self.add(Notice::sentences(format!("{}-{how}", word(&device)), what, todo));
+    }
+
+    fn find(&mut self, device: Device) {
+        match device {
+            Device::Camera => self.missing.video = false,
+            Device::Microphone => self.missing.audio = false,
+            Device::Speaker => {}
+        }
+        let codes = ["missing", "lost"].map(|how| format!("{}-{how}", word(&device)));
+        self.call.notices.retain(|notice| !codes.contains(&notice.code));
+    }
+
+    fn add(&mut self, notice: Notice) {
+        let notices = &mut self.call.notices;
+        notices.retain(|other| other.code != notice.code);
+        notices.push(notice);
+        if notices.len() > MAX_NOTICES {
+            notices.remove(0);
+        }
+    }
+}
+
+pub fn media_state(media: message::MediaState) -> MediaState {
+    MediaState { audio: media.audio, video: media.video }
+}
+
+/// The kebab-case word of an enum.
+fn word(value: &impl serde::Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const T: UnixMs = UnixMs(1000);
+
+    fn running(direction: Direction) -> Running {
+        Running::new(&"c".parse().unwrap(), &"p".into(), "Ada".into(), direction, true, CallMode::Native)
+    }
+
+    fn peer() -> PeerId {
+        "p".into()
+    }
+
+    fn ended(reason: HangupReason, by: Side) -> CallEvent {
+        CallEvent::Ended { reason, by, text: "T.".into() }
+    }
+
+    #[test]
+    fn phases_follow_the_events() {
+        let mut running = running(Direction::Outgoing);
+        for (event, phase) in [
+            (CallEvent::Ringing { peer: peer() }, CallPhase::Ringing),
+            (CallEvent::Connecting { peer: peer() }, CallPhase::Connecting),
+            (CallEvent::Connected { peer: peer() }, CallPhase::Active),
+            (CallEvent::Hold { peer: peer(), local: true, remote: false }, CallPhase::Held),
+            (CallEvent::Hold { peer: peer(), local: false, remote: false }, CallPhase::Active),
+            (CallEvent::Reconnecting { peer: peer() }, CallPhase::Reconnecting),
+            (CallEvent::Hold { peer: peer(), local: false, remote: true }, CallPhase::Reconnecting),
+            (CallEvent::Reconnected { peer: peer() }, CallPhase::Held),
+            (CallEvent::Hold { peer: peer(), local: false, remote: false }, CallPhase::Active),
+            (ended(HangupReason::Hangup, Side::Remote), CallPhase::Ended),
+        ] {
+            running.apply(&event, T);
+            assert_eq!(running.call.phase, phase, "{event:?}");
+        }
+    }
+
+    #[test]
+    fn streams_are_there_while_there_is_a_link() {
+        let mut running = running(Direction::Outgoing);
+        let streams = |running: &Running| (running.call.remote_stream.is_some(), running.call.local_stream.is_some());
+        assert_eq!(streams(&running), (false, false));
+        running.apply(&CallEvent::Connecting { peer: peer() }, T);
+        assert_eq!(streams(&running), (true, false));
+        running.apply(&CallEvent::Connected { peer: peer() }, T);
+        assert_eq!(streams(&running), (true, true));
+        running.want(|wanted| wanted.video = false);
+        assert_eq!(streams(&running), (true, false));
+        running.apply(&ended(HangupReason::Hangup, Side::Local), T);
+        assert_eq!(streams(&running), (false, false));
+    }
+
+    #[test]
+    fn a_lost_microphone_is_told_until_it_is_back() {
+        let mut running = running(Direction::Outgoing);
+        running.apply(&CallEvent::Connected { peer: peer() }, T);
+        let lost =
+            |what: &str| CallEvent::DeviceLost { device: Device::Microphone, what: what.into(), todo: "t".into() };
+        running.apply(&lost("a"), T);
+        running.apply(&lost("b"), T);
+        assert_eq!((running.call.unheard, running.call.sending.audio), (Some(Unheard::Here), false));
+        assert_eq!(running.call.notices, [Notice::new("microphone-lost", "B.", "T.")]);
+        running.apply(&CallEvent::DeviceBack { device: Device::Microphone }, T);
+        assert_eq!((running.call.unheard, running.call.sending.audio), (None, true));
+        assert!(running.call.notices.is_empty());
+    }
+
+    #[test]
+    fn what_is_written_down_tells_declined_from_hung_up() {
+        let connecting = CallEvent::Connecting { peer: peer() };
+        assert_eq!(running(Direction::Outgoing).apply(&connecting, T), Some(Note::Answered));
+        let hang_up = ended(HangupReason::Hangup, Side::Local);
+        let (incoming, outgoing) = (Note::Ended(HangupReason::Declined), Note::Ended(HangupReason::Hangup));
+        assert_eq!(running(Direction::Incoming).apply(&hang_up, T), Some(incoming));
+        assert_eq!(running(Direction::Outgoing).apply(&hang_up, T), Some(outgoing));
+    }
+
+    #[test]
+    fn problems_do_not_pile_up() {
+        let mut running = running(Direction::Outgoing);
+        for number in 0..100 {
+            let code = format!("code-{number}");
+            running.add(Notice::new(code, "w", "t"));
+        }
+        assert_eq!(running.call.notices.len(), MAX_NOTICES);
+        assert_eq!(running.call.notices.last().unwrap().code, "code-99");
+    }
+}

@@ -1,0 +1,350 @@
+//! Calls: what the user does, and what comes of it.
+
+use std::time::Duration;
+
+use ahoy_call::{
+    engine::{EngineCommand, EngineEvent},
+    event::CallEvent,
+    id::{CallId, PeerId},
+    message::HangupReason,
+};
+use ahoy_store::{CallRecordId, EndReason, EndpointId, Media, NewCall};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::{
+    App,
+    call::{Note, Running, media_state},
+    choice,
+    figures::{self, Figures},
+    now,
+};
+use crate::api::{AppEvent, Call, CallPhase, Direction, Notice, SignalPayload};
+
+/// Between two lines of figures.
+const FIGURES_INTERVAL: Duration = Duration::from_secs(1);
+
+impl App {
+    /// Calls a contact. Where that contact is ringing here, its call is taken.
+    ///
+    /// # Errors
+    /// No such contact, a blocked one, calls disabled, or a call that runs.
+    pub async fn call_start(&self, contact: &str, video: bool) -> Result<Call, Notice> {
+        let peer = self.callable(contact).await?;
+        self.refresh().await;
+        let peer_id = PeerId::from(peer.to_string());
+        let id = CallId::random();
+        let peer_name = self.peer_name(peer).await;
+        let ringing_here = {
+            let mut state = self.state();
+            match state.running.as_ref().filter(|running| running.call.end.is_none()) {
+                Some(running) if running.call.phase == CallPhase::Incoming && running.call.peer == contact => true,
+                Some(_) => return Err(busy()),
+                None => {
+                    let mode = state.caller.mode();
+                    let running = Running::new(&id, &peer_id, peer_name, Direction::Outgoing, video, mode);
+                    state.running = Some(running);
+                    state.tests.stop();
+                    false
+                }
+            }
+        };
+        if ringing_here {
+            self.call_accept(video)?;
+        } else {
+            let record = self.begin(peer, ahoy_store::Direction::Outgoing, video).await;
+            let mut state = self.state();
+            if let Some(running) = &mut state.running {
+                running.record = record;
+            }
+            state.caller.command(EngineCommand::SetAudio(true));
+            state.caller.command(EngineCommand::SetVideo(video));
+            state.caller.command(EngineCommand::Call { peer: peer_id, id });
+            drop(state);
+            self.publish_presence();
+        }
+        self.current_call().ok_or_else(no_call)
+    }
+
+    /// Takes the call that rings.
+    ///
+    /// # Errors
+    /// None rings.
+    pub fn call_accept(&self, video: bool) -> Result<(), Notice> {
+        self.with_call(
+            |running| running.call.phase == CallPhase::Incoming,
+            |running| {
+                running.want(|wanted| (wanted.audio, wanted.video) = (true, video));
+                vec![EngineCommand::SetAudio(true), EngineCommand::SetVideo(video), EngineCommand::Accept]
+            },
+        )
+    }
+
+    /// Does not take the call that rings.
+    ///
+    /// # Errors
+    /// None rings.
+    pub fn call_decline(&self) -> Result<(), Notice> {
+        self.with_call(|running| running.call.phase == CallPhase::Incoming, |_| vec![EngineCommand::Decline])
+    }
+
+    /// Ends the call.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn call_hang_up(&self) -> Result<(), Notice> {
+        self.with_call(|_| true, |_| vec![EngineCommand::HangUp])
+    }
+
+    /// Puts the call on hold, or takes it back.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn call_hold(&self, on: bool) -> Result<(), Notice> {
+        self.with_call(|_| true, |_| vec![if on { EngineCommand::Hold } else { EngineCommand::Resume }])
+    }
+
+    /// Microphone on, or muted.
+    ///
+    /// # Errors
+    /// There is no call.
+    pub fn call_audio(&self, on: bool) -> Result<(), Notice> {
+        self.with_call(
+            |_| true,
+            |running| {
+                running.want(|wanted| wanted.audio = on);
+                vec![EngineCommand::SetAudio(on)]
+            },
+        )
+    }
+
+    /// Camera on, or off.
+    ///
+    /// # Errors
+    /// There is no call.
+    pub fn call_video(&self, on: bool) -> Result<(), Notice> {
+        self.with_call(
+            |_| true,
+            |running| {
+                running.want(|wanted| wanted.video = on);
+                vec![EngineCommand::SetVideo(on)]
+            },
+        )
+    }
+
+    /// The calls that run: one at most.
+    pub fn calls(&self) -> Vec<Call> {
+        self.current_call().into_iter().filter(|call| call.end.is_none()).collect()
+    }
+
+    /// What the page's own WebRTC made for a call.
+    ///
+    /// # Errors
+    /// Not the call that runs, or one whose media run in the engine.
+    pub fn signal_send(&self, call: &str, payload: SignalPayload) -> Result<(), Notice> {
+        let id: CallId = call.parse().map_err(|_| no_call())?;
+        let state = self.state();
+        let runs = state.running.as_ref().is_some_and(|running| running.call.id == call && running.call.end.is_none());
+        (runs && state.caller.signal(id, payload)).then_some(()).ok_or_else(no_call)
+    }
+
+    /// Whether the page wants the figures of the call, once a second.
+    pub fn stats_watch(&self, on: bool) {
+        self.state().watching = on;
+    }
+
+    /// Takes an event of the engine.
+    pub(super) async fn on_event(&self, event: EngineEvent) {
+        let EngineEvent { call: id, event } = event;
+        match &event {
+            CallEvent::Incoming { peer, media } => {
+                self.on_incoming(&id, peer, media_state(*media).video).await;
+            }
+            CallEvent::Missed { peer } => return self.on_missed(peer).await,
+            _ => {}
+        }
+        let (call, note, record) = {
+            let mut state = self.state();
+            let Some(running) = state.running.as_mut().filter(|running| running.call.id == id.as_str()) else {
+                tracing::debug!(%id, ?event, "an event of no call");
+                return;
+            };
+            let note = running.apply(&event, now());
+            let told = (running.call.clone(), note, running.record);
+            if told.0.phase != CallPhase::Incoming {
+                state.tests.silence();
+            }
+            told
+        };
+        match event {
+            CallEvent::Connecting { .. } => self.publish_presence(),
+            CallEvent::Connected { .. } => self.watch(),
+            _ => {}
+        }
+        let ended = call.end.is_some();
+        self.tell(AppEvent::Call { call });
+        if let (Some(note), Some(record)) = (note, record) {
+            self.write_down(record, note).await;
+        }
+        if ended {
+            self.on_end(id.as_str()).await;
+        }
+    }
+
+    async fn on_incoming(&self, id: &CallId, peer: &PeerId, video: bool) {
+        let Ok(endpoint) = peer.as_str().parse::<EndpointId>() else { return };
+        let peer_name = self.peer_name(endpoint).await;
+        let record = self.begin(endpoint, ahoy_store::Direction::Incoming, video).await;
+        let settings = self.settings();
+        let refused = settings.video_disabled;
+        let mut state = self.state();
+        let mode = state.caller.mode();
+        let mut running = Running::new(id, peer, peer_name, Direction::Incoming, video, mode);
+        running.record = record;
+        state.running = Some(running);
+        state.tests.stop();
+        if refused {
+            state.caller.command(EngineCommand::Decline);
+        } else if !settings.do_not_disturb {
+            state.tests.ring(choice::speaker(settings.ringer.as_deref()));
+        }
+    }
+
+    async fn on_missed(&self, peer: &PeerId) {
+        let Ok(endpoint) = peer.as_str().parse::<EndpointId>() else { return };
+        if let Some(record) = self.begin(endpoint, ahoy_store::Direction::Incoming, false).await {
+            self.write_down(record, Note::Ended(HangupReason::Busy)).await;
+        }
+        self.tell_history().await;
+    }
+
+    async fn on_end(&self, id: &str) {
+        {
+            let mut state = self.state();
+            if state.running.as_ref().is_some_and(|running| running.call.id == id) {
+                state.running = None;
+            }
+            if let Some(ticking) = state.ticking.take() {
+                ticking.abort();
+            }
+        }
+        self.publish_presence();
+        self.tell_history().await;
+        self.refresh().await;
+    }
+
+    async fn begin(&self, peer: EndpointId, direction: ahoy_store::Direction, video: bool) -> Option<CallRecordId> {
+        let media = if video { Media::Video } else { Media::Audio };
+        let begun = self.database(move |store| store.begin_call(NewCall { peer, direction, media }, now())).await;
+        // A call is worth more than its line in the history.
+        begun.map_err(|notice| self.notice(notice)).ok()
+    }
+
+    async fn write_down(&self, record: CallRecordId, note: Note) {
+        let written = self.database(move |store| match note {
+            Note::Answered => store.answer_call(record, now()),
+            Note::Ended(reason) => store.end_call(record, now(), &EndReason::new(reason.as_str())),
+        });
+        if let Err(notice) = written.await {
+            self.notice(notice);
+        }
+    }
+
+    /// Measures the call once a second, for the quality mark and for whoever watches.
+    fn watch(&self) {
+        let this = self.this.clone();
+        let ticking = tokio::spawn(async move {
+            let mut ticks = interval(FIGURES_INTERVAL);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            let mut figures = Figures::default();
+            loop {
+                ticks.tick().await;
+                let Some(app) = this.upgrade() else { return };
+                let caller = app.state().caller.clone();
+                let Some(stats) = caller.stats().await else { continue };
+                if let Some(stats) = figures.next(stats, now()) {
+                    app.on_figures(stats);
+                }
+            }
+        });
+        if let Some(before) = self.state().ticking.replace(ticking) {
+            before.abort();
+        }
+    }
+
+    fn on_figures(&self, stats: crate::api::Stats) {
+        let (watching, changed) = {
+            let mut state = self.state();
+            let watching = state.watching;
+            let changed = state.running.as_mut().and_then(|running| {
+                let quality = Some(figures::quality(&stats));
+                let changed = running.call.quality != quality;
+                running.call.quality = quality;
+                changed.then(|| running.call.clone())
+            });
+            (watching, changed)
+        };
+        if watching {
+            self.tell(AppEvent::Stats { stats });
+        }
+        if let Some(call) = changed {
+            self.tell(AppEvent::Call { call });
+        }
+    }
+
+    /// Does something with the call that runs, if it is in the right phase, and tells what it is now.
+    fn with_call(
+        &self,
+        fits: impl FnOnce(&Running) -> bool,
+        act: impl FnOnce(&mut Running) -> Vec<EngineCommand>,
+    ) -> Result<(), Notice> {
+        let call = {
+            let mut state = self.state();
+            let running = state.running.as_mut().filter(|running| running.call.end.is_none() && fits(running));
+            let running = running.ok_or_else(no_call)?;
+            let commands = act(running);
+            let call = running.call.clone();
+            commands.into_iter().for_each(|command| state.caller.command(command));
+            call
+        };
+        self.tell(AppEvent::Call { call });
+        Ok(())
+    }
+
+    fn current_call(&self) -> Option<Call> {
+        self.state().running.as_ref().map(|running| running.call.clone())
+    }
+
+    /// Whom a contact's id means, if that contact can be called now.
+    async fn callable(&self, contact: &str) -> Result<EndpointId, Notice> {
+        if self.settings().video_disabled {
+            let todo = "Switch calls on again in the settings.";
+            return Err(Notice::new("calls-disabled", "You have disabled calls.", todo));
+        }
+        if self.current_media_mode().why == crate::api::MediaModeReason::WebviewCannot {
+            return Err(Notice::new(
+                "webview-cannot",
+                "This webview has no WebRTC of its own.",
+                "Switch on Ahoy's own calls in the settings.",
+            ));
+        }
+        let peer = super::contacts::parse(contact)?;
+        if peer == self.echo.id() {
+            return Ok(peer);
+        }
+        match self.database(move |store| store.contact(peer)).await? {
+            Some(contact) if contact.blocked => {
+                Err(Notice::new("contact-blocked", "You have blocked this contact.", "Unblock the contact to call it."))
+            }
+            Some(_) => Ok(peer),
+            None => Err(super::contacts::unknown()),
+        }
+    }
+}
+
+fn no_call() -> Notice {
+    Notice::new("no-call", "There is no such call any more.", "Call again, if you like.")
+}
+
+fn busy() -> Notice {
+    Notice::new("busy", "You are in a call already.", "Hang up first.")
+}
