@@ -90,11 +90,11 @@ async fn admit(local: Arc<Local>, incoming: Incoming, place: OwnedSemaphorePermi
         (Standing::Contact | Standing::Requested, Frame::Request(request)) => {
             accepted(&local, &connection, request.status).await;
             let status = local.status.borrow().clone();
-            guest::answer(&connection, send, Answer { verdict: Verdict::Accepted, status }).await;
+            guest::answer(&local, &connection, send, Answer { verdict: Verdict::Accepted, status }).await;
         }
         (Standing::Stranger, Frame::Request(request)) => guest::request(&local, connection, send, request).await,
         (Standing::Stranger, Frame::Hello(_) | Frame::Envelope { .. } | Frame::Message { .. }) => {
-            Code::NotAContact.close(&connection);
+            local.registry().dismissal(peer).close(&connection);
         }
         _ => Code::Protocol.close(&connection),
     }
@@ -103,9 +103,10 @@ async fn admit(local: Arc<Local>, incoming: Incoming, place: OwnedSemaphorePermi
 
 /// Greets a contact, and hands the connection to its task.
 async fn greet(local: &Local, connection: Connection, mut send: SendStream, recv: RecvStream, hello: Hello) {
-    let task = local.registry().task(connection.remote_id());
+    let peer = connection.remote_id();
+    let task = local.registry().task(peer);
     // Blocked or removed just now.
-    let Some(task) = task else { return Code::NotAContact.close(&connection) };
+    let Some(task) = task else { return local.registry().dismissal(peer).close(&connection) };
     let ours = Frame::Hello(local.hello()).encode();
     if !matches!(timeout(FIRST_FRAME_LIMIT, send.write_all(&ours)).await, Ok(Ok(()))) {
         return Code::Protocol.close(&connection);

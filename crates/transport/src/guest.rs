@@ -14,6 +14,7 @@ use crate::{
     frame::{Answer, Frame, Redeem, Request, Verdict},
     local::Local,
     peer::{Code, Down, greet},
+    roster::Standing,
     text,
 };
 
@@ -42,7 +43,7 @@ pub(crate) async fn redeem(local: &Arc<Local>, connection: Connection, send: Sen
             let _ = local.events.send(Event::Introduced { newcomer, by: Introduction::Invite }).await;
         }
     }
-    answer(&connection, send, Answer { verdict, status }).await;
+    answer(local, &connection, send, Answer { verdict, status }).await;
 }
 
 /// A stranger asks to be a contact.
@@ -52,11 +53,14 @@ pub(crate) async fn request(local: &Arc<Local>, connection: Connection, send: Se
     let allowed = local.registry().may_request(newcomer.peer, Instant::now());
     let kept = allowed && local.policy.request(&newcomer, text.as_deref()).await;
     let verdict = if kept { Verdict::Kept } else { Verdict::Refused };
-    answer(&connection, send, Answer { verdict, status: Default::default() }).await;
+    answer(local, &connection, send, Answer { verdict, status: Default::default() }).await;
 }
 
-/// Answers, and waits until the other side has read it and closes.
-pub(crate) async fn answer(connection: &Connection, mut send: SendStream, answer: Answer) {
+/// Answers, and waits until the other side has read it and closes. Who was blocked meanwhile gets no answer.
+pub(crate) async fn answer(local: &Local, connection: &Connection, mut send: SendStream, answer: Answer) {
+    if local.registry().standing(connection.remote_id()) == Standing::Blocked {
+        return Code::Silence.close(connection);
+    }
     let written = async {
         send.write_all(&Frame::Answer(answer).encode()).await.ok()?;
         send.finish().ok()?;

@@ -181,6 +181,14 @@ impl Registry {
         self.contacts.get(&peer)?.task.clone()
     }
 
+    /// How somebody who is not talked with is sent away: who is blocked must not learn it, however late it was blocked.
+    pub(crate) fn dismissal(&self, peer: EndpointId) -> Code {
+        match self.standing(peer) {
+            Standing::Blocked => Code::Silence,
+            Standing::Contact | Standing::Requested | Standing::Stranger => Code::NotAContact,
+        }
+    }
+
     pub(crate) fn network_changed(&self) {
         for task in self.contacts.values().filter_map(|entry| entry.task.as_ref()) {
             let _ = task.send(Command::NetworkChanged);
@@ -253,6 +261,7 @@ mod tests {
         assert_eq!([1, 2, 3].map(|n| registry.standing(peer(n))), [Contact, Requested, Stranger]);
         [1, 2, 3].into_iter().for_each(|n| registry.block(peer(n)));
         assert_eq!([1, 2, 3].map(|n| registry.standing(peer(n))), [Blocked; 3]);
+        assert_eq!([1, 4].map(|n| registry.dismissal(peer(n))), [Code::Silence, Code::NotAContact]);
         assert!(matches!(commands.try_recv(), Ok(Command::Stop(Code::Silence))));
         assert!(registry.task(peer(1)).is_none());
         registry.add(contact(1), |_, _| panic!("a blocked key got a task"));
