@@ -86,24 +86,27 @@ async fn take(stdout: ChildStdout, log: watch::Sender<Vec<Value>>) {
     }
 }
 
-/// The program under test: what `AHOY_PEER` names, or the one that cargo built beside this test. `cargo test
-/// --workspace` builds it for the tests of its own package; asking cargo for it here would build all dependencies anew,
-/// with other features.
+/// The program under test: what `AHOY_PEER` names, or the one that cargo built beside this test.
 ///
 /// # Panics
 /// Where it is not there.
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        let beside = || {
-            let program = env::current_exe().expect("a program knows its own path");
-            // A test is in target/PROFILE/deps, a program in target/PROFILE.
-            let folder = program.ancestors().find(|folder| folder.join("deps").is_dir());
-            let folder = folder.expect("cargo's folders around this program");
-            folder.join("ahoy-peer").with_extension(env::consts::EXE_EXTENSION)
-        };
-        let binary = env::var_os("AHOY_PEER").map_or_else(beside, PathBuf::from);
-        assert!(binary.exists(), "{} is missing: run `cargo build -p ahoy-peer`", binary.display());
-        binary
-    })
+    BINARY.get_or_init(|| built("AHOY_PEER", "ahoy-peer", "cargo build -p ahoy-peer"))
+}
+
+/// The program that `variable` names, or the one called `name` that cargo built beside this test. `cargo test --workspace`
+/// builds it for the tests of its own package; asking cargo for it here would build all dependencies anew, with other
+/// features.
+pub(crate) fn built(variable: &str, name: &str, how: &str) -> PathBuf {
+    let beside = || {
+        let program = env::current_exe().expect("a program knows its own path");
+        // A test is in target/PROFILE/deps, a program in target/PROFILE.
+        let folder = program.ancestors().find(|folder| folder.join("deps").is_dir());
+        let folder = folder.expect("cargo's folders around this program");
+        folder.join(name).with_extension(env::consts::EXE_EXTENSION)
+    };
+    let binary = env::var_os(variable).map_or_else(beside, PathBuf::from);
+    assert!(binary.exists(), "{} is missing: run `{how}`", binary.display());
+    binary
 }
