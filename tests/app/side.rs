@@ -127,9 +127,10 @@ impl Side {
 
     /// Waits until a contact is seen as `presence`, by the events from `position` on.
     pub async fn sees_presence(&self, position: usize, other: &Self, presence: &str) {
+        let is_seen = |contact: &Value| contact["id"] == *other.id && contact["presence"] == presence;
         let seen = |event: &Value| {
             let contacts = event["contacts"].as_array().filter(|_| event["type"] == "contacts")?;
-            contacts.iter().find(|contact| contact["id"] == *other.id && contact["presence"] == presence).map(drop)
+            contacts.iter().any(is_seen).then_some(())
         };
         self.app.event(position, &format!("contact that is {presence}"), seen).await;
     }
@@ -154,6 +155,11 @@ impl Side {
         self.app.event(from, "choice of an engine", chosen).await;
         // Its answer comes after whatever the choice has set off.
         self.app.tell("media_mode", json!({"rtcPeerConnection": true})).await;
+    }
+
+    /// Does something else while the call goes on.
+    pub async fn leaves_call(&self) {
+        self.press("[data-test=call-leave]").await;
     }
 
     /// Goes back to the call that runs.
@@ -213,6 +219,15 @@ impl Side {
             self.press("[data-test=call-close]").await;
         }
         call["end"]["reason"].as_str().expect("an end has a reason").to_owned()
+    }
+
+    /// Waits until the history has calls that ended so, the latest first, by the events from `position` on.
+    pub async fn history(&self, position: usize, outcomes: &[&str]) {
+        let has = |event: &Value| {
+            let entries = event["entries"].as_array().filter(|_| event["type"] == "history")?;
+            entries.iter().map(|entry| &entry["outcome"]).eq(outcomes.iter()).then_some(())
+        };
+        self.app.event(position, &format!("history of {outcomes:?}"), has).await;
     }
 
     /// Waits until what arrives after `moment` (unix ms) is as `judge` wants it. `what` names that.

@@ -30,9 +30,9 @@ window.RTCPeerConnection = class extends Connection {
   }
 };
 
-// Whatever shows the other side now.
+// Whatever shows the other side now: the call's own view, or what is left of it beside another.
 function findPicture() {
-  const shown = document.querySelector('[data-test=remote] :is(canvas, video)');
+  const shown = document.querySelector(':is([data-test=remote], [data-test=overlay] .remote) :is(canvas, video)');
   if (!shown || pictures.has(shown)) return;
   pictures.clear();
   pictures.set(shown, shown instanceof HTMLVideoElement ? new VideoProbe(shown) : new CanvasProbe(shown));

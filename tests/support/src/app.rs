@@ -118,10 +118,10 @@ impl App {
         let id = self.commands.fetch_add(1, Ordering::Relaxed);
         let from = self.peer.position();
         self.peer.send(json!({"id": id, "cmd": command, "args": args}));
-        let is_answer = |line: &&Value| line.get("id").and_then(Value::as_u64) == Some(id);
-        let answer =
-            self.peer.wait_after(from, &format!("answer to {command}"), |lines| lines.iter().find(is_answer).cloned());
-        let mut answer = answer.await;
+        let answer = |lines: &[Value]| {
+            lines.iter().find(|line| line.get("id").and_then(Value::as_u64) == Some(id)).cloned()
+        };
+        let mut answer = self.peer.wait_after(from, &format!("answer to {command}"), answer).await;
         match answer.get_mut("error") {
             Some(error) => Err(error.take()),
             None => Ok(answer["ok"].take()),
