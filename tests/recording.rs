@@ -1,5 +1,5 @@
-//! What was received, read while it comes: WebM as the page gets it, samples as a speaker does; and the files of an
-//! `ahoy-peer` that hold both, `--remote-webm` and `--speaker`.
+//! What an `ahoy-peer` received: its `--remote-webm` and `--speaker` files, read while they grow; and the pictures of any
+//! WebM that comes in pieces.
 
 use std::{
     fs::File,
@@ -75,44 +75,6 @@ impl Default for Screen {
     }
 }
 
-/// Listens to sound that comes in pieces: mono, 48 kHz, full scale 1.
-#[derive(Default)]
-pub struct Ear {
-    detector: Detector,
-    samples: usize,
-    /// What is not a whole level yet.
-    rest: Vec<f32>,
-    /// Each with the number of samples up to its end.
-    levels: Vec<(usize, f64, f64)>,
-    /// The number of samples before each onset.
-    beeps: Vec<usize>,
-}
-
-impl Ear {
-    /// Hears the next samples.
-    pub fn hear(&mut self, samples: &[f32]) {
-        self.rest.extend_from_slice(samples);
-        let whole = self.rest.len() / LEVEL_SAMPLES * LEVEL_SAMPLES;
-        for block in self.rest.drain(..whole).collect::<Vec<_>>().chunks_exact(LEVEL_SAMPLES) {
-            self.detector.push(block);
-            self.samples += LEVEL_SAMPLES;
-            let report = self.detector.report();
-            let rms = (block.iter().map(|&sample| f64::from(sample).powi(2)).sum::<f64>() / block.len() as f64).sqrt();
-            let tone = f64::from(report.tone_rms) * f64::sqrt(2.0);
-            self.levels.push((self.samples, rms, tone));
-            self.beeps.extend(report.beeps.iter().map(|beep| beep.onset as usize));
-        }
-    }
-
-    /// Levels and beeps of all that was heard, the last sample of it at `last` (unix ms).
-    pub fn heard(&self, last: f64) -> (Vec<Level>, Vec<f64>) {
-        let all = self.samples + self.rest.len();
-        let heard_at = |sample: usize| last - (all - sample) as f64 / SAMPLES_A_MS;
-        let level = |&(end, rms, tone): &(usize, f64, f64)| Level { at: heard_at(end), rms, tone };
-        (self.levels.iter().map(level).collect(), self.beeps.iter().map(|&beep| heard_at(beep)).collect())
-    }
-}
-
 impl Recording {
     /// A folder for the files.
     pub fn new() -> Self {
@@ -160,9 +122,18 @@ impl Recording {
     fn sound(&self, now: f64) -> (Vec<Level>, Vec<f64>) {
         // Not there, or still empty, until something is played.
         let samples = wav::open(&self.wav()).unwrap_or_default();
-        let mut ear = Ear::default();
-        ear.hear(&samples);
-        ear.heard(now)
+        let played_at = |sample: usize| now - (samples.len() - sample) as f64 / SAMPLES_A_MS;
+        let mut detector = Detector::new();
+        let (mut levels, mut beeps) = (Vec::new(), Vec::new());
+        for (index, block) in samples.chunks_exact(LEVEL_SAMPLES).enumerate() {
+            detector.push(block);
+            let report = detector.report();
+            let rms = (block.iter().map(|&sample| f64::from(sample).powi(2)).sum::<f64>() / block.len() as f64).sqrt();
+            let tone = f64::from(report.tone_rms) * f64::sqrt(2.0);
+            levels.push(Level { at: played_at((index + 1) * LEVEL_SAMPLES), rms, tone });
+            beeps.extend(report.beeps.iter().map(|beep| played_at(beep.onset as usize)));
+        }
+        (levels, beeps)
     }
 }
 

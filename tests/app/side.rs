@@ -3,14 +3,15 @@
 use std::fmt;
 
 use ahoy_test_support::{
-    app::{self, App, Listening, Watching},
+    bridge::{self, App, Watching},
     browser::{self, Browser},
-    content::{Content, Level, Shown},
+    content::{Content, Shown},
     peer::LIMIT,
 };
 use ahoy_tests::{
+    ear::Ear,
     end::{arrives, unix_ms},
-    recording::{Ear, Screen},
+    recording::Screen,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -55,7 +56,8 @@ pub struct Side {
     /// Where its media run now.
     pub mode: Mode,
     page: Option<Page>,
-    speaker: Speaker,
+    /// At its speaker.
+    ear: Ear,
     screen: Option<RemotePicture>,
     frames: Vec<Shown>,
     began: f64,
@@ -66,13 +68,6 @@ pub struct Side {
 struct Page {
     browser: Browser,
     _devices: FakeDevices,
-}
-
-/// What the app plays.
-struct Speaker {
-    listening: Listening,
-    ear: Ear,
-    last: f64,
 }
 
 /// What the app shows, read in the background.
@@ -91,9 +86,9 @@ impl Side {
 
     /// An app whose page is open in Chromium, which presses what this side does. Its calls run in Chromium.
     pub async fn browser(name: &str) -> Self {
-        let mut side = Self::start(name, Mode::Browser, app::page_with_probes()).await;
+        let mut side = Self::start(name, Mode::Browser, bridge::page_with_probes()).await;
         let devices = FakeDevices::new();
-        let arguments = app::fake_devices(&devices.camera(), &devices.microphone());
+        let arguments = bridge::fake_devices(&devices.camera(), &devices.microphone());
         let browser = browser::open_app(&format!("the page of {name}"), &side.app.url, arguments).await;
         side.page = Some(Page { browser, _devices: devices });
         // What its webview can is known from here on.
@@ -102,7 +97,7 @@ impl Side {
     }
 
     async fn start(name: &str, mode: Mode, served: TempDir) -> Self {
-        let app = app::start(name, served.path()).await;
+        let app = bridge::start(name, served.path()).await;
         let native = mode == Mode::Native;
         let patch = json!({
             "name": name, "firstRunDone": true, "language": "en", "experimentalCalls": native,
@@ -113,8 +108,8 @@ impl Side {
         app.tell("settings_set", json!({ "patch": patch })).await;
         let start = app.tell("start", json!({})).await;
         let id = start["me"]["id"].as_str().expect("an id").to_owned();
-        let speaker = Speaker { listening: app.listen(), ear: Ear::default(), last: unix_ms() };
-        Self { app, id, mode, page: None, speaker, screen: None, frames: Vec::new(), began: unix_ms(), _served: served }
+        let ear = Ear::of(app.sound());
+        Self { app, id, mode, page: None, ear, screen: None, frames: Vec::new(), began: unix_ms(), _served: served }
     }
 
     /// Makes contacts of the two, by an invite, and waits until each sees the other online.
@@ -253,8 +248,7 @@ impl Side {
         if let Some(screen) = &mut self.screen {
             self.frames.extend(screen.look());
         }
-        let (levels, beeps) = self.speaker.heard();
-        Content { frames: self.frames.clone(), levels, beeps, watched: (self.began, unix_ms()) }
+        Content { frames: self.frames.clone(), watched: (self.began, unix_ms()), ..self.ear.content() }
     }
 
     /// Presses what the page has for it, once that is there and can be used.
@@ -315,16 +309,5 @@ impl RemotePicture {
             shown.extend(self.screen.show(&bytes));
         }
         shown
-    }
-}
-
-impl Speaker {
-    fn heard(&mut self) -> (Vec<Level>, Vec<f64>) {
-        let samples = self.listening.take();
-        if !samples.is_empty() {
-            self.ear.hear(&samples);
-            self.last = unix_ms();
-        }
-        self.ear.heard(self.last)
     }
 }

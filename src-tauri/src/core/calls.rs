@@ -157,11 +157,7 @@ impl App {
         let EngineEvent { call: id, event } = event;
         match &event {
             CallEvent::Incoming { peer, media } => {
-                let rings = self.on_incoming(&id, peer, media_state(*media).video).await;
-                // Nobody is to be asked; its end is told.
-                if !rings {
-                    return;
-                }
+                self.on_incoming(&id, peer, media_state(*media).video).await;
             }
             CallEvent::Missed { peer } => return self.on_missed(peer).await,
             _ => {}
@@ -194,9 +190,8 @@ impl App {
         }
     }
 
-    /// Whether it rings: who takes no calls is not asked.
-    async fn on_incoming(&self, id: &CallId, peer: &PeerId, video: bool) -> bool {
-        let Ok(endpoint) = peer.as_str().parse::<EndpointId>() else { return false };
+    async fn on_incoming(&self, id: &CallId, peer: &PeerId, video: bool) {
+        let Ok(endpoint) = peer.as_str().parse::<EndpointId>() else { return };
         let peer_name = self.peer_name(endpoint).await;
         let record = self.begin(endpoint, ahoy_store::Direction::Incoming, video).await;
         let settings = self.settings();
@@ -212,7 +207,6 @@ impl App {
         } else if !settings.do_not_disturb {
             state.tests.ring(choice::speaker(settings.ringer.as_deref()));
         }
-        !refused
     }
 
     async fn on_missed(&self, peer: &PeerId) {

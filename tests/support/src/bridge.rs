@@ -9,7 +9,6 @@ use std::{
         OnceLock,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use futures_util::{SinkExt, StreamExt};
@@ -19,15 +18,13 @@ use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
     process::Command,
-    sync::mpsc,
     time::timeout,
 };
 use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::Message};
 
 use crate::{
-    native,
     peer::{self, Carrier, LIMIT, Peer},
-    process::ProcessGroup,
+    process::{self, ProcessGroup},
     sound::SoundDaemon,
 };
 
@@ -118,9 +115,8 @@ impl App {
         let id = self.commands.fetch_add(1, Ordering::Relaxed);
         let from = self.peer.position();
         self.peer.send(json!({"id": id, "cmd": command, "args": args}));
-        let answer = |lines: &[Value]| {
-            lines.iter().find(|line| line.get("id").and_then(Value::as_u64) == Some(id)).cloned()
-        };
+        let answer =
+            |lines: &[Value]| lines.iter().find(|line| line.get("id").and_then(Value::as_u64) == Some(id)).cloned();
         let mut answer = self.peer.wait_after(from, &format!("answer to {command}"), answer).await;
         match answer.get_mut("error") {
             Some(error) => Err(error.take()),
@@ -156,34 +152,9 @@ impl App {
         self.event(position, &format!("call that is {phase}"), in_phase).await
     }
 
-    /// Hears what the app plays, from now on.
-    ///
-    /// # Panics
-    /// Where `parec` cannot be started.
-    pub fn listen(&self) -> Listening {
-        let mut command = Command::new("parec");
-        command
-            .envs(self.sound.environment())
-            .args(["--device=test_speaker.monitor", "--raw", "--format=float32le", "--rate=48000", "--channels=1"])
-            .arg(format!("--latency-msec={}", SOUND_LATENCY.as_millis()))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped());
-        let mut processes = ProcessGroup::start(&mut command);
-        let mut stdout = processes.leader().stdout.take().expect("stdout is piped");
-        let (heard, samples) = mpsc::unbounded_channel();
-        tokio::spawn(async move {
-            let (mut bytes, mut left) = (vec![0; 1 << 16], Vec::new());
-            while let Ok(count @ 1..) = stdout.read(&mut bytes).await {
-                left.extend_from_slice(&bytes[..count]);
-                let whole = left.len() / 4 * 4;
-                let samples = left[..whole]
-                    .chunks_exact(4)
-                    .map(|sample| f32::from_le_bytes([sample[0], sample[1], sample[2], sample[3]]));
-                let _ = heard.send(samples.collect());
-                left.drain(..whole);
-            }
-        });
-        Listening { samples, _processes: processes }
+    /// Where what it plays can be heard.
+    pub fn sound(&self) -> &SoundDaemon {
+        &self.sound
     }
 
     /// Reads a stream of pictures as the page does, from its newest key frame on.
@@ -198,26 +169,6 @@ impl App {
             path: format!("/media/{stream}?token={}", self.token),
             cursor: None,
         }
-    }
-}
-
-/// How late sound may arrive in pieces: more would be in the way of saying when it was heard.
-const SOUND_LATENCY: Duration = Duration::from_millis(20);
-
-/// An ear at the app's speaker.
-pub struct Listening {
-    samples: mpsc::UnboundedReceiver<Vec<f32>>,
-    _processes: ProcessGroup,
-}
-
-impl Listening {
-    /// What was heard since the last call; mono, 48 kHz, full scale 1.
-    pub fn take(&mut self) -> Vec<f32> {
-        let mut all = Vec::new();
-        while let Ok(samples) = self.samples.try_recv() {
-            all.extend(samples);
-        }
-        all
     }
 }
 
@@ -273,7 +224,7 @@ impl Watching {
 /// Where it is not there.
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| native::built("AHOY", "ahoy", "cargo build -p ahoy --features test-bridge"))
+    BINARY.get_or_init(|| process::program("AHOY", "ahoy"))
 }
 
 /// The page as `npm run build:test` builds it.
