@@ -2,7 +2,7 @@
 
 use std::{
     num::NonZero,
-    sync::{Arc, mpsc},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc},
     thread,
     time::Duration,
 };
@@ -29,8 +29,42 @@ const PERIODS: [u32; 3] = [240, 480, 960];
 /// one that hangs may be waited for.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
+/// How many output streams of this process are open, and what tells when one is closed.
+static OPEN: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
+
+/// One of [`OPEN`].
+struct Counted;
+
+impl Counted {
+    fn new() -> Self {
+        *open_streams() += 1;
+        Self
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        *open_streams() -= 1;
+        OPEN.1.notify_all();
+    }
+}
+
+fn open_streams() -> MutexGuard<'static, usize> {
+    OPEN.0.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits until fewer streams of this process are open than `before`; whether that came.
+///
+/// PulseAudio takes no stream beside one that plays: cpal 0.18.2 gives all of them the same synchronisation group, and such
+/// a group can only grow while it stands still. A ringing that has just been stopped is gone in a moment.
+fn another_closes(before: usize) -> bool {
+    let waited = OPEN.1.wait_timeout_while(open_streams(), CLOSE_LIMIT, |open| *open > 0 && *open >= before);
+    let (open, _) = waited.unwrap_or_else(PoisonError::into_inner);
+    *open < before
+}
+
 pub(super) struct Device {
-    sink: Option<MixerDeviceSink>,
+    sink: Option<(MixerDeviceSink, Counted)>,
     pub name: String,
     pub puller: Puller,
     /// What it really plays at once, in frames of 48 kHz.
@@ -60,28 +94,34 @@ impl Device {
         for period in PERIODS.into_iter().filter(|period| *period > beyond) {
             let frames = in_range(period, &config);
             let puller = playout.device();
-            let signals = signals.clone();
             let source = MixerSource::new(Arc::clone(playout), puller, config.sample_rate()).ok_or_else(|| {
                 let reason = format!("a sample rate of {} Hz", config.sample_rate());
                 AudioDeviceError::Unsupported { direction, device: name.clone(), reason }
             })?;
-            let turn = turn();
-            let opened = DeviceSinkBuilder::default()
-                .with_device(chosen.device.clone())
-                .with_supported_config(&config)
-                .with_buffer_size(cpal::BufferSize::Fixed(frames))
-                .with_error_callback(move |error| {
-                    // Nobody listens any more: the stream is being closed.
-                    let _ = signals.send(Signal::Failed { puller, error });
-                })
-                .open_stream();
-            drop(turn);
+            let open = || {
+                let signals = signals.clone();
+                let _turn = turn();
+                DeviceSinkBuilder::default()
+                    .with_device(chosen.device.clone())
+                    .with_supported_config(&config)
+                    .with_buffer_size(cpal::BufferSize::Fixed(frames))
+                    .with_error_callback(move |error| {
+                        // Nobody listens any more: the stream is being closed.
+                        let _ = signals.send(Signal::Failed { puller, error });
+                    })
+                    .open_stream()
+            };
+            let before = *open_streams();
+            let opened = match open() {
+                Err(error) if is_refused(&error) && another_closes(before) => open(),
+                opened => opened,
+            };
             match opened {
                 Ok(mut sink) => {
                     sink.log_on_drop(false);
                     sink.mixer().add(source);
                     let period = in_frames_of_48_khz(frames, &config);
-                    return Ok(Self { sink: Some(sink), name, puller, period });
+                    return Ok(Self { sink: Some((sink, Counted::new())), name, puller, period });
                 }
                 Err(error) => result = Err(of_rodio(&name, error)),
             }
@@ -127,6 +167,14 @@ impl Drop for Device {
         if let Some(closed) = self.close() {
             let _ = closed.recv_timeout(CLOSE_LIMIT);
         }
+    }
+}
+
+/// "Invalid argument", which PulseAudio says of what it would take at another time.
+fn is_refused(error: &DeviceSinkError) -> bool {
+    match error {
+        DeviceSinkError::PlayError(e) | DeviceSinkError::BuildError(e) => e.kind() == cpal::ErrorKind::InvalidInput,
+        _ => false,
     }
 }
 
