@@ -41,13 +41,23 @@ const { sessionId } = await request('POST', '/session', {
 });
 const post = (path, body) => request('POST', `/session/${sessionId}${path}`, body);
 const execute = (script, ...args) => post('/execute/sync', { script, args });
+const test = (name) => `[data-test="${name}"]`;
 const find = async (css) => (await post('/element', { using: 'css selector', value: css }))[ELEMENT];
 const seen = (css) => until(`${css} is seen`, () => execute('return document.querySelector(arguments[0])?.checkVisibility()', css));
-const click = (css) => until(`${css} is clicked`, async () => (await post(`/element/${await find(css)}/click`, {}), true));
+/** What the bare system lacks (a sound server, a camera, a tray) is told in notices; one that lies over the form is closed. */
+const dismiss = () => execute(`document.querySelector('${test('notice')} button')?.click()`);
+const click = (css) =>
+  until(`${css} is clicked`, async () => {
+    try {
+      await post(`/element/${await find(css)}/click`, {});
+    } catch (error) {
+      if (error.message.startsWith('element click intercepted')) await dismiss();
+      throw error;
+    }
+    return true;
+  });
 const type = (css, text) =>
   until(`${css} is typed into`, async () => (await post(`/element/${await find(css)}/value`, { text }), true));
-const test = (name) => `[data-test="${name}"]`;
-
 /** In the page: the counter in the second row of cells of the test pattern (docs/architecture.md), or null. */
 const COUNTER = `
   const canvas = document.querySelector(arguments[0]);
