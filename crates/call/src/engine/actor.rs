@@ -49,7 +49,7 @@ pub(super) struct Actor {
     sender: tokio::task::JoinHandle<()>,
     calls: Switchboard,
     running: Option<Running>,
-    /// What the user wants to send; remembered from call to call.
+    /// What the user wants to send, where there is a device for it; remembered from call to call.
     wanted: MediaState,
 }
 
@@ -137,29 +137,48 @@ impl Actor {
     fn command(&mut self, command: EngineCommand) {
         let input = match command {
             EngineCommand::Call { peer, id } => {
-                if let Err(error) = self.calls.place(Instant::now(), id.clone(), peer, self.wanted) {
+                if let Err(error) = self.calls.place(Instant::now(), id.clone(), peer, self.media()) {
                     let todo = "Hang up first.";
                     self.tell(id, CallEvent::Problem(Problem::new(ProblemCode::Busy, error.to_string(), todo)));
                 }
                 return;
             }
-            EngineCommand::Accept => Input::Accept { media: self.wanted },
+            EngineCommand::Accept => Input::Accept { media: self.media() },
             EngineCommand::Decline => Input::Decline,
             EngineCommand::HangUp => Input::HangUp,
             EngineCommand::Hold => Input::Hold,
             EngineCommand::Resume => Input::Resume,
             EngineCommand::SetAudio(on) => {
-                self.wanted.audio = on && (self.config.microphone.is_some() || self.config.echo);
+                self.wanted.audio = on;
                 self.retry(Device::Microphone, on);
-                Input::SetMedia(self.wanted)
+                Input::SetMedia(self.media())
             }
             EngineCommand::SetVideo(on) => {
-                self.wanted.video = on && (self.config.camera.is_some() || self.config.echo);
+                self.wanted.video = on;
                 self.retry(Device::Camera, on);
-                Input::SetMedia(self.wanted)
+                Input::SetMedia(self.media())
+            }
+            EngineCommand::SetDevices(devices) => {
+                if self.config.echo {
+                    return;
+                }
+                self.config = self.config.clone().with_devices(devices.clone());
+                if let Some(running) = &mut self.running {
+                    running.local.set_devices(devices);
+                }
+                Input::SetMedia(self.media())
             }
         };
         self.current_input(input);
+    }
+
+    /// What we are going to send.
+    fn media(&self) -> MediaState {
+        let EngineConfig { microphone, camera, echo, .. } = &self.config;
+        MediaState {
+            audio: self.wanted.audio && (*echo || microphone.is_some()),
+            video: self.wanted.video && (*echo || camera.is_some()),
+        }
     }
 
     /// Who switches a device on may have plugged it in just before.

@@ -12,4 +12,5 @@ mod loss;
 mod mute;
 mod phone;
 mod screen;
+mod switch;
 mod unplugged;
