@@ -18,7 +18,7 @@ use super::{
     figures::{self, Figures},
     now,
 };
-use crate::api::{AppEvent, Call, CallPhase, Direction, Notice, SignalPayload};
+use crate::api::{AppEvent, Call, CallPhase, Direction, Notice, Presence, SignalPayload};
 
 /// Between two lines of figures.
 const FIGURES_INTERVAL: Duration = Duration::from_secs(1);
@@ -335,6 +335,11 @@ impl App {
             Some(contact) if contact.blocked => {
                 Err(Notice::new("contact-blocked", "You have blocked this contact.", "Unblock the contact to call it."))
             }
+            Some(contact) if self.state().present.get(&peer) == Some(&Presence::NoCalls) => Err(Notice::new(
+                "contact-no-calls",
+                format!("{} takes no calls.", contact.shown_name()),
+                "You see when calls can be taken again: the call buttons are back then.",
+            )),
             Some(_) => Ok(peer),
             None => Err(super::contacts::unknown()),
         }

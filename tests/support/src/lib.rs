@@ -3,12 +3,14 @@
 //!
 //! Both ends of a call look the same from here: a [`Peer`](peer::Peer) takes JSON lines and gives JSON lines. An `ahoy-peer`
 //! has them on its stdin and stdout ([`native`]), a page in Chromium on a WebSocket ([`browser`]); [`peer::connect`] carries
-//! the envelopes of one to the other, which makes a test the signaling server of its call.
+//! the envelopes of one to the other, which makes a test the signaling server of its call. The whole app without its window ([`bridge`]) finds its
+//! peers by itself; its line carries what its page would say.
 //!
 //! Whatever goes wrong here panics with what the program last said: this code runs in tests alone.
 #![deny(missing_docs)]
 
 mod again;
+pub mod bridge;
 pub mod browser;
 pub mod camera;
 pub mod content;

@@ -51,6 +51,18 @@ describe('at the start', () => {
     expect((await started({ call: aCall({ ...silent, phase: 'incoming', direction: 'incoming' }) })).app.view).toBe('contacts');
   });
 
+  it('a presence is told, and do not disturb is kept as a setting: it rings no more', async () => {
+    const { app, ipc } = await started();
+    await app.settings.setPresence('do-not-disturb');
+    expect(ipc.argsOf('settings_set')).toEqual([{ patch: { doNotDisturb: true } }]);
+    expect(ipc.argsOf('presence_set')).toEqual([]);
+    expect(app.settings.presence).toBe('do-not-disturb');
+    await app.settings.setPresence('away');
+    expect(ipc.argsOf('settings_set')[1]).toEqual({ patch: { doNotDisturb: false } });
+    expect(ipc.argsOf('presence_set')).toEqual([{ presence: 'away' }]);
+    expect(app.settings.presence).toBe('away');
+  });
+
   it('a shell that fails is told about', async () => {
     const ipc = new FakeIpc({ start: () => Promise.reject({ code: 'store-locked', what: 'In use.', todo: 'Close the other.' }) });
     const app = new App(ipc, surroundings);
