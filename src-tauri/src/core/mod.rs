@@ -23,6 +23,7 @@ mod history;
 mod network;
 mod preview;
 mod qr;
+mod quality;
 #[cfg(test)]
 mod tests;
 
@@ -33,7 +34,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use ahoy_call::engine::Events;
+use ahoy_call::engine::{EngineCommand, Events};
 use ahoy_media::webm::hub::Hub;
 use ahoy_store::{EndpointId, Store, StoreError, UnixMs};
 use ahoy_transport::{Roster, SecretKey, StartError, Transport};
@@ -234,7 +235,8 @@ impl App {
         media_mode(&self.settings(), self.state().can_browser.unwrap_or(false))
     }
 
-    /// Brings the engine up to what is set, if no call runs; a call that does keeps what it began with.
+    /// Brings the engine up to what is set. A call that runs goes on with the devices that are chosen now, and for the rest
+    /// with what it began with.
     async fn refresh(&self) {
         let _one = self.changing.lock().await;
         let (settings, loopback_only) = (self.settings(), self.loopback_only);
@@ -242,8 +244,15 @@ impl App {
         let Ok(choice) = choice else { return };
         let mode = self.current_media_mode().mode;
         let old = {
-            let state = self.state();
-            if state.is_busy() || (state.choice == choice && state.caller.mode() == mode) {
+            let mut state = self.state();
+            if state.is_busy() {
+                if let Some(choice) = state.choice.in_call(&choice) {
+                    state.caller.command(EngineCommand::SetDevices(choice.engine().devices()));
+                    state.choice = choice;
+                }
+                return;
+            }
+            if state.choice == choice && state.caller.mode() == mode {
                 return;
             }
             state.caller.clone()

@@ -130,8 +130,8 @@ impl Actor {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        let key_frame = self.running.as_ref().and_then(|running| running.key_frames.next_deadline());
-        self.calls.next_deadline().into_iter().chain(key_frame).min()
+        let running = self.running.as_ref().and_then(Running::next_deadline);
+        self.calls.next_deadline().into_iter().chain(running).min()
     }
 
     fn command(&mut self, command: EngineCommand) {
@@ -164,7 +164,8 @@ impl Actor {
                 }
                 self.config = self.config.clone().with_devices(devices.clone());
                 if let Some(running) = &mut self.running {
-                    running.local.set_devices(devices);
+                    let (call, event) = (running.id.clone(), running.local.set_devices(devices));
+                    self.device_event(call, event);
                 }
                 Input::SetMedia(self.media())
             }
@@ -296,9 +297,13 @@ impl Actor {
     }
 
     fn tick(&mut self) {
-        self.calls.tick(Instant::now());
-        if let Some(running) = &mut self.running {
-            running.make_key_frame();
+        let now = Instant::now();
+        self.calls.tick(now);
+        let Some(running) = &mut self.running else { return };
+        running.make_key_frame();
+        let (id, heard) = (running.id.clone(), running.listen(now));
+        for (peer, hears) in heard {
+            self.calls.handle(now, &id, Input::Hears { peer, hears });
         }
     }
 
@@ -325,11 +330,22 @@ impl Actor {
     fn follow(&mut self, event: &CallEvent) {
         let Some(running) = &mut self.running else { return };
         let peer = match event {
+            CallEvent::Connected { peer } | CallEvent::Reconnected { peer } | CallEvent::Reconnecting { peer } => {
+                if let Some(hearing) = running.hearing(peer) {
+                    hearing.set_connected(!matches!(event, CallEvent::Reconnecting { .. }));
+                }
+                return;
+            }
             CallEvent::Hold { peer, local, remote } => {
                 running.set_held(peer, *local || *remote);
                 peer
             }
-            CallEvent::MediaState { peer, .. } => peer,
+            CallEvent::MediaState { peer, media } => {
+                if let Some(hearing) = running.hearing(peer) {
+                    hearing.set_says_sound(media.audio);
+                }
+                peer
+            }
             _ => return,
         };
         // A hold and a camera that is off stop the picture; so does their end, until the first new one.

@@ -22,7 +22,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::event::{CallEvent, Device};
+use crate::event::{CallEvent, Device, Silence};
 
 /// A device that is closed is free again within milliseconds. A driver that takes longer has stalled, and says so itself
 /// when it is opened.
@@ -37,6 +37,8 @@ pub(super) enum News {
     Lost(Advice),
     /// It gives nothing worth sending, though nothing is wrong with it as far as can be seen.
     Silent(Advice),
+    /// It is no longer silent.
+    Audible,
     /// It gives again.
     Back,
 }
@@ -46,9 +48,9 @@ impl News {
     pub(super) fn event(self, device: Device) -> CallEvent {
         match self {
             Self::Missing(Advice { what, todo }) => CallEvent::DeviceMissing { device, what, todo },
-            Self::Lost(Advice { what, todo }) | Self::Silent(Advice { what, todo }) => {
-                CallEvent::DeviceLost { device, what, todo }
-            }
+            Self::Lost(Advice { what, todo }) => CallEvent::DeviceLost { device, what, todo },
+            Self::Silent(Advice { what, todo }) => CallEvent::Unheard { silence: Silence::Microphone, what, todo },
+            Self::Audible => CallEvent::Heard { silence: Silence::Microphone },
             Self::Back => CallEvent::DeviceBack { device },
         }
     }
@@ -155,7 +157,7 @@ impl<T: Send + 'static> Slot<T> {
         match news {
             News::Missing(_) | News::Lost(_) => self.away = true,
             News::Back => self.away = false,
-            News::Silent(_) => {}
+            News::Silent(_) | News::Audible => {}
         }
         Some(news)
     }

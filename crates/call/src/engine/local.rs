@@ -92,6 +92,8 @@ pub(super) struct LocalMedia {
     mixer: MixerHandle,
     camera: Slot<Pictures>,
     microphone: Slot<Microphone>,
+    /// It gives nothing but silence.
+    silent: bool,
     /// Somebody was to hear it: it stays open.
     microphone_used: bool,
     /// Keeps the mixer running, whatever plays it. None once the call is over.
@@ -126,6 +128,7 @@ impl LocalMedia {
             mixer: handle,
             camera: Slot::new(),
             microphone: Slot::new(),
+            silent: false,
             microphone_used: false,
             output: Some(Arc::new(output)),
             speaker: Slot::new(),
@@ -162,7 +165,9 @@ impl LocalMedia {
     }
 
     /// Goes on with these devices. Of one that is another than before, the old is closed and the new opened.
-    pub(super) fn set_devices(&mut self, devices: Devices) {
+    /// The event to tell, if there is one.
+    pub(super) fn set_devices(&mut self, devices: Devices) -> Option<CallEvent> {
+        let mut news = None;
         let config = self.config.clone().with_devices(devices);
         let old = std::mem::replace(&mut self.config, config);
         if old.camera != self.config.camera {
@@ -170,6 +175,7 @@ impl LocalMedia {
         }
         if old.microphone != self.config.microphone {
             self.microphone.replace();
+            news = std::mem::take(&mut self.silent).then_some(News::Audible);
         }
         if old.speaker != self.config.speaker {
             self.speaker.replace();
@@ -178,6 +184,7 @@ impl LocalMedia {
             microphone.set_processing(self.config.processing);
         }
         self.settle();
+        news.map(|news| news.event(Device::Microphone))
     }
 
     /// Opens what is wanted and closed.
@@ -227,6 +234,11 @@ impl LocalMedia {
             Device::Microphone => self.microphone.hear(opening, news),
             Device::Speaker => self.speaker.hear(opening, news),
         };
+        match news {
+            Some(News::Silent(_)) => self.silent = true,
+            Some(News::Audible) => self.silent = false,
+            Some(News::Missing(_) | News::Lost(_) | News::Back) | None => {}
+        }
         news.map(|news| news.event(device))
     }
 
@@ -350,7 +362,8 @@ fn tell_microphone(tell: &Teller, opening: Opening, event: MicrophoneEvent) {
             format!("the microphone has given nothing but silence for {} s", for_.as_secs()),
             "check its switch and the system's volume control",
         )),
-        MicrophoneEvent::Restored { .. } | MicrophoneEvent::Audible => News::Back,
+        MicrophoneEvent::Audible => News::Audible,
+        MicrophoneEvent::Restored { .. } => News::Back,
         other => {
             debug!(?other, "microphone");
             return;

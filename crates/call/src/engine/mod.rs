@@ -15,6 +15,7 @@
 
 mod actor;
 mod device;
+mod hearing;
 mod keyframes;
 mod local;
 mod remote;

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tracing::trace;
 use webrtc::{
     media_stream::track_local::{TrackLocal, static_rtp::TrackLocalStaticRTP},
+    peer_connection::transport::IceTransport,
     rtp_transceiver::RtpSender,
 };
 
@@ -160,6 +161,11 @@ impl OutgoingTrack {
             number.store(codec.map_or(NO_PAYLOAD_TYPE, |codec| codec.payload_type), Ordering::Relaxed);
         }
         self.payload_type().is_some()
+    }
+
+    /// What the track's packets go through; none before it is negotiated.
+    pub(super) async fn ice_transport(&self) -> Option<Arc<dyn IceTransport>> {
+        Some(self.sender.transport().await.ok()??.ice_transport())
     }
 
     fn payload_type(&self) -> Option<u8> {
