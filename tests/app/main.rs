@@ -9,33 +9,42 @@ use ahoy_test_support::content::Content;
 use ahoy_tests::{end::unix_ms, matrix};
 use serde_json::json;
 use side::{Mode, Side};
+use tokio::sync::Mutex;
+
+/// Two apps with 1280x720 at both ends, and browsers, take what a small machine has: one test at a time.
+static MACHINE: Mutex<()> = Mutex::const_new(());
 
 #[tokio::test]
 async fn app_calls_app() {
+    let _alone = MACHINE.lock().await;
     let (mut ada, mut bob) = (Side::native("ada").await, Side::native("bob").await);
     two_calls(&mut ada, &mut bob).await;
 }
 
 #[tokio::test]
 async fn app_calls_browser_mode() {
+    let _alone = MACHINE.lock().await;
     let (mut ada, mut bob) = (Side::native("ada").await, Side::browser("bob").await);
     two_calls(&mut ada, &mut bob).await;
 }
 
 #[tokio::test]
 async fn browser_mode_calls_app() {
+    let _alone = MACHINE.lock().await;
     let (mut ada, mut bob) = (Side::browser("ada").await, Side::native("bob").await);
     two_calls(&mut ada, &mut bob).await;
 }
 
 #[tokio::test]
 async fn browser_mode_calls_browser_mode() {
+    let _alone = MACHINE.lock().await;
     let (mut ada, mut bob) = (Side::browser("ada").await, Side::browser("bob").await);
     two_calls(&mut ada, &mut bob).await;
 }
 
 #[tokio::test]
 async fn media_move_between_engine_and_browser_at_the_next_call() {
+    let _alone = MACHINE.lock().await;
     let (mut ada, mut bob) = (Side::browser("ada").await, Side::native("bob").await);
     ada.befriend(&bob).await;
 
@@ -71,6 +80,7 @@ async fn media_move_between_engine_and_browser_at_the_next_call() {
 
 #[tokio::test]
 async fn who_takes_no_calls_is_shown_with_a_sign_and_cannot_be_called() {
+    let _alone = MACHINE.lock().await;
     let (mut ada, mut bob) = (Side::browser("ada").await, Side::native("bob").await);
     ada.befriend(&bob).await;
     let row = side::contact(&bob);
@@ -96,6 +106,7 @@ async fn who_takes_no_calls_is_shown_with_a_sign_and_cannot_be_called() {
     let from = ada.app.peer.position();
     bob.app.tell("settings_set", json!({"patch": {"videoDisabled": false}})).await;
     ada.sees_presence(from, &bob, "online").await;
+    ada.sees(&buttons).await;
     assert_eq!(ada.count(&sign).await, 0);
     let call = connect(&mut ada, &mut bob, true).await;
     call.shows_both(&mut ada, &mut bob).await;

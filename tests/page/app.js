@@ -34,6 +34,7 @@ window.RTCPeerConnection = class extends Connection {
 function findPicture() {
   const shown = document.querySelector(':is([data-test=remote], [data-test=overlay] .remote) :is(canvas, video)');
   if (!shown || pictures.has(shown)) return;
+  for (const probe of pictures.values()) probe.stop();
   pictures.clear();
   pictures.set(shown, shown instanceof HTMLVideoElement ? new VideoProbe(shown) : new CanvasProbe(shown));
   emit('picture', { element: shown.tagName });

@@ -44,21 +44,31 @@ export class VideoProbe {
 export class CanvasProbe {
   #cells = new CellReader();
   #frames = [];
+  #last = null;
+  #stopped = false;
 
   constructor(canvas) {
     const look = () => {
-      if (!canvas.isConnected) return;
-      const frame = canvas.width * canvas.height > 0 && this.#cells.read(canvas, canvas.width, canvas.height);
-      const [, , counter] = frame || [];
-      // A picture that is seen twice was painted once; one that is not the pattern counts each time.
-      if (frame && (counter === null || counter !== this.#frames.at(-1)?.[2])) this.#frames.push(frame);
+      if (this.#stopped) return;
+      if (canvas.width * canvas.height > 0) this.#note(this.#cells.read(canvas, canvas.width, canvas.height));
       requestAnimationFrame(look);
     };
     requestAnimationFrame(look);
   }
 
+  // A picture that is seen twice was painted once; one that is not the pattern counts each time.
+  #note(frame) {
+    const [, , counter] = frame;
+    if (counter === null || counter !== this.#last) this.#frames.push(frame);
+    this.#last = counter;
+  }
+
   take() {
     return this.#frames.splice(0);
+  }
+
+  stop() {
+    this.#stopped = true;
   }
 }
 

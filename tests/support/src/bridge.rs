@@ -2,6 +2,7 @@
 //! over HTTP. What it plays goes to a sound daemon of its own, where it can be heard.
 
 use std::{
+    any::Any,
     ffi::OsString,
     path::{Path, PathBuf},
     process::Stdio,
@@ -47,13 +48,26 @@ pub struct App {
 /// # Panics
 /// Where it cannot be found or started.
 pub async fn start(name: &str, page: &Path) -> App {
-    let sound = SoundDaemon::start();
     let home = TempDir::new().expect("a folder for the app's files");
+    let path = home.path().to_owned();
+    start_at(name, page, &path, home).await
+}
+
+/// Starts an app whose files are in `home`, which it may have been started in before.
+///
+/// # Panics
+/// Where it cannot be found or started.
+pub async fn start_in(name: &str, page: &Path, home: &Path) -> App {
+    start_at(name, page, home, ()).await
+}
+
+async fn start_at(name: &str, page: &Path, home: &Path, life: impl Any + Send + Sync) -> App {
+    let sound = SoundDaemon::start();
     let mut command = Command::new(binary());
     command
         .envs(sound.environment())
-        .env("XDG_DATA_HOME", home.path().join("data"))
-        .env("XDG_CONFIG_HOME", home.path().join("config"))
+        .env("XDG_DATA_HOME", home.join("data"))
+        .env("XDG_CONFIG_HOME", home.join("config"))
         .arg("--bridge")
         .arg(page)
         .args(["--profile", name, "--loopback-only"])
@@ -77,7 +91,7 @@ pub async fn start(name: &str, page: &Path) -> App {
     let bridge = format!("ws://127.0.0.1:{port}/bridge?token={token}");
     let (socket, _) = client_async(bridge, stream).await.expect("the app admits who has its token");
     tokio::spawn(carry(socket, carrier));
-    let peer = unstarted.started(name, processes.log(), (home, stdout));
+    let peer = unstarted.started(name, processes.log(), (life, stdout));
     App { processes, peer, url, port, token, sound, commands: AtomicU64::new(0) }
 }
 
