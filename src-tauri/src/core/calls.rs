@@ -15,7 +15,7 @@ use super::{
     App,
     call::{Note, Running, media_state},
     choice,
-    figures::{self, Figures},
+    figures::{Figures, Measured},
     now,
 };
 use crate::api::{AppEvent, Call, CallPhase, Direction, Notice, Presence, SignalPayload};
@@ -302,8 +302,8 @@ impl App {
                 let Some(app) = this.upgrade() else { return };
                 let caller = app.state().caller.clone();
                 let Some(stats) = caller.stats().await else { continue };
-                if let Some(stats) = figures.next(stats, now()) {
-                    app.on_figures(stats);
+                if let Some(measured) = figures.next(stats, now()) {
+                    app.on_figures(measured);
                 }
             }
         });
@@ -312,15 +312,15 @@ impl App {
         }
     }
 
-    fn on_figures(&self, stats: crate::api::Stats) {
+    fn on_figures(&self, Measured { stats, quality, route }: Measured) {
         let (watching, changed) = {
             let mut state = self.state();
             let watching = state.watching;
             let changed = state.running.as_mut().and_then(|running| {
-                let quality = Some(figures::quality(&stats));
-                let changed = running.call.quality != quality;
-                running.call.quality = quality;
-                changed.then(|| running.call.clone())
+                let call = &mut running.call;
+                let changed = (call.quality, call.route) != (quality, route);
+                (call.quality, call.route) = (quality, route);
+                changed.then(|| call.clone())
             });
             (watching, changed)
         };

@@ -24,7 +24,11 @@ mod network;
 mod opened;
 mod preview;
 mod qr;
+<<<<<<< HEAD
 mod rings;
+=======
+mod quality;
+>>>>>>> engine
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -37,7 +41,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use ahoy_call::engine::Events;
+use ahoy_call::engine::{EngineCommand, Events};
 use ahoy_media::webm::hub::Hub;
 use ahoy_store::{EndpointId, Store, StoreError, UnixMs};
 use ahoy_transport::{StartError, Transport};
@@ -273,7 +277,8 @@ impl App {
         media_mode(&self.settings(), self.state().can_browser.unwrap_or(false))
     }
 
-    /// Brings the engine up to what is set, if no call runs; a call that does keeps what it began with.
+    /// Brings the engine up to what is set. A call that runs goes on with the devices that are chosen now, and for the rest
+    /// with what it began with.
     async fn refresh(&self) {
         let _one = self.changing.lock().await;
         self.bring_up_to_date().await;
@@ -286,9 +291,21 @@ impl App {
         let Ok(choice) = choice else { return };
         let mode = self.current_media_mode().mode;
         let old = {
+<<<<<<< HEAD
             let state = self.state();
             let ends = state.forwarding.is_none();
             if ends || state.is_busy() || (state.choice == choice && state.caller.mode() == mode) {
+=======
+            let mut state = self.state();
+            if state.is_busy() {
+                if let Some(choice) = state.choice.in_call(&choice) {
+                    state.caller.command(EngineCommand::SetDevices(choice.engine().devices()));
+                    state.choice = choice;
+                }
+                return;
+            }
+            if state.choice == choice && state.caller.mode() == mode {
+>>>>>>> engine
                 return;
             }
             state.caller.clone()

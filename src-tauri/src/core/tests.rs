@@ -8,7 +8,10 @@ use ahoy_call::{
     id::{CallId, PeerId},
     message,
 };
-use ahoy_media::webm::hub::{Chunk, StreamId};
+use ahoy_media::{
+    device::audio::TEST_TONE_ID,
+    webm::hub::{Chunk, StreamId},
+};
 use ahoy_store::{NewContact, Whereabouts};
 use ahoy_transport::{Event, SecretKey};
 use serde_json::json;
@@ -193,13 +196,27 @@ async fn two_calls_follow_each_other_with_what_was_set_between_them() {
     fixture.app.call_start(&echo, false).await.unwrap();
     let active = fixture.phase(CallPhase::Active).await;
     assert!(active.sending.audio && !active.sending.video && active.local_stream.is_none());
-    // In a call: in force at the next one.
+    // In a call: in force at once.
     fixture.app.device_choose(DeviceKind::Microphone, Some("nothing-like-it".into())).await.unwrap();
-    assert_eq!(fixture.app.calls()[0].unheard, None);
+    let unheard = fixture.wait("unheard", |event| match event {
+        AppEvent::Call { call } if call.unheard.is_some() => Some(call.clone()),
+        _ => None,
+    });
+    let call = unheard.await;
+    assert_eq!((call.unheard, call.sending.audio), (Some(Unheard::Here), false));
+    assert!(call.notices.iter().any(|notice| notice.code == "microphone-missing"), "{:?}", call.notices);
+    fixture.app.device_choose(DeviceKind::Microphone, Some(TEST_TONE_ID.into())).await.unwrap();
+    let heard = fixture.wait("heard", |event| match event {
+        AppEvent::Call { call } if call.unheard.is_none() => Some(call.clone()),
+        _ => None,
+    });
+    let call = heard.await;
+    assert!(call.sending.audio && !call.notices.iter().any(|notice| notice.code == "microphone-missing"));
     fixture.app.call_hang_up().unwrap();
     fixture.phase(CallPhase::Ended).await;
     fixture.wait("the history", |event| matches!(event, AppEvent::History { .. }).then_some(())).await;
 
+    fixture.app.device_choose(DeviceKind::Microphone, Some("nothing-like-it".into())).await.unwrap();
     let waiting = timeout(LIMIT, async {
         // The engine is exchanged in the background.
         while fixture.app.state().choice.microphone == ahoy_media::audio::microphone::MicrophoneSpec::Tone {
