@@ -24,11 +24,8 @@ mod network;
 mod opened;
 mod preview;
 mod qr;
-<<<<<<< HEAD
-mod rings;
-=======
 mod quality;
->>>>>>> engine
+mod rings;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -291,11 +288,6 @@ impl App {
         let Ok(choice) = choice else { return };
         let mode = self.current_media_mode().mode;
         let old = {
-<<<<<<< HEAD
-            let state = self.state();
-            let ends = state.forwarding.is_none();
-            if ends || state.is_busy() || (state.choice == choice && state.caller.mode() == mode) {
-=======
             let mut state = self.state();
             if state.is_busy() {
                 if let Some(choice) = state.choice.in_call(&choice) {
@@ -304,8 +296,8 @@ impl App {
                 }
                 return;
             }
-            if state.choice == choice && state.caller.mode() == mode {
->>>>>>> engine
+            let ends = state.forwarding.is_none();
+            if ends || (state.choice == choice && state.caller.mode() == mode) {
                 return;
             }
             state.caller.clone()
