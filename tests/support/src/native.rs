@@ -1,7 +1,6 @@
 //! An `ahoy-peer` as one end of a call.
 
 use std::{
-    env,
     ffi::{OsStr, OsString},
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
@@ -18,7 +17,7 @@ use tokio::{
 
 use crate::{
     peer::{self, LIMIT, Peer},
-    process::ProcessGroup,
+    process::{self, ProcessGroup},
 };
 
 /// A running `ahoy-peer`.
@@ -86,24 +85,11 @@ async fn take(stdout: ChildStdout, log: watch::Sender<Vec<Value>>) {
     }
 }
 
-/// The program under test: what `AHOY_PEER` names, or the one that cargo built beside this test. `cargo test
-/// --workspace` builds it for the tests of its own package; asking cargo for it here would build all dependencies anew,
-/// with other features.
+/// The program under test: what `AHOY_PEER` names, or the one that cargo built beside this test.
 ///
 /// # Panics
 /// Where it is not there.
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        let beside = || {
-            let program = env::current_exe().expect("a program knows its own path");
-            // A test is in target/PROFILE/deps, a program in target/PROFILE.
-            let folder = program.ancestors().find(|folder| folder.join("deps").is_dir());
-            let folder = folder.expect("cargo's folders around this program");
-            folder.join("ahoy-peer").with_extension(env::consts::EXE_EXTENSION)
-        };
-        let binary = env::var_os("AHOY_PEER").map_or_else(beside, PathBuf::from);
-        assert!(binary.exists(), "{} is missing: run `cargo build -p ahoy-peer`", binary.display());
-        binary
-    })
+    BINARY.get_or_init(|| process::program("AHOY_PEER", "ahoy-peer"))
 }

@@ -1,6 +1,8 @@
 //! Processes that end with the test that started them.
 
 use std::{
+    env,
+    path::PathBuf,
     process::Stdio,
     sync::{Arc, Mutex, PoisonError},
     thread,
@@ -78,6 +80,25 @@ impl Drop for ProcessGroup {
             thread::sleep(KILL_POLL);
         }
     }
+}
+
+/// A program of this workspace: what `variable` in the environment names, or the one that cargo built beside this test.
+/// `cargo test --workspace` builds it for the tests of its own package; asking cargo for it here would build all
+/// dependencies anew, with other features.
+///
+/// # Panics
+/// Where it is not there.
+pub fn program(variable: &str, package: &str) -> PathBuf {
+    let beside = || {
+        let program = env::current_exe().expect("a program knows its own path");
+        // A test is in target/PROFILE/deps, a program in target/PROFILE.
+        let folder = program.ancestors().find(|folder| folder.join("deps").is_dir());
+        let folder = folder.expect("cargo's folders around this program");
+        folder.join(package).with_extension(env::consts::EXE_EXTENSION)
+    };
+    let binary = env::var_os(variable).map_or_else(beside, PathBuf::from);
+    assert!(binary.exists(), "{} is missing: run `cargo build -p {package}`", binary.display());
+    binary
 }
 
 /// The last lines that a program wrote to stderr.

@@ -1,0 +1,78 @@
+//! A desktop of a test's own: an X server that shows nothing to anybody, and a session bus.
+
+use std::{ffi::OsString, process::Stdio, time::Duration};
+
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::Command,
+    time::timeout,
+};
+
+use crate::process::ProcessGroup;
+
+/// Both start in a tenth of a second; a busy machine gets much more.
+const START_LIMIT: Duration = Duration::from_secs(30);
+/// Room for two windows of the app side by side would be wasted: nothing is drawn less for lying over another.
+const SCREEN: &str = "1280x900x24";
+
+/// A running desktop, without a window manager. Dropping it ends it.
+pub struct Desktop {
+    display: String,
+    bus: String,
+    _processes: [ProcessGroup; 2],
+    _folder: TempDir,
+}
+
+impl Desktop {
+    /// Starts one.
+    ///
+    /// # Panics
+    /// Xvfb or dbus-daemon is not installed or does not start.
+    pub async fn start() -> Self {
+        let folder = TempDir::new().expect("a folder for the desktop");
+        let mut server = Command::new("Xvfb");
+        server.args(["-displayfd", "1", "-screen", "0", SCREEN, "-nolisten", "tcp"]);
+        let (server, number) = started(&mut server).await;
+        let mut bus = Command::new("dbus-daemon");
+        bus.args(["--session", "--nofork", "--nopidfile", "--print-address=1"]);
+        bus.arg(format!("--address=unix:path={}", folder.path().join("bus").display()));
+        let (bus, address) = started(&mut bus).await;
+        Self { display: format!(":{number}"), bus: address, _processes: [server, bus], _folder: folder }
+    }
+
+    /// The X server's name.
+    pub fn display(&self) -> &str {
+        &self.display
+    }
+
+    /// The session bus's address.
+    pub fn bus(&self) -> &str {
+        &self.bus
+    }
+
+    /// What a program needs in its environment to be on this desktop and no other.
+    pub fn environment(&self) -> impl Iterator<Item = (&'static str, OsString)> {
+        [
+            ("DISPLAY", OsString::from(&self.display)),
+            ("DBUS_SESSION_BUS_ADDRESS", OsString::from(&self.bus)),
+            ("GDK_BACKEND", "x11".into()),
+            // Neither bus of accessibility nor settings of a user: nobody starts them here, and waiting for them takes seconds.
+            ("NO_AT_BRIDGE", "1".into()),
+            ("GSETTINGS_BACKEND", "memory".into()),
+            ("LC_ALL", "C.UTF-8".into()),
+        ]
+        .into_iter()
+    }
+}
+
+/// Starts a program, and waits for the line by which it says where it can be reached.
+async fn started(command: &mut Command) -> (ProcessGroup, String) {
+    let program = command.as_std().get_program().display().to_string();
+    let mut processes = ProcessGroup::start(command.stdin(Stdio::null()).stdout(Stdio::piped()));
+    let stdout = processes.leader().stdout.take().expect("stdout is piped");
+    let mut lines = BufReader::new(stdout).lines();
+    let line = timeout(START_LIMIT, lines.next_line()).await;
+    let Ok(Ok(Some(line))) = line else { panic!("{program} does not start\n{}", processes.log().text()) };
+    (processes, line)
+}
