@@ -89,9 +89,10 @@ async fn serve(options: core::Options, page: &Path) -> std::io::Result<()> {
     let url = format!("http://127.0.0.1:{port}/?bridge=ws://127.0.0.1:{port}/bridge&token={token}");
     println!("{}", json!({"port": port, "token": token, "url": url}));
     std::io::stdout().flush()?;
+    let (mut stdin, mut nowhere) = (tokio::io::stdin(), tokio::io::sink());
     tokio::select! {
         served = axum::serve(listener, router).into_future() => served?,
-        _ = tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()) => {}
+        _ = tokio::io::copy(&mut stdin, &mut nowhere) => {}
     }
     app.stop().await;
     Ok(())

@@ -183,7 +183,8 @@ async fn two_calls_follow_each_other_with_what_was_set_between_them() {
     });
     let call = unheard.await;
     assert_eq!(call.unheard, Some(Unheard::Here));
-    assert_eq!(call.notices.iter().map(|notice| &*notice.code).collect::<Vec<_>>(), ["microphone-missing"]);
+    // Where there is no sound server, there is no speaker either.
+    assert!(call.notices.iter().any(|notice| notice.code == "microphone-missing"), "{:?}", call.notices);
     fixture.app.stop().await;
 }
 
@@ -237,21 +238,24 @@ async fn in_browser_mode_the_page_makes_the_offer_and_gets_the_answer() {
     let offer = || SignalPayload::CallOffer { sdp: OFFER.to_owned() };
     assert_eq!(fixture.app.signal_send("another", offer()).unwrap_err().code, "no-call");
     fixture.app.signal_send(&call.id, offer()).unwrap();
-    let active = fixture.phase(CallPhase::Active).await;
-    let signals = fixture.wait("answer and candidate", {
-        let mut kinds = Vec::new();
+    // In whichever order they come.
+    let connected = fixture.wait("answer, candidate and the call", {
+        let (mut kinds, mut active) = (Vec::new(), None);
         move |event| {
-            if let AppEvent::Signal { payload, .. } = event {
-                kinds.push(match payload {
-                    SignalPayload::CallAnswer { sdp } if sdp.starts_with("v=0") => "answer",
-                    SignalPayload::IceCandidate { .. } => "candidate",
-                    _ => "nonsense",
-                });
+            match event {
+                AppEvent::Signal { payload: SignalPayload::CallAnswer { sdp }, .. } => {
+                    kinds.push(if sdp.starts_with("v=0") { "answer" } else { "nonsense" });
+                }
+                AppEvent::Signal { payload: SignalPayload::IceCandidate { .. }, .. } => kinds.push("candidate"),
+                AppEvent::Signal { .. } => kinds.push("nonsense"),
+                AppEvent::Call { call } if call.phase == CallPhase::Active => active = Some(call.clone()),
+                _ => {}
             }
-            (kinds.len() == 2).then(|| kinds.clone())
+            (kinds.len() >= 2).then(|| Some((kinds[..2].to_vec(), active.clone()?))).flatten()
         }
     });
-    assert_eq!(signals.await, ["answer", "candidate"]);
+    let (signals, active) = connected.await;
+    assert_eq!(signals, ["answer", "candidate"]);
     assert_eq!((active.remote_stream, active.local_stream), (None, None));
     fixture.app.call_hang_up().unwrap();
     fixture.phase(CallPhase::Ended).await;
