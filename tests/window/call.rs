@@ -12,7 +12,7 @@ use crate::{
 async fn two_people_meet_call_each_other_and_talk() {
     let desktop = Desktop::start().await;
     let (mut ada, mut bea) = tokio::join!(End::start(&desktop, "ada", None), End::start(&desktop, "bea", None));
-    tokio::join!(first_start(&ada.app, "Ada"), first_start(&bea.app, "Bea"));
+    tokio::join!(first_start(&ada.app, "Ada", async || ()), first_start(&bea.app, "Bea", async || ()));
     meet(&ada.app, &bea.app).await;
 
     let called = unix_ms();

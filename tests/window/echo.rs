@@ -12,7 +12,7 @@ use crate::{
 async fn the_echo_contact_shows_and_plays_what_others_would_get() {
     let desktop = Desktop::start().await;
     let mut ada = End::start(&desktop, "ada", None).await;
-    first_start(&ada.app, "Ada").await;
+    first_start(&ada.app, "Ada", async || ()).await;
 
     call(&ada.app, steps::ECHO).await;
     ada.app.sees(IN_CALL).await;

@@ -22,13 +22,14 @@ pub fn settled(name: &str) -> Value {
     })
 }
 
-/// The first start: a name, a camera whose picture is seen, a microphone whose level is seen.
-pub async fn first_start(app: &App, name: &str) {
+/// The first start: a name, a camera whose picture is seen, a microphone. `then` is done before all that is over.
+pub async fn first_start(app: &App, name: &str, then: impl AsyncFnOnce()) {
     app.sees(&test("first-run")).await;
     app.fill("first-name", name).await;
     app.choose("device-camera", PATTERN).await;
     app.sees("[data-test=preview][data-state=playing]").await;
     app.choose("device-microphone", TONE).await;
+    then().await;
     app.click("first-done").await;
     app.sees(&test("contact")).await;
 }

@@ -48,11 +48,7 @@ async fn every_view(theme: &'static str) {
     let mut audit = Audit::of(theme);
     let app = &ada.app;
 
-    app.choose("device-camera", steps::PATTERN).await;
-    app.choose("device-microphone", steps::TONE).await;
-    app.sees("[data-test=preview][data-state=playing]").await;
-    audit.look(app, "first-run").await;
-    first_start(app, "Ada").await;
+    first_start(app, "Ada", async || audit.look(app, "first-run").await).await;
 
     audit.look(app, "contacts").await;
     app.click_at(&format!("{} .person", contact(app, steps::ECHO).await)).await;
