@@ -41,13 +41,16 @@ async fn every_view_is_accessible_in_dark() {
 
 async fn every_view(theme: &'static str) {
     let desktop = Desktop::start().await;
-    let themed = json!({ "version": 1, "theme": theme, "language": "en" });
+    let themed = json!({ "version": 1, "theme": theme, "language": "en", "camera": steps::PATTERN });
     let friend = settled("Grace");
     let (mut ada, bea) =
         tokio::join!(End::start(&desktop, "ada", Some(themed)), End::start(&desktop, "grace", Some(friend)));
     let mut audit = Audit::of(theme);
     let app = &ada.app;
 
+    app.sees("[data-test=notice][data-code=no-tray]").await;
+    audit.look(app, "notice").await;
+    app.click_at("[data-test=notice] button").await;
     first_start(app, "Ada", async || audit.look(app, "first-run").await).await;
 
     audit.look(app, "contacts").await;

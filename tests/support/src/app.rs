@@ -98,12 +98,20 @@ impl App {
         self.click_at(&test(name)).await;
     }
 
-    /// As [`App::click`], by a CSS selector.
+    /// As [`App::click`], by a CSS selector. A notice that lies over it is dismissed first, as people do.
     ///
     /// # Panics
     /// It cannot be clicked within [`LIMIT`].
     pub async fn click_at(&self, css: &str) {
-        self.until_done(&format!("click {css}"), async || self.driver.click(css).await).await;
+        self.until_done(&format!("click {css}"), async || {
+            let clicked = self.driver.click(css).await;
+            if clicked.as_ref().is_err_and(|refusal| refusal.error == "element click intercepted") {
+                // There may be none: something that moves lies over it for a moment.
+                let _ = self.driver.click("[data-test=notice] button").await;
+            }
+            clicked
+        })
+        .await;
     }
 
     /// Types into a field, after what it holds.
@@ -151,15 +159,8 @@ impl App {
     /// The window is gone.
     pub async fn press_with_both(&self, kept: [char; 2], key: char) {
         let [one, other] = kept;
-        self.pressed([
-            Key::Down(one),
-            Key::Down(other),
-            Key::Down(key),
-            Key::Up(key),
-            Key::Up(other),
-            Key::Up(one),
-        ])
-        .await;
+        self.pressed([Key::Down(one), Key::Down(other), Key::Down(key), Key::Up(key), Key::Up(other), Key::Up(one)])
+            .await;
     }
 
     /// Types whatever has the focus into.
