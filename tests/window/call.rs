@@ -4,12 +4,14 @@ use ahoy_test_support::{app::test, content::Content, desktop::Desktop};
 use ahoy_tests::end::unix_ms;
 
 use crate::{
+    alone,
     end::End,
     steps::{IN_CALL, call, first_start, meet},
 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_people_meet_call_each_other_and_talk() {
+    let _alone = alone().await;
     let desktop = Desktop::start().await;
     let (mut ada, mut bea) = tokio::join!(End::start(&desktop, "ada", None), End::start(&desktop, "bea", None));
     tokio::join!(first_start(&ada.app, "Ada", async || ()), first_start(&bea.app, "Bea", async || ()));

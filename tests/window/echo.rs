@@ -4,12 +4,14 @@ use ahoy_test_support::{app::test, content::Content, desktop::Desktop};
 use ahoy_tests::end::unix_ms;
 
 use crate::{
+    alone,
     end::End,
     steps::{self, IN_CALL, call, first_start},
 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_echo_contact_shows_and_plays_what_others_would_get() {
+    let _alone = alone().await;
     let desktop = Desktop::start().await;
     let mut ada = End::start(&desktop, "ada", None).await;
     first_start(&ada.app, "Ada", async || ()).await;

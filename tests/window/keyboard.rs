@@ -9,13 +9,14 @@ use ahoy_test_support::{
 use ahoy_tests::end::unix_ms;
 use serde_json::json;
 
-use crate::{end::End, steps::IN_CALL};
+use crate::{alone, end::End, steps::IN_CALL};
 
 /// More than any view has to be tabbed through; a focus that goes round and round does not get there.
 const TABS: usize = 60;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_people_meet_call_each_other_and_talk_by_keyboard_alone() {
+    let _alone = alone().await;
     let desktop = Desktop::start().await;
     let (mut ada, mut bea) = tokio::join!(End::start(&desktop, "ada", None), End::start(&desktop, "bea", None));
     // One after the other: a screen has one keyboard.

@@ -1,6 +1,6 @@
 //! A desktop of a test's own: an X server that shows nothing to anybody, and a session bus.
 
-use std::{ffi::OsString, process::Stdio, time::Duration};
+use std::{ffi::OsString, path::Path, process::Stdio, time::Duration};
 
 use tempfile::TempDir;
 use tokio::{
@@ -15,6 +15,8 @@ use crate::process::ProcessGroup;
 const START_LIMIT: Duration = Duration::from_secs(30);
 /// Room for two windows of the app side by side would be wasted: nothing is drawn less for lying over another.
 const SCREEN: &str = "1280x900x24";
+/// A window as the app opens it first, in the upper left corner where nobody places it.
+const WINDOW: &str = "1080x720";
 
 /// A running desktop, without a window manager. Dropping it ends it.
 pub struct Desktop {
@@ -63,6 +65,22 @@ impl Desktop {
             ("LC_ALL", "C.UTF-8".into()),
         ]
         .into_iter()
+    }
+}
+
+impl Desktop {
+    /// Keeps a picture of the app's window that lies on top, as a PNG. WebDriver's own pictures are no use: without
+    /// compositing WebKit takes them when something is painted next, which may be never.
+    ///
+    /// # Panics
+    /// FFmpeg is not installed or cannot write there.
+    pub async fn screenshot(&self, png: &Path) {
+        let mut command = Command::new("ffmpeg");
+        command.args(["-y", "-loglevel", "error", "-f", "x11grab", "-draw_mouse", "0", "-video_size", WINDOW]);
+        command.args(["-i", &self.display, "-frames:v", "1"]).arg(png);
+        let mut processes = ProcessGroup::start(command.stdin(Stdio::null()).stdout(Stdio::null()));
+        let done = timeout(START_LIMIT, processes.leader().wait()).await;
+        assert!(matches!(done, Ok(Ok(status)) if status.success()), "ffmpeg: {}", processes.log().text());
     }
 }
 

@@ -174,15 +174,6 @@ impl WebDriver {
         self.post("/actions", json!({ "actions": [keyboard] })).await.map(drop)
     }
 
-    /// What the window shows, as the base64 of a PNG.
-    ///
-    /// # Errors
-    /// The window is gone.
-    pub async fn screenshot(&self) -> Result<String, Refusal> {
-        let shot = self.request("GET", &format!("{}/screenshot", self.session), None).await?;
-        Ok(shot.as_str().unwrap_or_default().to_owned())
-    }
-
     async fn find(&self, css: &str) -> Result<String, Refusal> {
         let element = self.post("/element", json!({ "using": "css selector", "value": css })).await?;
         Ok(element[ELEMENT].as_str().unwrap_or_default().to_owned())
