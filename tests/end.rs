@@ -96,14 +96,8 @@ impl End {
     /// # Panics
     /// Where it is not within [`LIMIT`].
     pub async fn receives(&mut self, moment: f64, what: &str, judge: impl Fn(&Content) -> bool) {
-        let limit = Instant::now() + LIMIT;
-        loop {
-            let content = self.content().since(moment);
-            if judge(&content) {
-                return;
-            }
-            assert!(Instant::now() < limit, "no {what} within {LIMIT:?}: {content}{}", self.peer().recent());
-            sleep(POLL).await;
+        if let Err(content) = arrives(|| self.content(), moment, judge).await {
+            panic!("no {what} within {LIMIT:?}: {content}{}", self.peer().recent());
         }
     }
 
@@ -112,6 +106,29 @@ impl End {
             Self::Native(_, recording) => recording.content(),
             Self::Chromium(browser) => browser.content(),
         }
+    }
+}
+
+/// Looks at `content` until what is in it after `moment` (unix ms) is as `judge` wants it. Where that is not so within [`LIMIT`],
+/// the error is what was there last.
+///
+/// # Errors
+/// See above.
+pub async fn arrives(
+    mut content: impl FnMut() -> Content,
+    moment: f64,
+    judge: impl Fn(&Content) -> bool,
+) -> Result<(), Content> {
+    let limit = Instant::now() + LIMIT;
+    loop {
+        let content = content().since(moment);
+        if judge(&content) {
+            return Ok(());
+        }
+        if Instant::now() > limit {
+            return Err(content);
+        }
+        sleep(POLL).await;
     }
 }
 

@@ -1,4 +1,5 @@
-//! What an `ahoy-peer` received: its `--remote-webm` and `--speaker` files, read while they grow.
+//! What an `ahoy-peer` received: its `--remote-webm` and `--speaker` files, read while they grow; and the pictures of any
+//! WebM that comes in pieces.
 
 use std::{
     fs::File,
@@ -31,8 +32,47 @@ pub struct Recording {
 /// A WebM file that is being written, read up to here.
 struct Pictures {
     file: File,
+    screen: Screen,
+}
+
+/// Shows WebM that comes in pieces, and reads what is shown.
+pub struct Screen {
     demuxer: Demuxer,
     decoder: Decoder,
+}
+
+impl Screen {
+    /// Before the first picture.
+    pub fn new() -> Self {
+        Self { demuxer: Demuxer::new(), decoder: Decoder::new().expect("a VP8 decoder") }
+    }
+
+    /// The pictures in the next bytes. Each counts as shown now.
+    ///
+    /// # Panics
+    /// Where they are not WebM, or a picture cannot be decoded.
+    pub fn show(&mut self, bytes: &[u8]) -> Vec<Shown> {
+        let frames = self.demuxer.push(bytes).expect("it is WebM");
+        frames
+            .iter()
+            .map(|frame| {
+                let picture = self.decoder.decode(&frame.data).expect("every frame of it decodes");
+                let at = unix_ms();
+                let cells = picture.as_ref().and_then(pattern::read_cells).map(|cells| Cells {
+                    age_ms: f64::from(cells.age_ms(at as u64)),
+                    counter: cells.counter,
+                    flash: cells.flash,
+                });
+                Shown { at, cells }
+            })
+            .collect()
+    }
+}
+
+impl Default for Screen {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Recording {
@@ -67,11 +107,7 @@ impl Recording {
         let pictures = match &mut self.pictures {
             Some(pictures) => pictures,
             None => match File::open(self.webm()) {
-                Ok(file) => self.pictures.insert(Pictures {
-                    file,
-                    demuxer: Demuxer::new(),
-                    decoder: Decoder::new().expect("a VP8 decoder"),
-                }),
+                Ok(file) => self.pictures.insert(Pictures { file, screen: Screen::new() }),
                 // No picture has come yet.
                 Err(error) if error.kind() == ErrorKind::NotFound => return,
                 Err(error) => panic!("{}: {error}", self.webm().display()),
@@ -79,16 +115,7 @@ impl Recording {
         };
         let mut fresh = Vec::new();
         pictures.file.read_to_end(&mut fresh).expect("the WebM file can be read");
-        for frame in pictures.demuxer.push(&fresh).expect("it is WebM") {
-            let picture = pictures.decoder.decode(&frame.data).expect("every frame of it decodes");
-            let at = unix_ms();
-            let cells = picture.as_ref().and_then(pattern::read_cells).map(|cells| Cells {
-                age_ms: f64::from(cells.age_ms(at as u64)),
-                counter: cells.counter,
-                flash: cells.flash,
-            });
-            self.frames.push(Shown { at, cells });
-        }
+        self.frames.extend(pictures.screen.show(&fresh));
     }
 
     /// Levels and beeps of the speaker's file, whose last sample was played `now`.

@@ -1,6 +1,8 @@
-// The line to whoever drives this page: JSON objects both ways, as on the stdin and stdout of ahoy-peer.
+// The line to whoever drives this page: JSON objects both ways, as on the stdin and stdout of ahoy-peer. A page that another
+// server serves finds it by its query.
 
-const socket = new WebSocket(`ws://${location.host}/line`);
+const host = new URLSearchParams(location.search).get('line') ?? location.host;
+const socket = new WebSocket(`ws://${host}/line`);
 const opened = new Promise((resolve) => socket.addEventListener('open', resolve, { once: true }));
 
 export const unixMs = () => performance.timeOrigin + performance.now();

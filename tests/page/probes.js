@@ -10,18 +10,16 @@ const TOLERANCE = 52;
 // Reads the test pattern off each frame that is presented.
 export class VideoProbe {
   #video;
+  #cells = new CellReader();
   #frames = [];
   #stopped = false;
-  // Two rows of cells and, in a third, the square that flashes: one sample from the middle of each.
-  #samples = new OffscreenCanvas(CELLS, 3).getContext('2d', { willReadFrequently: true });
 
   constructor(video, onFirstFrame) {
     this.#video = video;
-    this.#samples.imageSmoothingEnabled = false;
     const onFrame = (_, { width, height }) => {
       if (this.#stopped) return;
       if (width * height > 0) {
-        this.#read(width, height);
+        this.#frames.push(this.#cells.read(video, width, height));
         onFirstFrame?.({ width, height });
         onFirstFrame = undefined;
       }
@@ -40,11 +38,52 @@ export class VideoProbe {
   stop() {
     this.#stopped = true;
   }
+}
 
-  #read(width, height) {
+// The same of a canvas that somebody else paints, looked at as often as the screen is drawn.
+export class CanvasProbe {
+  #cells = new CellReader();
+  #frames = [];
+  #last = null;
+  #stopped = false;
+
+  constructor(canvas) {
+    const look = () => {
+      if (this.#stopped) return;
+      if (canvas.width * canvas.height > 0) this.#note(this.#cells.read(canvas, canvas.width, canvas.height));
+      requestAnimationFrame(look);
+    };
+    requestAnimationFrame(look);
+  }
+
+  // A picture that is seen twice was painted once; one that is not the pattern counts each time.
+  #note(frame) {
+    const [, , counter] = frame;
+    if (counter === null || counter !== this.#last) this.#frames.push(frame);
+    this.#last = counter;
+  }
+
+  take() {
+    return this.#frames.splice(0);
+  }
+
+  stop() {
+    this.#stopped = true;
+  }
+}
+
+class CellReader {
+  // Two rows of cells and, in a third, the square that flashes: one sample from the middle of each.
+  #samples = new OffscreenCanvas(CELLS, 3).getContext('2d', { willReadFrequently: true });
+
+  constructor() {
+    this.#samples.imageSmoothingEnabled = false;
+  }
+
+  read(picture, width, height) {
     const side = height / 5;
-    this.#samples.drawImage(this.#video, 0, 0, width, side, 0, 0, CELLS, 2);
-    this.#samples.drawImage(this.#video, width - side, height - side, side, side, 0, 2, 1, 1);
+    this.#samples.drawImage(picture, 0, 0, width, side, 0, 0, CELLS, 2);
+    this.#samples.drawImage(picture, width - side, height - side, side, side, 0, 2, 1, 1);
     const { data } = this.#samples.getImageData(0, 0, CELLS, 3);
     const now = unixMs();
     const captured = readBits(data, 0);
@@ -52,7 +91,7 @@ export class VideoProbe {
     const known = captured !== null && counter !== null;
     const age = known ? modulo(now - captured, 2 ** BITS) : null;
     const flash = data[4 * 2 * CELLS + 1] > 255 - TOLERANCE;
-    this.#frames.push([now, age, known ? counter : null, known ? flash : null]);
+    return [now, age, known ? counter : null, known ? flash : null];
   }
 }
 
@@ -80,7 +119,7 @@ export class AudioProbe {
   }
 
   async #listen(track, onFirstSound) {
-    await this.#context.audioWorklet.addModule('sound-worklet.js');
+    await this.#context.audioWorklet.addModule(new URL('sound-worklet.js', import.meta.url));
     const worklet = new AudioWorkletNode(this.#context, 'sound', { numberOfOutputs: 0, channelCount: 1, channelCountMode: 'explicit' });
     worklet.port.onmessage = ({ data: { level, beep } }) => {
       if (level) {

@@ -11,6 +11,7 @@ const ipc = await chooseIpc(location.search);
 const app = new App(ipc, {
   languages: navigator.languages,
   rtcPeerConnection: typeof RTCPeerConnection === 'function',
+  visible: () => document.visibilityState === 'visible',
 });
 const target = document.getElementById('app');
 if (!target) throw new Error('the page has no place for the app');

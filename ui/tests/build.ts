@@ -2,8 +2,9 @@ import { fileURLToPath } from 'node:url';
 
 import { build } from 'vite';
 
-/** Both builds, once for all browser tests. */
+/** Both builds, once for all browser tests; whoever has just made them says so by AHOY_PAGE_BUILT. */
 export async function setup(): Promise<void> {
+  if (process.env.AHOY_PAGE_BUILT) return;
   const root = fileURLToPath(new URL('..', import.meta.url));
   // Vitest's own mode must not leak into what is built.
   const { VITEST, NODE_ENV } = process.env;

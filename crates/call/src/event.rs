@@ -94,10 +94,24 @@ pub enum CallEvent {
         /// What to do.
         todo: String,
     },
-    /// A device that was missing, lost or silent gives again.
+    /// A device that was missing or lost gives again.
     DeviceBack {
         /// Its kind.
         device: Device,
+    },
+    /// Sound that should be heard is not. The call goes on.
+    Unheard {
+        /// Whose, and where.
+        silence: Silence,
+        /// What happened.
+        what: String,
+        /// What to do.
+        todo: String,
+    },
+    /// It is heard again, or is no longer to be heard.
+    Heard {
+        /// Whose, and where.
+        silence: Silence,
     },
     /// Both sides called at once: this call goes on as that one.
     Replaced {
@@ -137,6 +151,18 @@ pub enum Device {
     Microphone,
     /// Plays sound.
     Speaker,
+}
+
+/// Where sound gets lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Silence {
+    /// Our microphone, which is not muted, gives nothing but silence.
+    Microphone,
+    /// The other side says that it hears nothing of us.
+    ToPeer,
+    /// The other side says that it sends sound, and none comes.
+    FromPeer,
 }
 
 /// What is wrong, for programs by its code and for people in words.
@@ -212,6 +238,7 @@ mod tests {
                 CallEvent::Problem(Problem::new(ProblemCode::BadCandidate, "w", "t")),
                 r#"{"event":"problem","code":"bad-candidate","what":"w","todo":"t"}"#,
             ),
+            (CallEvent::Heard { silence: Silence::FromPeer }, r#"{"event":"heard","silence":"from-peer"}"#),
             (
                 CallEvent::Ended { reason: HangupReason::Busy, by: Side::Remote, text: "T.".into() },
                 r#"{"event":"ended","reason":"busy","by":"remote","text":"T."}"#,

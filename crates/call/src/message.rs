@@ -81,8 +81,15 @@ pub enum Payload {
     },
     /// Ours. Callee to caller: somebody is being told.
     Ringing,
-    /// Ours. What the sender of this message sends from now on.
-    MediaState(MediaState),
+    /// Ours. What the sender of this message sends from now on, and whether it hears what it is sent.
+    MediaState {
+        /// What it sends.
+        #[serde(flatten)]
+        media: MediaState,
+        /// Left out where it is true. False: no sound comes, though the receiver of this message says that it sends some.
+        #[serde(default = "yes", skip_serializing_if = "is_yes")]
+        hears: bool,
+    },
     /// Ours. The sender of this message has put the call on hold, or taken it back.
     CallHold {
         /// Whether it is held from now on.
@@ -333,11 +340,19 @@ impl Payload {
             | Self::IceCandidate { candidate: None }
             | Self::CallHangup { .. }
             | Self::Ringing
-            | Self::MediaState(_)
+            | Self::MediaState { .. }
             | Self::CallHold { .. }
             | Self::Unknown => Ok(()),
         }
     }
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 fn check_length(field: &'static str, text: &str, limit: usize) -> Result<(), ParseError> {
@@ -400,7 +415,14 @@ mod tests {
                 r#"{"type":"call-hangup","reason":"elsewhere"}"#,
             ),
             (Payload::Ringing, r#"{"type":"ringing"}"#),
-            (Payload::MediaState(MediaState::BOTH), r#"{"type":"media-state","audio":true,"video":true}"#),
+            (
+                Payload::MediaState { media: MediaState::BOTH, hears: true },
+                r#"{"type":"media-state","audio":true,"video":true}"#,
+            ),
+            (
+                Payload::MediaState { media: MediaState::BOTH, hears: false },
+                r#"{"type":"media-state","audio":true,"video":true,"hears":false}"#,
+            ),
             (Payload::CallHold { held: true }, r#"{"type":"call-hold","held":true}"#),
         ];
         for (payload, json) in table {

@@ -301,6 +301,8 @@ impl Session {
             | CallEvent::DeviceLost { .. }
             | CallEvent::DeviceBack { .. }
             | CallEvent::Replaced { .. }
+            | CallEvent::Unheard { .. }
+            | CallEvent::Heard { .. }
             | CallEvent::Problem(_) => {}
         }
         None

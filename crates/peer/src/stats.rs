@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use ahoy_call::engine::PeerStats;
+use ahoy_call::{engine::PeerStats, link::Route};
 use serde::Serialize;
 
 use crate::{
@@ -20,6 +20,8 @@ pub struct StatsLine {
     pub t: u64,
     /// Where the call stands.
     pub state: &'static str,
+    /// Which way media take.
+    pub route: Option<Route>,
     /// Round trip.
     pub rtt_ms: Option<f64>,
     /// What we send.
@@ -121,11 +123,13 @@ impl Statistics {
             (Some(peer), Some((at, before))) => difference(before, peer, (now - *at).as_secs_f64().max(1e-3)),
             (Some(_), None) | (None, _) => Default::default(),
         };
+        let route = peer.as_ref().and_then(|peer| peer.link.route);
         let rtt = peer.as_ref().and_then(|peer| peer.link.round_trip);
         self.before = peer.map(|peer| (now, peer));
         StatsLine {
             t: unix_ms(),
             state,
+            route,
             rtt_ms: rtt.map(|rtt| rounded(rtt.as_secs_f64() * 1e3)),
             out,
             incoming,

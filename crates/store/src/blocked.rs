@@ -14,7 +14,7 @@ pub struct Blocked {
 }
 
 impl Store {
-    /// Blocks a key, of a contact or of anybody, and forgets its request. What waits for it in the outbox stays. Blocked
+    /// Blocks a key, of a contact or of anybody, and forgets its request, and one to it. What waits for it in the outbox stays. Blocked
     /// keys keep their first date.
     ///
     /// # Errors
@@ -24,6 +24,7 @@ impl Store {
             let block = "INSERT INTO blocked (peer, blocked_at) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
             transaction.execute(block, params![peer, now])?;
             transaction.execute("DELETE FROM request WHERE peer = ?1", [peer])?;
+            transaction.execute("DELETE FROM asked WHERE peer = ?1", [peer])?;
             Ok(())
         })
     }

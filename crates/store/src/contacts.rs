@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-use crate::{DisplayName, EndpointId, Store, StoreError, UnixMs, Whereabouts, error::Fault};
+use crate::{DisplayName, EndpointId, Store, StoreError, UnixMs, Whereabouts, error::Fault, text::hint};
 
 /// Somebody who may ring.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,9 +48,9 @@ impl Contact {
     fn from_row(row: &Row) -> rusqlite::Result<Self> {
         Ok(Self {
             peer: row.get(0)?,
-            name: row.get(1)?,
-            own_name: row.get(2)?,
-            whereabouts: Whereabouts { relay: row.get(3)?, addresses: row.get(4)? },
+            name: hint(row, 1)?,
+            own_name: hint(row, 2)?,
+            whereabouts: Whereabouts::from_columns(row, 3, 4)?,
             added_at: row.get(5)?,
             blocked: row.get(6)?,
         })
@@ -85,7 +85,7 @@ impl Store {
         })
     }
 
-    /// Adds a contact. A request of the same peer is thereby answered. A blocked key stays blocked.
+    /// Adds a contact. A request of the same peer, or to it, is thereby answered. A blocked key stays blocked.
     ///
     /// # Errors
     /// [`StoreError::AlreadyContact`]; disk full, or not accessible.
@@ -144,11 +144,11 @@ impl Store {
     }
 }
 
-/// Adds a contact, and answers its request.
+/// Adds a contact, and answers its request or ours.
 pub(crate) fn add(transaction: &Transaction, contact: &NewContact, now: UnixMs) -> Result<(), Fault> {
     let NewContact { peer, name, own_name, whereabouts } = contact;
     let names = "SELECT coalesce(name, own_name) FROM contact WHERE peer = ?1";
-    let present: Option<Option<DisplayName>> = transaction.query_row(names, [peer], |row| row.get(0)).optional()?;
+    let present: Option<Option<DisplayName>> = transaction.query_row(names, [peer], |row| hint(row, 0)).optional()?;
     if let Some(name) = present {
         return Err(StoreError::AlreadyContact { name: shown_name(*peer, name.as_ref()) }.into());
     }
@@ -157,6 +157,7 @@ pub(crate) fn add(transaction: &Transaction, contact: &NewContact, now: UnixMs) 
         params![peer, name, own_name, whereabouts.relay, whereabouts.addresses, now],
     )?;
     transaction.execute("DELETE FROM request WHERE peer = ?1", [peer])?;
+    transaction.execute("DELETE FROM asked WHERE peer = ?1", [peer])?;
     Ok(())
 }
 

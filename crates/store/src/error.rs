@@ -192,6 +192,7 @@ impl Fault {
                 // A row that no version of Ahoy writes.
                 rusqlite::Error::FromSqlConversionFailure(..)
                 | rusqlite::Error::InvalidColumnType(..)
+                | rusqlite::Error::Utf8Error(..)
                 | rusqlite::Error::IntegralValueOutOfRange(..) => StoreError::Damaged { path, detail: reason },
                 _ => StoreError::Unexpected { path, reason },
             },

@@ -7,7 +7,7 @@ use rusqlite::{
     types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef},
 };
 
-use crate::{DisplayName, EndpointId, Store, StoreError, UnixMs, error::Fault, store::write};
+use crate::{DisplayName, EndpointId, Store, StoreError, UnixMs, error::Fault, store::write, text::hint};
 
 /// Most calls that one question is answered with: some screens full, and some 100 KB.
 pub const MAX_CALLS_PER_PAGE: usize = 500;
@@ -104,7 +104,8 @@ impl ToSql for EndReason {
 
 impl FromSql for EndReason {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        value.as_str().map(Self::new)
+        // A garbled word is a word of some other peer's.
+        value.as_bytes().map(|word| Self::new(&String::from_utf8_lossy(word)))
     }
 }
 
@@ -165,7 +166,7 @@ impl CallRecord {
         Ok(Self {
             id: CallRecordId(row.get(0)?),
             peer: row.get(1)?,
-            peer_name: row.get(2)?,
+            peer_name: hint(row, 2)?,
             direction: row.get(3)?,
             media: row.get(4)?,
             started_at: row.get(5)?,

@@ -38,7 +38,7 @@ pub use id::{EndpointId, EndpointIdError};
 pub use invites::{Invite, InviteToken, InviteTokenError, MAX_INVITES, Redemption};
 pub use outbox::{Expired, MAX_MESSAGE_BYTES, MAX_WAITING_PER_PEER, Message, MessageId};
 pub use recover::{Recovered, Rescued};
-pub use requests::{MAX_REQUESTS, NewRequest, Request, RequestOutcome};
+pub use requests::{MAX_ASKED, MAX_REQUESTS, NewRequest, Request, RequestOutcome};
 pub use store::Store;
 pub use text::{DisplayName, RequestText};
 pub use time::UnixMs;

@@ -5,8 +5,8 @@ use std::{
 
 use super::*;
 use crate::{
-    EndReason, MAX_MESSAGE_BYTES, Store,
-    testing::{T0, TestStore, contact, later, peer},
+    Direction, EndReason, MAX_MESSAGE_BYTES, Media, NewCall, Store, Whereabouts,
+    testing::{T0, TestStore, contact, later, peer, request},
 };
 
 /// Names, sizes and hashes of the files of a folder that hold data: not the lock, not the index of a log, no
@@ -50,7 +50,8 @@ fn a_newer_database_is_refused_and_not_touched() {
             let path = place(&store.path()).unwrap();
             let newer = StoreError::Newer { path, found: 77, known };
             let text = newer.to_string();
-            assert!(["77", "up to 1", "update Ahoy", "ahoy.db"].iter().all(|part| text.contains(part)), "{text}");
+            let up_to = format!("up to {known}");
+            assert!(["77", &up_to, "update Ahoy", "ahoy.db"].iter().all(|part| text.contains(part)), "{text}");
             assert_eq!(Store::open(&store.path()).unwrap_err(), newer);
             assert_eq!(Store::recover(&store.path(), T0).unwrap_err(), newer);
             assert_eq!(files(&store.path()), before);
@@ -109,13 +110,28 @@ fn files_that_are_no_sound_database_of_ours_are_told_apart_and_not_touched() {
 }
 
 #[test]
-fn a_row_that_cannot_be_read_is_an_error_and_no_panic() {
+fn a_garbled_name_or_address_costs_no_contact_and_no_call() {
     let store = TestStore::new();
+    let call = NewCall { peer: peer(1), direction: Direction::Incoming, media: Media::Audio };
     store.add_contact(&contact(1), T0).unwrap();
-    store.connection().execute("UPDATE contact SET addresses = 'nowhere'", []).unwrap();
-    assert_eq!(store.contacts().unwrap_err().code(), "damaged");
-    assert_eq!(store.contact(peer(1)).unwrap_err().code(), "damaged");
-    assert_eq!(store.is_blocked(peer(1)), Ok(false));
+    store.add_request(&request(2), T0).unwrap();
+    let id = store.begin_call(call, T0).unwrap();
+    store.end_call(id, T0, &EndReason::new("timeout")).unwrap();
+    for garbled in ["'nowhere'", "CAST(x'ff41' AS TEXT)", "'\u{202e}'"] {
+        let words = "name = {0}, own_name = {0}, relay = {0}, addresses = {0}".replace("{0}", garbled);
+        store.connection().execute(&format!("UPDATE contact SET {words}"), []).unwrap();
+        let words = "own_name = {0}, text = {0}, relay = {0}, addresses = {0}".replace("{0}", garbled);
+        store.connection().execute(&format!("UPDATE request SET {words}"), []).unwrap();
+        store
+            .connection()
+            .execute(&format!("UPDATE call SET peer_name = {garbled}, end_reason = {garbled}"), [])
+            .unwrap();
+        let contacts = store.contacts().unwrap();
+        assert_eq!((contacts[0].peer, &contacts[0].whereabouts), (peer(1), &Whereabouts::default()), "{garbled}");
+        assert_eq!(store.requests().unwrap()[0].peer, peer(2), "{garbled}");
+        assert!(store.calls(None, 9).unwrap()[0].reason.is_some(), "{garbled}");
+        assert_eq!(store.add_contact(&contact(1), T0).unwrap_err().code(), "already-contact");
+    }
 }
 
 #[test]

@@ -42,7 +42,7 @@ pub struct Rescued {
 }
 
 /// Those that others refer to come first.
-const TABLES: [&str; 6] = ["contact", "blocked", "request", "invite", "call", "outbox"];
+const TABLES: [&str; 7] = ["contact", "blocked", "request", "asked", "invite", "call", "outbox"];
 
 /// More rows of one table are not looked for: pages that point at each other can make a table look endless.
 const MAX_ROWS: usize = 200_000;

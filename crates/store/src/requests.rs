@@ -1,14 +1,17 @@
-//! People who ask to be contacts.
+//! People who ask to be contacts, and those whom the user has asked.
 
 use rusqlite::{OptionalExtension, Row, params};
 
 use crate::{
     DisplayName, EndpointId, NewContact, RequestText, Store, StoreError, UnixMs, Whereabouts, blocked::is_blocked,
-    contacts,
+    contacts, text::hint,
 };
 
 /// Requests that are kept. Anybody can make one, so there must be an end; a person does not look through more.
 pub const MAX_REQUESTS: usize = 50;
+
+/// Those whom the user has asked that are remembered; of more, the first are forgotten.
+pub const MAX_ASKED: usize = 200;
 
 /// What a stranger sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,9 +58,9 @@ impl Request {
     fn from_row(row: &Row) -> rusqlite::Result<Self> {
         Ok(Self {
             peer: row.get(0)?,
-            own_name: row.get(1)?,
-            text: row.get(2)?,
-            whereabouts: Whereabouts { relay: row.get(3)?, addresses: row.get(4)? },
+            own_name: hint(row, 1)?,
+            text: hint(row, 2)?,
+            whereabouts: Whereabouts::from_columns(row, 3, 4)?,
             received_at: row.get(5)?,
         })
     }
@@ -111,6 +114,35 @@ impl Store {
             let request = transaction.query_row(&query, [peer], Request::from_row).optional()?;
             let Request { own_name, whereabouts, .. } = request.ok_or(StoreError::NoRequest { peer })?;
             contacts::add(transaction, &NewContact { peer, name: None, own_name, whereabouts }, now)
+        })
+    }
+
+    /// Notes that the user has asked somebody to become a contact: an answer that comes after a restart is one still.
+    /// Nothing is noted of a contact, or of a blocked key.
+    ///
+    /// # Errors
+    /// Disk full, or not accessible.
+    pub fn ask(&self, peer: EndpointId, now: UnixMs) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            if contacts::is_contact(transaction, peer)? || is_blocked(transaction, peer)? {
+                return Ok(());
+            }
+            transaction.execute("INSERT OR REPLACE INTO asked (peer, asked_at) VALUES (?1, ?2)", params![peer, now])?;
+            let kept = i64::try_from(MAX_ASKED).unwrap_or(i64::MAX);
+            let surplus = "DELETE FROM asked WHERE id IN (SELECT id FROM asked ORDER BY id DESC LIMIT -1 OFFSET ?1)";
+            transaction.execute(surplus, [kept])?;
+            Ok(())
+        })
+    }
+
+    /// Those whom the user has asked, who have not answered yet; the latest first.
+    ///
+    /// # Errors
+    /// Damaged, or not accessible.
+    pub fn asked(&self) -> Result<Vec<EndpointId>, StoreError> {
+        self.read(|connection| {
+            let mut query = connection.prepare("SELECT peer FROM asked ORDER BY id DESC")?;
+            Ok(query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
         })
     }
 
@@ -187,5 +219,20 @@ mod tests {
         assert_eq!(store.add_request(&request(1), T0), Ok(RequestOutcome::Blocked));
         assert_eq!(store.add_request(&request(2), T0), Ok(RequestOutcome::AlreadyContact));
         assert_eq!(peers(&store), []);
+    }
+
+    #[test]
+    fn whom_the_user_has_asked_is_known_until_there_is_an_answer() {
+        let mut store = TestStore::new();
+        [1, 2, 3, 1].into_iter().for_each(|number| store.ask(peer(number), T0).unwrap());
+        store.reopen();
+        assert_eq!(store.asked(), Ok(vec![peer(1), peer(3), peer(2)]));
+        store.add_contact(&contact(1), T0).unwrap();
+        store.block(peer(2), T0).unwrap();
+        [1, 2].into_iter().for_each(|number| store.ask(peer(number), T0).unwrap());
+        assert_eq!(store.asked(), Ok(vec![peer(3)]));
+        (0..=u8::MAX).for_each(|number| store.ask(peer(number), T0).unwrap());
+        let asked = store.asked().unwrap();
+        assert_eq!((asked.len(), asked[0], asked.contains(&peer(3))), (MAX_ASKED, peer(255), false));
     }
 }

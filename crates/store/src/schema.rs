@@ -7,7 +7,7 @@ pub(crate) const APPLICATION_ID: i32 = 0x4168_6f79;
 
 /// The steps from an empty file to today's schema; a database's `user_version` is how many of them it has taken. A step
 /// that was released is never changed: a new one follows it.
-pub(crate) const STEPS: &[&str] = &[FIRST];
+pub(crate) const STEPS: &[&str] = &[FIRST, SECOND];
 
 /// The checks repeat what the types promise. SQLite tests them at every start (`quick_check`), so a damaged value is
 /// found there and not where it is used.
@@ -69,6 +69,15 @@ CREATE TABLE outbox (
 ) STRICT;
 CREATE INDEX outbox_peer ON outbox (peer, id);
 CREATE INDEX outbox_expiry ON outbox (expires_at);
+";
+
+/// Contact requests of the user that wait for an answer.
+const SECOND: &str = "
+CREATE TABLE asked (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    peer BLOB NOT NULL UNIQUE CHECK (length(peer) = 32),
+    asked_at INTEGER NOT NULL
+) STRICT;
 ";
 
 /// How many steps the database has taken.

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{
+    Error, Row,
+    types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef},
+};
 
 /// A name for people: one line, something visible in it, at most [`DisplayName::MAX_CHARS`] characters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -73,6 +76,15 @@ fn is_shown(c: char) -> bool {
             | '\u{00ad}' | '\u{034f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180e}' | '\u{200b}'
             | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
             | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// A column with a name or a hint. A disk that garbles a letter is not noticed by SQLite: what makes no sense counts as not
+/// said, and the row with its key is worth no less.
+pub(crate) fn hint<T: FromSql>(row: &Row, column: usize) -> rusqlite::Result<Option<T>> {
+    match row.get(column) {
+        Err(Error::FromSqlConversionFailure(..) | Error::InvalidColumnType(..) | Error::Utf8Error(..)) => Ok(None),
+        read => read,
+    }
 }
 
 macro_rules! text_column {

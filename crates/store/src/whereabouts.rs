@@ -2,7 +2,12 @@
 
 use std::{fmt, net::SocketAddr, str::FromStr};
 
-use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{
+    Row,
+    types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef},
+};
+
+use crate::text::hint;
 
 /// Where a peer can be looked for. All of it is a hint: the peer is known by its key alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -11,6 +16,13 @@ pub struct Whereabouts {
     pub relay: Option<RelayUrl>,
     /// Addresses that it had.
     pub addresses: Addresses,
+}
+
+impl Whereabouts {
+    /// Of two columns.
+    pub(crate) fn from_columns(row: &Row, relay: usize, addresses: usize) -> rusqlite::Result<Self> {
+        Ok(Self { relay: hint(row, relay)?, addresses: hint(row, addresses)?.unwrap_or_default() })
+    }
 }
 
 /// The address of a relay: `http` or `https`, one word, at most [`RelayUrl::MAX_BYTES`]. What is behind it is for the

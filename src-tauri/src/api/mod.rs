@@ -18,7 +18,7 @@ mod typescript;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-pub use call::{Call, CallEnd, CallMode, CallPhase, Direction, MediaState, Quality, Unheard};
+pub use call::{Call, CallEnd, CallMode, CallPhase, Direction, MediaState, Quality, Route, Unheard};
 pub use contact::{Contact, ContactRequest, Invite, Nearby, Presence};
 pub use device::{DeviceInfo, DeviceKind, Devices};
 pub use event::{AppEvent, View};

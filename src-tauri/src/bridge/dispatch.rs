@@ -139,7 +139,7 @@ pub async fn run(app: &App, command: &str, args: Value) -> Result<Value, Notice>
         }
         "nearby_add" => answer(app.nearby_add(&read::<Id>(args)?.id).await?),
         "invite_create" => answer(app.invite_create().await?),
-        "presence_set" => answer(app.presence_set(read::<SeenAs>(args)?.presence)?),
+        "presence_set" => answer(app.presence_set(read::<SeenAs>(args)?.presence).await?),
         "history_list" => answer(app.history_list(read::<Before>(args)?.before).await?),
         "history_seen" => answer(app.history_seen().await?),
         "history_clear" => answer(app.history_clear().await?),

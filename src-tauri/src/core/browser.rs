@@ -150,6 +150,8 @@ impl Calls {
             EngineCommand::HangUp => Input::HangUp,
             EngineCommand::Hold => Input::Hold,
             EngineCommand::Resume => Input::Resume,
+            // The page opens its devices itself.
+            EngineCommand::SetDevices(_) => return,
             EngineCommand::SetAudio(on) => {
                 self.wanted.audio = on;
                 Input::SetMedia(self.wanted)

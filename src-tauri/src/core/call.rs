@@ -2,7 +2,7 @@
 
 use ahoy_call::{
     engine::{LOCAL_STREAM, remote_stream},
-    event::{CallEvent, Device, Side},
+    event::{CallEvent, Device, Side, Silence},
     id::{CallId, PeerId},
     message::{self, HangupReason},
 };
@@ -21,6 +21,8 @@ pub struct Running {
     pub record: Option<CallRecordId>,
     /// What we would send but for a device that is not there.
     missing: MediaState,
+    /// What should be heard and is not.
+    silences: Vec<Silence>,
 }
 
 /// What is to be written down of an event.
@@ -65,7 +67,7 @@ impl Running {
             notices: Vec::new(),
             end: None,
         };
-        Self { call, record: None, missing: MediaState::default() }
+        Self { call, record: None, missing: MediaState::default(), silences: Vec::new() }
     }
 
     /// Takes an event of this call, at its time; gives what is to be written down.
@@ -94,6 +96,11 @@ impl Running {
             CallEvent::DeviceMissing { device, what, todo } => self.lose(*device, "missing", what, todo),
             CallEvent::DeviceLost { device, what, todo } => self.lose(*device, "lost", what, todo),
             CallEvent::DeviceBack { device } => self.find(*device),
+            CallEvent::Unheard { silence, .. } => {
+                self.silences.retain(|other| other != silence);
+                self.silences.push(*silence);
+            }
+            CallEvent::Heard { silence } => self.silences.retain(|other| other != silence),
             CallEvent::Replaced { by } => call.id = by.to_string(),
             CallEvent::Problem(problem) => {
                 let code = word(&problem.code);
@@ -138,7 +145,15 @@ impl Running {
         call.local_stream = (native && call.sending.video).then(|| LOCAL_STREAM.to_owned());
         let id: Option<CallId> = call.id.parse().ok().filter(|_| native && linked);
         call.remote_stream = id.map(|id| remote_stream(&id, &PeerId::from(&*call.peer)).to_string());
-        call.unheard = (flows && call.wanted.audio && self.missing.audio).then_some(Unheard::Here);
+        let is = |silence| self.silences.contains(&silence);
+        let not_there = self.missing.audio || is(Silence::Microphone) || is(Silence::ToPeer);
+        // Where the connection is lost, that is what to tell.
+        let not_here = call.phase == CallPhase::Active && is(Silence::FromPeer);
+        call.unheard = if flows && call.wanted.audio && not_there {
+            Some(Unheard::Here)
+        } else {
+            not_here.then_some(Unheard::There)
+        };
     }
 
     fn lose(&mut self, device: Device, how: &str, what: &str, todo: &str) {
@@ -245,6 +260,30 @@ mod tests {
         running.apply(&CallEvent::DeviceBack { device: Device::Microphone }, T);
         assert_eq!((running.call.unheard, running.call.sending.audio), (None, true));
         assert!(running.call.notices.is_empty());
+    }
+
+    #[test]
+    fn who_is_not_heard_is_shown_while_it_matters() {
+        let unheard = |silence| CallEvent::Unheard { silence, what: "w".into(), todo: "t".into() };
+        let mut running = running(Direction::Outgoing);
+        running.apply(&CallEvent::Connected { peer: peer() }, T);
+        for silence in [Silence::Microphone, Silence::ToPeer] {
+            running.apply(&unheard(silence), T);
+            running.apply(&unheard(silence), T);
+            assert_eq!((running.call.unheard, running.call.sending.audio), (Some(Unheard::Here), true), "{silence:?}");
+            running.want(|wanted| wanted.audio = false);
+            assert_eq!(running.call.unheard, None, "who is muted does not want to be heard");
+            running.want(|wanted| wanted.audio = true);
+            running.apply(&CallEvent::Heard { silence }, T);
+            assert_eq!(running.call.unheard, None);
+        }
+        running.apply(&unheard(Silence::FromPeer), T);
+        assert_eq!(running.call.unheard, Some(Unheard::There));
+        running.apply(&CallEvent::Reconnecting { peer: peer() }, T);
+        assert_eq!(running.call.unheard, None);
+        running.apply(&CallEvent::Reconnected { peer: peer() }, T);
+        running.apply(&unheard(Silence::Microphone), T);
+        assert_eq!(running.call.unheard, Some(Unheard::Here), "what the user can mend comes first");
     }
 
     #[test]

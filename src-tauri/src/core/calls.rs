@@ -1,10 +1,10 @@
 //! Calls: what the user does, and what comes of it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ahoy_call::{
     engine::{EngineCommand, EngineEvent},
-    event::CallEvent,
+    event::{CallEvent, ProblemCode, Side},
     id::{CallId, PeerId},
     message::HangupReason,
 };
@@ -15,10 +15,10 @@ use super::{
     App,
     call::{Note, Running, media_state},
     choice,
-    figures::{self, Figures},
+    figures::{Figures, Measured},
     now,
 };
-use crate::api::{AppEvent, Call, CallPhase, Direction, Notice, SignalPayload};
+use crate::api::{AppEvent, Call, CallPhase, Direction, Notice, Presence, SignalPayload};
 
 /// Between two lines of figures.
 const FIGURES_INTERVAL: Duration = Duration::from_secs(1);
@@ -30,39 +30,46 @@ impl App {
     /// No such contact, a blocked one, calls disabled, or a call that runs.
     pub async fn call_start(&self, contact: &str, video: bool) -> Result<Call, Notice> {
         let peer = self.callable(contact).await?;
-        self.refresh().await;
-        let peer_id = PeerId::from(peer.to_string());
-        let id = CallId::random();
-        let peer_name = self.peer_name(peer).await;
-        let ringing_here = {
-            let mut state = self.state();
-            match state.running.as_ref().filter(|running| running.call.end.is_none()) {
-                Some(running) if running.call.phase == CallPhase::Incoming && running.call.peer == contact => true,
-                Some(_) => return Err(busy()),
-                None => {
-                    let mode = state.caller.mode();
-                    let running = Running::new(&id, &peer_id, peer_name, Direction::Outgoing, video, mode);
-                    state.running = Some(running);
-                    state.tests.stop();
-                    false
-                }
+        // Until the engine has its command nobody puts another in its place.
+        let _one = self.changing.lock().await;
+        self.bring_up_to_date().await;
+        match self.current_call().filter(|call| call.end.is_none()) {
+            Some(call) if call.phase == CallPhase::Incoming && call.peer == peer.to_string() => {
+                self.call_accept(video)?;
+                return self.current_call().ok_or_else(no_call);
             }
-        };
-        if ringing_here {
-            self.call_accept(video)?;
-        } else {
-            let record = self.begin(peer, ahoy_store::Direction::Outgoing, video).await;
-            let mut state = self.state();
-            if let Some(running) = &mut state.running {
-                running.record = record;
-            }
-            state.caller.command(EngineCommand::SetAudio(true));
-            state.caller.command(EngineCommand::SetVideo(video));
-            state.caller.command(EngineCommand::Call { peer: peer_id, id });
-            drop(state);
-            self.publish_presence();
+            Some(_) => return Err(busy()),
+            None => {}
         }
-        self.current_call().ok_or_else(no_call)
+        let peer_name = self.peer_name(peer).await;
+        let record = self.begin(peer, ahoy_store::Direction::Outgoing, video).await;
+        let Some(call) = self.place(peer, peer_name, record, video) else {
+            // Somebody has called meanwhile.
+            if let Some(record) = record {
+                self.write_down(record, Note::Ended(HangupReason::Failed)).await;
+            }
+            return Err(busy());
+        };
+        self.publish_presence();
+        Ok(call)
+    }
+
+    /// Notes the call and gives it to the engine, in one step: what the user does next finds both. None if a call runs.
+    fn place(&self, peer: EndpointId, name: String, record: Option<CallRecordId>, video: bool) -> Option<Call> {
+        let (peer, id) = (PeerId::from(peer.to_string()), CallId::random());
+        let mut state = self.state();
+        if state.is_busy() {
+            return None;
+        }
+        let mut running = Running::new(&id, &peer, name, Direction::Outgoing, video, state.caller.mode());
+        running.record = record;
+        let call = running.call.clone();
+        state.running = Some(running);
+        state.tests.stop();
+        state.caller.command(EngineCommand::SetAudio(true));
+        state.caller.command(EngineCommand::SetVideo(video));
+        state.caller.command(EngineCommand::Call { peer, id });
+        Some(call)
     }
 
     /// Takes the call that rings.
@@ -155,13 +162,20 @@ impl App {
     /// Takes an event of the engine.
     pub(super) async fn on_event(&self, event: EngineEvent) {
         let EngineEvent { call: id, event } = event;
-        match &event {
+        let event = match event {
             CallEvent::Incoming { peer, media } => {
-                self.on_incoming(&id, peer, media_state(*media).video).await;
+                if !self.on_incoming(&id, &peer, media_state(media).video).await {
+                    return;
+                }
+                CallEvent::Incoming { peer, media }
             }
-            CallEvent::Missed { peer } => return self.on_missed(peer).await,
-            _ => {}
-        }
+            CallEvent::Missed { peer } => return self.on_missed(&peer).await,
+            // The engine has not taken our call: another came between. It will not say more of it.
+            CallEvent::Problem(problem) if problem.code == ProblemCode::Busy => {
+                CallEvent::Ended { reason: HangupReason::Failed, by: Side::Local, text: problem.what }
+            }
+            event => event,
+        };
         let (call, note, record) = {
             let mut state = self.state();
             let Some(running) = state.running.as_mut().filter(|running| running.call.id == id.as_str()) else {
@@ -176,7 +190,12 @@ impl App {
             told
         };
         match event {
-            CallEvent::Connecting { .. } => self.publish_presence(),
+            CallEvent::Connecting { peer } => {
+                if let Ok(caller) = peer.as_str().parse() {
+                    self.state().rings.welcome(caller);
+                }
+                self.publish_presence();
+            }
             CallEvent::Connected { .. } => self.watch(),
             _ => {}
         }
@@ -190,31 +209,53 @@ impl App {
         }
     }
 
-    async fn on_incoming(&self, id: &CallId, peer: &PeerId, video: bool) {
-        let Ok(endpoint) = peer.as_str().parse::<EndpointId>() else { return };
+    /// Lets it ring, and says whether it does: not where calls are switched off, and not for somebody who calls all the
+    /// time.
+    async fn on_incoming(&self, id: &CallId, peer: &PeerId, video: bool) -> bool {
+        let Ok(endpoint) = peer.as_str().parse::<EndpointId>() else { return false };
+        let settings = self.settings();
+        let admitted = self.state().rings.admits(endpoint, Instant::now());
+        if !admitted || settings.video_disabled {
+            self.state().caller.command(EngineCommand::Decline);
+            if admitted {
+                self.keep(endpoint, video, HangupReason::Declined).await;
+            }
+            return false;
+        }
         let peer_name = self.peer_name(endpoint).await;
         let record = self.begin(endpoint, ahoy_store::Direction::Incoming, video).await;
-        let settings = self.settings();
-        let refused = settings.video_disabled;
-        let mut state = self.state();
-        let mode = state.caller.mode();
-        let mut running = Running::new(id, peer, peer_name, Direction::Incoming, video, mode);
-        running.record = record;
-        state.running = Some(running);
-        state.tests.stop();
-        if refused {
-            state.caller.command(EngineCommand::Decline);
-        } else if !settings.do_not_disturb {
-            state.tests.ring(choice::speaker(settings.ringer.as_deref()));
+        let before = {
+            let mut state = self.state();
+            let mode = state.caller.mode();
+            let mut running = Running::new(id, peer, peer_name, Direction::Incoming, video, mode);
+            running.record = record;
+            let before = state.running.replace(running).filter(|before| before.call.end.is_none());
+            state.tests.stop();
+            if !settings.do_not_disturb {
+                state.tests.ring(choice::speaker(settings.ringer.as_deref()));
+            }
+            before
+        };
+        // A call of ours that the engine got too late: it has one that rings, and refuses ours.
+        if let Some(record) = before.and_then(|before| before.record) {
+            self.write_down(record, Note::Ended(HangupReason::Failed)).await;
         }
+        true
+    }
+
+    /// A call that is over already gets its line in the history.
+    async fn keep(&self, peer: EndpointId, video: bool, reason: HangupReason) {
+        if let Some(record) = self.begin(peer, ahoy_store::Direction::Incoming, video).await {
+            self.write_down(record, Note::Ended(reason)).await;
+        }
+        self.tell_history().await;
     }
 
     async fn on_missed(&self, peer: &PeerId) {
         let Ok(endpoint) = peer.as_str().parse::<EndpointId>() else { return };
-        if let Some(record) = self.begin(endpoint, ahoy_store::Direction::Incoming, false).await {
-            self.write_down(record, Note::Ended(HangupReason::Busy)).await;
+        if self.state().rings.admits(endpoint, Instant::now()) {
+            self.keep(endpoint, false, HangupReason::Busy).await;
         }
-        self.tell_history().await;
     }
 
     async fn on_end(&self, id: &str) {
@@ -222,9 +263,9 @@ impl App {
             let mut state = self.state();
             if state.running.as_ref().is_some_and(|running| running.call.id == id) {
                 state.running = None;
-            }
-            if let Some(ticking) = state.ticking.take() {
-                ticking.abort();
+                if let Some(ticking) = state.ticking.take() {
+                    ticking.abort();
+                }
             }
         }
         self.publish_presence();
@@ -261,8 +302,8 @@ impl App {
                 let Some(app) = this.upgrade() else { return };
                 let caller = app.state().caller.clone();
                 let Some(stats) = caller.stats().await else { continue };
-                if let Some(stats) = figures.next(stats, now()) {
-                    app.on_figures(stats);
+                if let Some(measured) = figures.next(stats, now()) {
+                    app.on_figures(measured);
                 }
             }
         });
@@ -271,15 +312,15 @@ impl App {
         }
     }
 
-    fn on_figures(&self, stats: crate::api::Stats) {
+    fn on_figures(&self, Measured { stats, quality, route }: Measured) {
         let (watching, changed) = {
             let mut state = self.state();
             let watching = state.watching;
             let changed = state.running.as_mut().and_then(|running| {
-                let quality = Some(figures::quality(&stats));
-                let changed = running.call.quality != quality;
-                running.call.quality = quality;
-                changed.then(|| running.call.clone())
+                let call = &mut running.call;
+                let changed = (call.quality, call.route) != (quality, route);
+                (call.quality, call.route) = (quality, route);
+                changed.then(|| call.clone())
             });
             (watching, changed)
         };
@@ -335,6 +376,11 @@ impl App {
             Some(contact) if contact.blocked => {
                 Err(Notice::new("contact-blocked", "You have blocked this contact.", "Unblock the contact to call it."))
             }
+            Some(contact) if self.state().present.get(&peer) == Some(&Presence::NoCalls) => Err(Notice::new(
+                "contact-no-calls",
+                format!("{} takes no calls.", contact.shown_name()),
+                "You see when calls can be taken again: the call buttons are back then.",
+            )),
             Some(_) => Ok(peer),
             None => Err(super::contacts::unknown()),
         }

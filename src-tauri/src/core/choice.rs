@@ -23,6 +23,8 @@ const PATTERN_ID: &str = "pattern";
 /// What the engine is configured by. Two equal choices need no new engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MediaChoice {
+    /// The camera's id in the settings; which camera that is may change with what is plugged in.
+    chosen_camera: Option<String>,
     pub camera: Option<CameraSpec>,
     pub microphone: MicrophoneSpec,
     pub speaker: SpeakerSpec,
@@ -37,6 +39,7 @@ impl MediaChoice {
     /// which takes some milliseconds; blocks.
     pub fn of(settings: &Settings, loopback_only: bool) -> Self {
         Self {
+            chosen_camera: settings.camera.clone(),
             camera: camera(settings.camera.as_deref()),
             microphone: microphone(settings.microphone.as_deref()),
             speaker: speaker(settings.speaker.as_deref()),
@@ -50,6 +53,7 @@ impl MediaChoice {
     /// For the echo contact: it has no devices of its own, and nobody calls it from elsewhere.
     pub fn echo() -> EngineConfig {
         let nothing = Self {
+            chosen_camera: None,
             camera: None,
             microphone: MicrophoneSpec::Tone,
             speaker: SpeakerSpec::None,
@@ -59,6 +63,21 @@ impl MediaChoice {
             loopback_only: false,
         };
         EngineConfig { echo: true, ..nothing.engine() }
+    }
+
+    /// What a call that runs with this goes on with where the newest choice is another; none where its devices stay. A camera
+    /// that was plugged in does not take the place of one that nobody changed.
+    pub fn in_call(&self, newest: &Self) -> Option<Self> {
+        let keeps_camera = self.camera.is_some() && self.chosen_camera == newest.chosen_camera;
+        let choice = Self {
+            chosen_camera: newest.chosen_camera.clone(),
+            camera: if keeps_camera { self.camera.clone() } else { newest.camera.clone() },
+            microphone: newest.microphone.clone(),
+            speaker: newest.speaker.clone(),
+            processing: newest.processing,
+            ..self.clone()
+        };
+        (choice != *self).then_some(choice)
     }
 
     /// The engine's configuration.
@@ -117,4 +136,46 @@ pub fn microphone(id: Option<&str>) -> MicrophoneSpec {
 
 pub fn speaker(id: Option<&str>) -> SpeakerSpec {
     id.map_or(SpeakerSpec::Default, |id| SpeakerSpec::Device(id.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn choice(chosen: Option<&str>, camera: Option<&str>) -> MediaChoice {
+        MediaChoice {
+            chosen_camera: chosen.map(str::to_owned),
+            camera: camera.map(|id| CameraSpec::Device(id.to_owned())),
+            microphone: MicrophoneSpec::Default,
+            speaker: SpeakerSpec::Default,
+            processing: ProcessingSettings::OFF,
+            ice_servers: Vec::new(),
+            relay_only: false,
+            loopback_only: false,
+        }
+    }
+
+    #[test]
+    fn a_call_goes_on_with_what_is_chosen_and_not_with_what_is_plugged_in() {
+        let camera = |id: &str| Some(CameraSpec::Device(id.to_owned()));
+        for (before, newest, goes_on_with) in [
+            (choice(None, Some("a")), choice(None, Some("a")), None),
+            (choice(None, Some("a")), choice(None, Some("b")), None),
+            (choice(None, Some("a")), choice(None, None), None),
+            (choice(None, None), choice(None, Some("b")), Some(camera("b"))),
+            (choice(None, Some("a")), choice(Some("b"), Some("b")), Some(camera("b"))),
+            (choice(Some("b"), Some("b")), choice(None, Some("a")), Some(camera("a"))),
+        ] {
+            assert_eq!(before.in_call(&newest).map(|choice| choice.camera), goes_on_with, "{before:?} {newest:?}");
+        }
+    }
+
+    #[test]
+    fn servers_are_for_the_next_call() {
+        let before = choice(None, None);
+        let newest = MediaChoice { relay_only: true, speaker: SpeakerSpec::None, ..before.clone() };
+        let now = before.in_call(&newest).unwrap();
+        assert_eq!((now.speaker, now.relay_only), (SpeakerSpec::None, false));
+        assert_eq!(before.in_call(&MediaChoice { relay_only: true, ..before.clone() }), None);
+    }
 }

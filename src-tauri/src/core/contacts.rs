@@ -1,14 +1,20 @@
 //! People.
 
+use ahoy_call::engine::EngineCommand;
 use ahoy_store::{DisplayName, EndpointId, InviteToken, Request, UnixMs};
 use ahoy_transport::Whereabouts;
 
 use super::{
-    App, echo,
+    App,
+    call::Running,
+    echo,
     network::{entry, invite_notice, key_of, request_notice},
     now, qr,
 };
-use crate::api::{AppEvent, Contact, ContactRequest, Invite, Notice, Presence};
+use crate::{
+    api::{AppEvent, Contact, ContactRequest, Invite, Notice, Presence},
+    settings::Values,
+};
 
 /// How long an invite is good for: a week is enough for anybody to read a message.
 const INVITE_DAYS: i64 = 7;
@@ -76,6 +82,7 @@ impl App {
         let peer = self.real(id)?;
         self.database(move |store| store.remove_contact(peer)).await?;
         if let Some(key) = key_of(peer) {
+            self.part_from(peer);
             self.transport.remove_contact(key);
         }
         self.tell_contacts().await
@@ -89,6 +96,7 @@ impl App {
         let peer = self.real(id)?;
         self.database(move |store| if blocked { store.block(peer, now()) } else { store.unblock(peer).map(drop) })
             .await?;
+        self.part_from(peer);
         match (key_of(peer), blocked) {
             (Some(key), true) => self.transport.block(key),
             (Some(key), false) => self.transport.unblock(key),
@@ -139,6 +147,8 @@ impl App {
                 self.tell_contacts().await
             }
             None => {
+                let peer = super::network::id_of(key);
+                self.database(move |store| store.ask(peer, now())).await?;
                 let todo = "You will see each other as contacts as soon as the request is accepted.";
                 let notice = Notice::new("request-sent", "Your request was sent.", todo);
                 self.tell(AppEvent::Notice { notice });
@@ -166,20 +176,41 @@ impl App {
     ///
     /// # Errors
     /// What nobody can say of themselves.
-    pub fn presence_set(&self, presence: Presence) -> Result<(), Notice> {
-        if !matches!(presence, Presence::Online | Presence::Away | Presence::DoNotDisturb) {
-            let todo = "Choose online, away or do not disturb.";
-            return Err(Notice::new("presence-refused", "You cannot be seen as that.", todo));
+    pub async fn presence_set(&self, presence: Presence) -> Result<(), Notice> {
+        let wanted = match presence {
+            Presence::Online | Presence::Away => presence,
+            // That is a setting: it also keeps the ringing off, and lasts until it is taken back.
+            Presence::DoNotDisturb => Presence::Online,
+            Presence::Offline | Presence::Busy | Presence::InCall | Presence::NoCalls => {
+                let todo = "Choose online, away or do not disturb.";
+                return Err(Notice::new("presence-refused", "You cannot be seen as that.", todo));
+            }
+        };
+        self.state().presence = wanted;
+        let quiet = presence == Presence::DoNotDisturb;
+        if self.settings().do_not_disturb != quiet {
+            self.settings_set(Values::from_iter([("doNotDisturb".to_owned(), quiet.into())])).await?;
         }
-        self.state().presence = presence;
         self.publish_presence();
         Ok(())
+    }
+
+    /// Hangs up on somebody who is no contact any more, or blocked, and forgets where it was.
+    fn part_from(&self, peer: EndpointId) {
+        let mut state = self.state();
+        state.present.remove(&peer);
+        let talks = |running: &Running| running.call.end.is_none() && running.call.peer == peer.to_string();
+        if state.running.as_ref().is_some_and(talks) {
+            state.caller.command(EngineCommand::HangUp);
+        }
     }
 
     pub(super) async fn tell_contacts(&self) -> Result<(), Notice> {
         let contacts = self.contacts().await?;
         self.tell(AppEvent::Contacts { contacts });
-        Ok(())
+        // Who became a contact is not somebody new on this network any more.
+        let has_nearby = !self.state().nearby.is_empty();
+        if has_nearby { self.tell_nearby().await } else { Ok(()) }
     }
 
     pub(super) async fn tell_requests(&self) -> Result<(), Notice> {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{App, blocking};
 use crate::{
-    api::{AppEvent, DeviceInfo, DeviceKind, Devices, Notice},
+    api::{DeviceInfo, DeviceKind, Devices, Notice},
     settings::Values,
 };
 
@@ -23,7 +23,7 @@ impl App {
         Ok(devices)
     }
 
-    /// Chooses a device; none: what the system takes. A call that runs keeps its own.
+    /// Chooses a device; none: what the system takes. A call that runs goes on with it.
     ///
     /// # Errors
     /// No id, or the settings cannot be written.
@@ -36,13 +36,6 @@ impl App {
         };
         let id = id.map_or(Value::Null, Value::String);
         self.settings_set(Values::from_iter([(key.to_owned(), id)])).await?;
-        let busy = self.state().is_busy();
-        if busy && kind != DeviceKind::Ringer {
-            let what = "The call that runs keeps the device it began with.";
-            self.tell(AppEvent::Notice {
-                notice: Notice::new("device-next-call", what, "The new device is used from the next call on."),
-            });
-        }
         self.retry_test(kind).await
     }
 }

@@ -2,24 +2,43 @@
 
 use std::time::Instant;
 
-use ahoy_call::engine::PeerStats;
+use ahoy_call::{engine::PeerStats, link};
 use ahoy_media::audio::SAMPLE_RATE;
 use ahoy_store::UnixMs;
 
-use crate::api::{Quality, Stats, StatsIn, StatsOut};
+use super::quality::{Marker, Second};
+use crate::api::{Quality, Route, Stats, StatsIn, StatsOut};
+
+/// Under so many pictures in a second, nothing is said of how many of them were sent.
+const MANY_PICTURES: u64 = 5;
 
 /// Keeps the totals of the last look.
 #[derive(Default)]
 pub struct Figures {
     before: Option<(Instant, PeerStats)>,
+    marker: Marker,
+}
+
+/// What a second of a call was like.
+pub struct Measured {
+    pub stats: Stats,
+    /// None before it has been measured for some seconds.
+    pub quality: Option<Quality>,
+    /// None before it is known.
+    pub route: Option<Route>,
 }
 
 impl Figures {
     /// The figures since the last look; none at the first.
-    pub fn next(&mut self, stats: PeerStats, at: UnixMs) -> Option<Stats> {
+    pub fn next(&mut self, totals: PeerStats, at: UnixMs) -> Option<Measured> {
         let now = Instant::now();
-        let (before_at, before) = self.before.replace((now, stats.clone()))?;
-        Some(difference(&before, &stats, (now - before_at).as_secs_f64().max(1e-3), at))
+        let (before_at, before) = self.before.replace((now, totals.clone()))?;
+        let stats = difference(&before, &totals, (now - before_at).as_secs_f64().max(1e-3), at);
+        let route = totals.link.route.map(|route| match route {
+            link::Route::Direct => Route::Direct,
+            link::Route::Relayed => Route::Relayed,
+        });
+        Some(Measured { stats, quality: self.marker.next(second(&stats, &before, &totals)), route })
     }
 }
 
@@ -69,45 +88,59 @@ fn rounded(figure: f64) -> f64 {
     (figure * 100.0).round() / 100.0
 }
 
-/// The mark for a second of a call. Talkers begin to interrupt each other from some 400 ms there and back (ITU-T G.114: 150 ms
-/// one way are not noticed, 400 ms are too much); concealment is heard from a few percent on.
-pub fn quality(stats: &Stats) -> Quality {
-    let rtt = stats.rtt_ms.unwrap_or(0.0);
-    let StatsIn { concealed_ms, freezes, .. } = stats.incoming;
-    if stats.loss_percent > 10.0 || concealed_ms > 100.0 || rtt > 600.0 || freezes > 0 {
-        Quality::Poor
-    } else if stats.loss_percent > 3.0 || concealed_ms > 30.0 || rtt > 300.0 {
-        Quality::Fair
-    } else {
-        Quality::Good
+/// What of the second makes its mark.
+fn second(stats: &Stats, before: &PeerStats, now: &PeerStats) -> Second {
+    let given = |stats: &PeerStats| stats.video.map_or(0, |video| video.encoder.frames + video.encoder.dropped);
+    let given = since(given(now), given(before));
+    let sent = since(now.link.video_out.frames, before.link.video_out.frames);
+    // Of a camera that has just been opened there is nothing to tell.
+    let unsent = if given < MANY_PICTURES { 0.0 } else { since(given, sent) as f64 * 100.0 / given as f64 };
+    Second {
+        loss: stats.loss_percent,
+        freezes: stats.incoming.freezes as f64,
+        round_trip: stats.rtt_ms.unwrap_or_default(),
+        concealed: stats.incoming.concealed_ms,
+        unsent,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use ahoy_call::{
+        engine::{AudioIn, VideoEncoding},
+        link::LinkStats,
+    };
+    use ahoy_media::{units::Bitrate, video::encode::EncoderStats};
+
     use super::*;
 
-    #[test]
-    fn the_mark_goes_by_what_disturbs_most() {
-        let stats = |loss_percent, rtt, concealed_ms, freezes| Stats {
-            loss_percent,
-            rtt_ms: Some(rtt),
-            incoming: StatsIn { concealed_ms, freezes, ..StatsIn::default() },
-            ..Stats::default()
+    fn totals(given: u64, sent: u64) -> PeerStats {
+        let encoder = EncoderStats { frames: given, ..EncoderStats::default() };
+        let mut stats = PeerStats {
+            peer: "p".into(),
+            link: LinkStats::default(),
+            audio: AudioIn::default(),
+            video: Some(VideoEncoding { target: Bitrate::from_kbps(1000), encoder }),
         };
-        for (row, expected) in [
-            (stats(0.0, 20.0, 0.0, 0), Quality::Good),
-            (stats(3.0, 300.0, 30.0, 0), Quality::Good),
-            (stats(4.0, 20.0, 0.0, 0), Quality::Fair),
-            (stats(0.0, 301.0, 0.0, 0), Quality::Fair),
-            (stats(0.0, 20.0, 31.0, 0), Quality::Fair),
-            (stats(11.0, 20.0, 0.0, 0), Quality::Poor),
-            (stats(0.0, 601.0, 0.0, 0), Quality::Poor),
-            (stats(0.0, 20.0, 101.0, 0), Quality::Poor),
-            (stats(0.0, 20.0, 0.0, 1), Quality::Poor),
-            (Stats::default(), Quality::Good),
-        ] {
-            assert_eq!(quality(&row), expected, "{row:?}");
+        stats.link.video_out.frames = sent;
+        stats
+    }
+
+    #[test]
+    fn pictures_that_were_not_sent_count_against_the_call() {
+        for (given, sent, unsent) in [(30, 30, 0.0), (30, 15, 50.0), (30, 31, 0.0), (3, 0, 0.0), (0, 0, 0.0)] {
+            let (before, now) = (totals(100, 100), totals(100 + given, 100 + sent));
+            assert_eq!(second(&Stats::default(), &before, &now).unsent, unsent, "{sent} of {given}");
         }
+    }
+
+    #[test]
+    fn the_route_is_the_links() {
+        let mut figures = Figures::default();
+        assert!(figures.next(totals(0, 0), UnixMs(0)).is_none());
+        assert_eq!(figures.next(totals(1, 1), UnixMs(1)).unwrap().route, None);
+        let mut relayed = totals(2, 2);
+        relayed.link.route = Some(link::Route::Relayed);
+        assert_eq!(figures.next(relayed, UnixMs(2)).unwrap().route, Some(Route::Relayed));
     }
 }

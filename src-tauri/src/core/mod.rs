@@ -21,10 +21,15 @@ mod echo;
 mod figures;
 mod history;
 mod network;
+mod opened;
 mod preview;
 mod qr;
+mod quality;
+mod rings;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub use tests::ringing_call;
 
 use std::{
     collections::HashMap,
@@ -33,24 +38,27 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use ahoy_call::engine::Events;
+use ahoy_call::engine::{EngineCommand, Events};
 use ahoy_media::webm::hub::Hub;
 use ahoy_store::{EndpointId, Store, StoreError, UnixMs};
-use ahoy_transport::{Roster, SecretKey, StartError, Transport};
+use ahoy_transport::{StartError, Transport};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
 use crate::{
     api::{AppEvent, CallMode, Me, MediaMode, MediaModeReason, Nearby, Notice, Presence, Settings, Start},
     profile::Profile,
-    settings::{Keeper, SettingsFile, Values},
+    settings::{Current, Keeper, SettingsFile, Values},
 };
 use call::Running;
 use caller::Caller;
 use choice::MediaChoice;
+use database::Temporary;
 use echo::Echo;
 use network::Doorkeeper;
+use opened::Opened;
 use preview::Tests;
+use rings::Rings;
 
 /// Takes what the page is told. Called from any thread; must not block.
 pub type Sink = Arc<dyn Fn(AppEvent) + Send + Sync>;
@@ -68,7 +76,11 @@ pub struct Options {
 /// The app. Its methods are the page's commands.
 pub struct App {
     store: Arc<Store>,
+    /// Where the store is, if not in its own place. Goes after it.
+    temporary: Option<Temporary>,
+    /// Locked for as long as the disk takes: for blocking threads.
     keeper: Arc<Mutex<Keeper>>,
+    set: Current,
     hub: Hub,
     echo: Echo,
     /// One engine at a time sends and receives by it.
@@ -84,8 +96,8 @@ pub struct App {
 /// What changes.
 struct State {
     caller: Caller,
-    /// Passes on the caller's events.
-    forwarding: JoinHandle<()>,
+    /// Passes on the caller's events; none once the app has stopped.
+    forwarding: Option<JoinHandle<()>>,
     choice: MediaChoice,
     running: Option<Running>,
     /// Ends with the call.
@@ -103,6 +115,7 @@ struct State {
     can_browser: Option<bool>,
     notices: Vec<Notice>,
     tests: Tests,
+    rings: Rings,
 }
 
 impl App {
@@ -112,10 +125,11 @@ impl App {
     /// Another Ahoy has this profile open, or not even a temporary place can be written.
     pub async fn start(options: Options, sink: Sink) -> Result<Arc<Self>, Notice> {
         let Options { profile, settings_file, loopback_only } = options;
-        let Opened { store, keeper, choice, notices, keys, mut roster } =
+        let Opened { store, temporary, keeper, choice, notices, keys, mut roster } =
             blocking(move || Opened::of(&profile, settings_file, loopback_only)).await?;
         let store = Arc::new(store);
-        let config = network::config(keys.own, keeper.settings(), loopback_only);
+        let set = keeper.current().clone();
+        let config = network::config(keys.own, &set.get(), loopback_only);
         let echo = Echo::start(keys.echo, config.secret_key.public()).await.map_err(no_network)?;
         roster.contacts.push(echo.contact());
         let (doorkeeper, requests) = Doorkeeper::new(Arc::clone(&store));
@@ -125,7 +139,9 @@ impl App {
         let (caller, events) = Caller::native(&choice, Arc::new(transport.clone()), hub.clone());
         let app = Arc::new_cyclic(|this| Self {
             store,
+            temporary,
             keeper: Arc::new(Mutex::new(keeper)),
+            set,
             hub,
             echo,
             transport,
@@ -133,7 +149,7 @@ impl App {
             sink,
             state: Mutex::new(State {
                 caller,
-                forwarding: tokio::spawn(forward(Weak::clone(this), events)),
+                forwarding: Some(tokio::spawn(forward(Weak::clone(this), events))),
                 choice,
                 running: None,
                 ticking: None,
@@ -145,6 +161,7 @@ impl App {
                 can_browser: None,
                 notices,
                 tests: Tests::default(),
+                rings: Rings::default(),
             }),
             changing: tokio::sync::Mutex::new(()),
             this: Weak::clone(this),
@@ -156,13 +173,23 @@ impl App {
 
     /// Hangs up and lets go of everything, in bounded time.
     pub async fn stop(&self) {
-        let caller = {
+        let (caller, forwarding) = {
             let mut state = self.state();
-            state.tests.stop();
-            state.caller.clone()
+            state.tests = Tests::default();
+            (state.caller.clone(), state.forwarding.take())
         };
-        let _ = tokio::time::timeout(caller::FAREWELL_LIMIT, caller.stop()).await;
+        let farewell = async {
+            caller.stop().await;
+            // Until the history has the end of the call.
+            if let Some(forwarding) = forwarding {
+                let _ = forwarding.await;
+            }
+        };
+        let _ = tokio::time::timeout(caller::FAREWELL_LIMIT, farewell).await;
         tokio::join!(self.transport.close(), self.echo.stop());
+        if let Some(temporary) = &self.temporary {
+            temporary.remove();
+        }
     }
 
     /// The streams that `media://` serves.
@@ -172,14 +199,19 @@ impl App {
 
     /// Everything that the page shows first.
     pub async fn overview(&self) -> Result<Start, Notice> {
-        let (contacts, requests, history) =
-            (self.contacts().await?, self.requests().await?, self.history_list(None).await?);
+        let mut failed = Vec::new();
+        // What can be read is shown, and the rest told.
+        let contacts = or_told(self.contacts().await, &mut failed);
+        let requests = or_told(self.requests().await, &mut failed);
+        let history = or_told(self.history_list(None).await, &mut failed);
+        let nearby = or_told(self.nearby().await, &mut failed);
         let settings = self.settings();
-        let nearby = self.nearby().await?;
-        let (call, notices) = {
+        let (call, mut notices) = {
             let state = self.state();
             (state.running.as_ref().map(|running| running.call.clone()), state.notices.clone())
         };
+        notices.extend(failed);
+        notices.dedup();
         Ok(Start {
             me: Me { id: network::id_of(self.transport.id()).to_string(), name: settings.name.clone() },
             contacts,
@@ -195,7 +227,7 @@ impl App {
 
     /// What is set.
     pub fn settings(&self) -> Settings {
-        self.keeper().settings().clone()
+        self.set.get()
     }
 
     /// Changes some settings.
@@ -204,9 +236,16 @@ impl App {
     /// A value that cannot be, or a file that cannot be written.
     pub async fn settings_set(&self, patch: Values) -> Result<Settings, Notice> {
         let keeper = Arc::clone(&self.keeper);
+        let before = self.settings();
         let set = blocking(move || lock(&keeper).patch(&patch)).await;
         // Where only the file failed, the change is in force.
         let settings = self.settings();
+        if settings.relay_url != before.relay_url {
+            let what = "The relay server is changed at the next start of Ahoy.";
+            self.tell(AppEvent::Notice {
+                notice: Notice::new("relay-next-start", what, "Quit Ahoy and start it again."),
+            });
+        }
         self.transport.set_name(Some(&*settings.name).filter(|name| !name.is_empty()));
         if !self.loopback_only {
             self.transport.set_lan(network::lan(&settings));
@@ -220,7 +259,8 @@ impl App {
     /// Takes what the page found its webview to have. The first look decides where media run.
     pub async fn media_mode(&self, rtc_peer_connection: bool) -> Result<MediaMode, Notice> {
         self.state().can_browser = Some(rtc_peer_connection);
-        let looked = self.keeper().has_media_mode();
+        let keeper = Arc::clone(&self.keeper);
+        let looked = blocking(move || Ok(lock(&keeper).has_media_mode())).await?;
         if looked {
             self.refresh().await;
         } else {
@@ -234,16 +274,30 @@ impl App {
         media_mode(&self.settings(), self.state().can_browser.unwrap_or(false))
     }
 
-    /// Brings the engine up to what is set, if no call runs; a call that does keeps what it began with.
+    /// Brings the engine up to what is set. A call that runs goes on with the devices that are chosen now, and for the rest
+    /// with what it began with.
     async fn refresh(&self) {
         let _one = self.changing.lock().await;
+        self.bring_up_to_date().await;
+    }
+
+    /// As [`Self::refresh`], for whoever has `changing` already.
+    async fn bring_up_to_date(&self) {
         let (settings, loopback_only) = (self.settings(), self.loopback_only);
         let choice = blocking(move || Ok(MediaChoice::of(&settings, loopback_only))).await;
         let Ok(choice) = choice else { return };
         let mode = self.current_media_mode().mode;
         let old = {
-            let state = self.state();
-            if state.is_busy() || (state.choice == choice && state.caller.mode() == mode) {
+            let mut state = self.state();
+            if state.is_busy() {
+                if let Some(choice) = state.choice.in_call(&choice) {
+                    state.caller.command(EngineCommand::SetDevices(choice.engine().devices()));
+                    state.choice = choice;
+                }
+                return;
+            }
+            let ends = state.forwarding.is_none();
+            if ends || (state.choice == choice && state.caller.mode() == mode) {
                 return;
             }
             state.caller.clone()
@@ -257,7 +311,7 @@ impl App {
         };
         let forwarding = tokio::spawn(forward(Weak::clone(&self.this), events));
         let mut state = self.state();
-        (state.caller, state.forwarding, state.choice) = (caller, forwarding, choice);
+        (state.caller, state.forwarding, state.choice) = (caller, Some(forwarding), choice);
     }
 
     /// Tells something that goes wrong outside of any call, now and to a page that comes later.
@@ -277,10 +331,6 @@ impl App {
         lock(&self.state)
     }
 
-    fn keeper(&self) -> MutexGuard<'_, Keeper> {
-        lock(&self.keeper)
-    }
-
     /// Asks the database, on a blocking thread.
     async fn database<T: Send + 'static>(
         &self,
@@ -291,32 +341,12 @@ impl App {
     }
 }
 
-/// What is read from the disk before anything runs.
-struct Opened {
-    store: Store,
-    keeper: Keeper,
-    choice: MediaChoice,
-    notices: Vec<Notice>,
-    keys: Keys,
-    roster: Roster,
-}
-
-/// Who this side and its echo contact are.
-struct Keys {
-    own: SecretKey,
-    echo: SecretKey,
-}
-
-impl Opened {
-    fn of(profile: &Profile, settings_file: Arc<dyn SettingsFile>, loopback_only: bool) -> Result<Self, Notice> {
-        let (store, mut notices) = database::open(&profile.database())?;
-        let keys = Keys { own: network::key(&profile.key())?, echo: network::key(&profile.echo_key())? };
-        let (keeper, more) = Keeper::open(profile.settings(), settings_file);
-        notices.extend(more);
-        let choice = MediaChoice::of(keeper.settings(), loopback_only);
-        let roster = network::roster(&store)?;
-        Ok(Self { store, keeper, choice, notices, keys, roster })
-    }
+/// What was asked for, or nothing and why.
+fn or_told<T: Default>(result: Result<T, Notice>, failed: &mut Vec<Notice>) -> T {
+    result.unwrap_or_else(|notice| {
+        failed.push(notice);
+        T::default()
+    })
 }
 
 fn no_network(error: StartError) -> Notice {

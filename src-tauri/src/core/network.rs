@@ -1,6 +1,6 @@
 //! The way to others: the transport, and what its events mean here.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::HashSet, path::Path, sync::Arc};
 
 use ahoy_store::{self as store, Addresses, DisplayName, EndpointId, NewContact, NewRequest, RequestText, Store};
 use ahoy_transport::{
@@ -49,10 +49,11 @@ pub fn key(path: &Path) -> Result<SecretKey, Notice> {
 pub fn roster(store: &Store) -> Result<Roster, Notice> {
     let contacts = store.contacts().map_err(|error| database::notice(&error))?;
     let blocked = store.blocked().map_err(|error| database::notice(&error))?;
+    let asked = store.asked().map_err(|error| database::notice(&error))?;
     Ok(Roster {
         contacts: contacts.iter().filter_map(|contact| entry(contact.peer, &contact.whereabouts)).collect(),
         blocked: blocked.iter().filter_map(|blocked| key_of(blocked.peer)).collect(),
-        requested: Vec::new(),
+        requested: asked.into_iter().filter_map(key_of).collect(),
     })
 }
 
@@ -170,7 +171,7 @@ impl App {
         }
     }
 
-    async fn on_network(&self, event: Event) -> Result<(), Notice> {
+    pub(super) async fn on_network(&self, event: Event) -> Result<(), Notice> {
         match event {
             Event::Presence { peer, presence: now_is, name } => {
                 let peer = id_of(peer);
@@ -262,14 +263,17 @@ impl App {
         Ok(peer)
     }
 
-    /// Who is near and not a contact yet.
+    /// Who is near, and neither a contact yet nor blocked.
     pub(super) async fn nearby(&self) -> Result<Vec<Nearby>, Notice> {
         let contacts = self.contacts().await?;
+        let blocked = self.database(|store| store.blocked()).await?;
+        let known = contacts.into_iter().map(|contact| contact.id);
+        let known: HashSet<_> = known.chain(blocked.into_iter().map(|blocked| blocked.peer.to_string())).collect();
         let nearby = self.state().nearby.clone();
-        Ok(nearby.into_iter().filter(|near| contacts.iter().all(|contact| contact.id != near.id)).collect())
+        Ok(nearby.into_iter().filter(|near| !known.contains(&near.id)).collect())
     }
 
-    async fn tell_nearby(&self) -> Result<(), Notice> {
+    pub(super) async fn tell_nearby(&self) -> Result<(), Notice> {
         let nearby = self.nearby().await?;
         self.tell(AppEvent::Nearby { nearby });
         Ok(())
@@ -277,17 +281,13 @@ impl App {
 
     /// Lets contacts know what the user is doing.
     pub(super) fn publish_presence(&self) {
-        let settings = self.settings();
-        let (busy, wanted) = {
-            let state = self.state();
-            (state.is_busy(), state.presence)
-        };
+        // Until it is told: of two who do this at once the later one knows more.
+        let state = self.state();
+        let (settings, busy, wanted) = (self.settings(), state.is_busy(), state.presence);
         let presence = match (settings.video_disabled, busy, settings.do_not_disturb, wanted) {
             (true, ..) => ahoy_transport::Presence::NoCalls,
             (false, true, ..) => ahoy_transport::Presence::InCall,
-            (false, false, true, _) | (false, false, false, Presence::DoNotDisturb) => {
-                ahoy_transport::Presence::DoNotDisturb
-            }
+            (false, false, true, _) => ahoy_transport::Presence::DoNotDisturb,
             (false, false, false, Presence::Away) => ahoy_transport::Presence::Away,
             (false, false, false, _) => ahoy_transport::Presence::Online,
         };

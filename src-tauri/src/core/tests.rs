@@ -2,7 +2,18 @@
 
 use std::{path::Path, time::Duration};
 
-use ahoy_media::webm::hub::{Chunk, StreamId};
+use ahoy_call::{
+    engine::EngineEvent,
+    event::{CallEvent, Problem, ProblemCode},
+    id::{CallId, PeerId},
+    message,
+};
+use ahoy_media::{
+    device::audio::TEST_TONE_ID,
+    webm::hub::{Chunk, StreamId},
+};
+use ahoy_store::{NewContact, Whereabouts};
+use ahoy_transport::{Event, SecretKey};
 use serde_json::json;
 use tokio::{sync::mpsc, time::timeout};
 
@@ -14,6 +25,11 @@ use crate::{
 
 /// Over what anything here takes on a slow machine.
 const LIMIT: Duration = Duration::from_secs(20);
+
+/// A call that rings here, for tests of what the desktop is told.
+pub fn ringing_call(name: &str, mode: CallMode) -> Call {
+    Running::new(&CallId::random(), &"p".into(), name.to_owned(), Direction::Incoming, true, mode).call
+}
 
 struct Fixture {
     app: Arc<App>,
@@ -61,6 +77,24 @@ impl Fixture {
             _ => None,
         })
         .await
+    }
+
+    async fn outcomes(&self) -> Vec<(Outcome, Direction)> {
+        let history = self.app.history_list(None).await.unwrap();
+        history.iter().map(|entry| (entry.outcome, entry.direction)).collect()
+    }
+
+    /// Somebody who is a contact and does not exist.
+    fn befriend(&self) -> EndpointId {
+        let peer = network::id_of(SecretKey::generate().public());
+        let contact = NewContact { peer, name: None, own_name: None, whereabouts: Whereabouts::default() };
+        self.app.store.add_contact(&contact, now()).unwrap();
+        peer
+    }
+
+    /// The engine says something.
+    async fn engine_says(&self, call: &CallId, event: CallEvent) {
+        self.app.on_event(EngineEvent { call: call.clone(), event }).await;
     }
 
     async fn echo(&self) -> String {
@@ -162,13 +196,27 @@ async fn two_calls_follow_each_other_with_what_was_set_between_them() {
     fixture.app.call_start(&echo, false).await.unwrap();
     let active = fixture.phase(CallPhase::Active).await;
     assert!(active.sending.audio && !active.sending.video && active.local_stream.is_none());
-    // In a call: in force at the next one.
+    // In a call: in force at once.
     fixture.app.device_choose(DeviceKind::Microphone, Some("nothing-like-it".into())).await.unwrap();
-    assert_eq!(fixture.app.calls()[0].unheard, None);
+    let unheard = fixture.wait("unheard", |event| match event {
+        AppEvent::Call { call } if call.unheard.is_some() => Some(call.clone()),
+        _ => None,
+    });
+    let call = unheard.await;
+    assert_eq!((call.unheard, call.sending.audio), (Some(Unheard::Here), false));
+    assert!(call.notices.iter().any(|notice| notice.code == "microphone-missing"), "{:?}", call.notices);
+    fixture.app.device_choose(DeviceKind::Microphone, Some(TEST_TONE_ID.into())).await.unwrap();
+    let heard = fixture.wait("heard", |event| match event {
+        AppEvent::Call { call } if call.unheard.is_none() => Some(call.clone()),
+        _ => None,
+    });
+    let call = heard.await;
+    assert!(call.sending.audio && !call.notices.iter().any(|notice| notice.code == "microphone-missing"));
     fixture.app.call_hang_up().unwrap();
     fixture.phase(CallPhase::Ended).await;
     fixture.wait("the history", |event| matches!(event, AppEvent::History { .. }).then_some(())).await;
 
+    fixture.app.device_choose(DeviceKind::Microphone, Some("nothing-like-it".into())).await.unwrap();
     let waiting = timeout(LIMIT, async {
         // The engine is exchanged in the background.
         while fixture.app.state().choice.microphone == ahoy_media::audio::microphone::MicrophoneSpec::Tone {
@@ -358,9 +406,7 @@ async fn two_apps_become_contacts_by_an_invite_and_call_each_other() {
         _ => None,
     })
     .await;
-    bob.app.call_start(&ada_at_bobs.id, true).await.unwrap();
-    let end = bob.phase(CallPhase::Ended).await.end.unwrap();
-    assert_eq!(end.reason, "declined");
+    assert_eq!(bob.app.call_start(&ada_at_bobs.id, true).await.unwrap_err().code, "contact-no-calls");
     ada.app.stop().await;
     bob.app.stop().await;
 }
@@ -373,4 +419,142 @@ async fn a_damaged_key_is_told_and_left() {
     std::fs::write(&path, "no key").unwrap();
     assert_eq!(refused(folder.path()).await.code, "key-damaged");
     assert_eq!(std::fs::read_to_string(path).unwrap(), "no key");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_runs_when_the_app_ends_is_written_down_with_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut fixture = Fixture::with_test_devices(folder.path()).await;
+    fixture.app.call_start(&fixture.echo().await, false).await.unwrap();
+    fixture.phase(CallPhase::Active).await;
+    fixture.app.stop().await;
+    drop(fixture);
+    let fixture = Fixture::start(folder.path()).await;
+    assert_eq!(fixture.outcomes().await, [(Outcome::Answered, Direction::Outgoing)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hang_up_right_after_the_click_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut fixture = Fixture::with_test_devices(folder.path()).await;
+    let (app, echo) = (Arc::clone(&fixture.app), fixture.echo().await);
+    let calling = tokio::spawn(async move { app.call_start(&echo, false).await });
+    let hang_up = timeout(LIMIT, async {
+        while fixture.app.call_hang_up().is_err() {
+            tokio::task::yield_now().await;
+        }
+    });
+    hang_up.await.unwrap();
+    calling.await.unwrap().unwrap();
+    fixture.phase(CallPhase::Ended).await;
+    fixture.app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_setting_that_changes_while_a_call_begins_loses_no_call() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut fixture = Fixture::with_test_devices(folder.path()).await;
+    let echo = fixture.echo().await;
+    for on in [false, true, false] {
+        let set = fixture.app.settings_set(values(json!({"noiseSuppression": on})));
+        let (set, call) = tokio::join!(set, fixture.app.call_start(&echo, false));
+        (set.unwrap(), call.unwrap());
+        fixture.phase(CallPhase::Active).await;
+        fixture.app.call_hang_up().unwrap();
+        fixture.phase(CallPhase::Ended).await;
+        fixture.wait("the history", |event| matches!(event, AppEvent::History { .. }).then_some(())).await;
+    }
+    fixture.app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_the_engine_does_not_take_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut fixture = Fixture::with_test_devices(folder.path()).await;
+    let call = fixture.app.call_start(&fixture.echo().await, false).await.unwrap();
+    let problem = Problem::new(ProblemCode::Busy, "another call rings", "Hang up first.");
+    fixture.engine_says(&call.id.parse().unwrap(), CallEvent::Problem(problem)).await;
+    assert_eq!(fixture.phase(CallPhase::Ended).await.end.unwrap().reason, "failed");
+    assert!(fixture.app.calls().is_empty());
+    assert_eq!(fixture.outcomes().await, [(Outcome::Failed, Direction::Outgoing)]);
+
+    // The other one is told first.
+    fixture.app.call_start(&fixture.echo().await, false).await.unwrap();
+    let caller = fixture.befriend();
+    let media = message::MediaState { audio: true, video: false };
+    let peer = PeerId::from(caller.to_string());
+    fixture.engine_says(&CallId::random(), CallEvent::Incoming { peer, media }).await;
+    assert_eq!(fixture.app.calls()[0].peer, caller.to_string());
+    assert_eq!(fixture.outcomes().await, [(Outcome::Failed, Direction::Outgoing); 2]);
+    fixture.app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_calls_are_switched_off_nothing_rings() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut fixture = Fixture::start(folder.path()).await;
+    fixture.app.settings_set(values(json!({"videoDisabled": true}))).await.unwrap();
+    let media = message::MediaState { audio: true, video: true };
+    let peer = PeerId::from(fixture.befriend().to_string());
+    fixture.engine_says(&CallId::random(), CallEvent::Incoming { peer, media }).await;
+    fixture.wait("the line in the history", |event| matches!(event, AppEvent::History { .. }).then_some(())).await;
+    let rang = fixture.seen.iter().any(|event| matches!(event, AppEvent::Call { .. }));
+    assert!(!rang, "a window comes up for a call that nobody wants");
+    assert_eq!(fixture.outcomes().await, [(Outcome::Declined, Direction::Incoming)]);
+    assert!(fixture.app.history_list(None).await.unwrap()[0].seen);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_contact_that_calls_all_the_time_fills_no_history() {
+    let folder = tempfile::tempdir().unwrap();
+    let fixture = Fixture::start(folder.path()).await;
+    let peer = PeerId::from(fixture.befriend().to_string());
+    for _ in 0..50 {
+        fixture.engine_says(&CallId::random(), CallEvent::Missed { peer: peer.clone() }).await;
+    }
+    let kept = fixture.outcomes().await;
+    assert!(kept.len() < 20 && kept.iter().all(|kept| *kept == (Outcome::Missed, Direction::Incoming)), "{kept:?}");
+    let media = message::MediaState { audio: true, video: true };
+    fixture.engine_says(&CallId::random(), CallEvent::Incoming { peer, media }).await;
+    assert!(fixture.app.calls().is_empty(), "it rings on and on");
+    assert_eq!(fixture.outcomes().await.len(), kept.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_blocked_is_not_shown_as_it_was_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let fixture = Fixture::start(folder.path()).await;
+    let peer = fixture.befriend();
+    let key = network::key_of(peer).unwrap();
+    let online = Event::Presence { peer: key, presence: ahoy_transport::Presence::Online, name: Some("Eve".into()) };
+    fixture.app.on_network(online).await.unwrap();
+    let shown = async || fixture.app.contacts().await.unwrap()[1].presence;
+    assert_eq!(shown().await, Presence::Online);
+    for blocked in [true, false] {
+        fixture.app.contacts_block(&peer.to_string(), blocked).await.unwrap();
+        assert_eq!(shown().await, Presence::Offline);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_want_to_be_disturbed_is_not_wherever_that_was_chosen() {
+    let folder = tempfile::tempdir().unwrap();
+    let fixture = Fixture::start(folder.path()).await;
+    for (presence, quiet) in [(Presence::DoNotDisturb, true), (Presence::Away, false), (Presence::DoNotDisturb, true)] {
+        fixture.app.presence_set(presence).await.unwrap();
+        assert_eq!(fixture.app.settings().do_not_disturb, quiet);
+    }
+    fixture.app.settings_set(values(json!({"doNotDisturb": false}))).await.unwrap();
+    fixture.app.presence_set(Presence::Online).await.unwrap();
+    assert!(!fixture.app.settings().do_not_disturb);
+    assert_eq!(fixture.app.presence_set(Presence::InCall).await.unwrap_err().code, "presence-refused");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whom_the_user_has_asked_is_known_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("ahoy.db")).unwrap();
+    let key = SecretKey::generate().public();
+    store.ask(network::id_of(key), now()).unwrap();
+    assert_eq!(network::roster(&store).unwrap().requested, [key]);
 }

@@ -51,7 +51,7 @@ fn is_known(key: &str) -> bool {
     key != VERSION_KEY && as_values(&Settings::default()).contains_key(key)
 }
 
-fn as_values(settings: &Settings) -> Values {
+pub fn as_values(settings: &Settings) -> Values {
     match serde_json::to_value(settings) {
         Ok(Value::Object(values)) => values,
         // A struct with named fields serialises to an object.

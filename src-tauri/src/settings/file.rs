@@ -32,6 +32,8 @@ impl SettingsFile for PlainFile {
 
 /// Has a file written beside `path`, and puts it into its place: a kill in the middle leaves the old one.
 pub fn replace(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+    // Who keeps the file elsewhere and links to it has it replaced there.
+    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
     let beside = with_suffix(path, ".new");
@@ -44,25 +46,26 @@ pub fn replace(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> io::
     fs::rename(&beside, path)
 }
 
-/// What the file at `path` has. One that is no settings file is kept aside.
-pub fn read(path: &Path, notices: &mut Vec<Notice>) -> Values {
+/// What the file at `path` has. One that is no settings file is kept aside; none for one that cannot be read, which may be
+/// as sound as ever.
+pub fn read(path: &Path, notices: &mut Vec<Notice>) -> Option<Values> {
     let bytes = match load(path) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Values::new(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Some(Values::new()),
         Err(error) => {
             notices.push(Notice::new(
                 "settings-unreadable",
                 format!("Your settings could not be read: {} ({error}).", path.display()),
-                "Ahoy goes on with its own settings. Give your account the right to read that file, and start Ahoy again.",
+                "Give your account the right to read that file, and start Ahoy again. Until then Ahoy goes on with its own settings; what you change is forgotten when it ends, and the file is left as it is.",
             ));
-            return Values::new();
+            return None;
         }
     };
     match serde_json::from_slice(&bytes) {
-        Ok(Value::Object(values)) => values,
+        Ok(Value::Object(values)) => Some(values),
         Ok(_) | Err(_) => {
             notices.push(set_aside(path));
-            Values::new()
+            Some(Values::new())
         }
     }
 }
@@ -93,18 +96,20 @@ fn set_aside(path: &Path) -> Notice {
     }
 }
 
-/// Keeps a copy of a file of which some values cannot be used.
-pub fn keep_copy(path: &Path, bad: &[String]) -> Notice {
+/// Keeps a copy of a file of which some values cannot be used. Whether it could, and what to tell.
+pub fn keep_copy(path: &Path, bad: &[String]) -> (bool, Notice) {
     let (aside, bad) = (aside(path), bad.join(", "));
-    let kept = match fs::copy(path, &aside) {
+    let copied = fs::copy(path, &aside);
+    let kept = match &copied {
         Ok(_) => format!("A copy of the file is kept as {}.", aside.display()),
         Err(error) => format!("No copy of the file could be kept ({error})."),
     };
-    Notice::new(
+    let notice = Notice::new(
         "settings-value",
         format!("Some settings had values that cannot be, and are as they were at first: {bad}. {kept}"),
         "Set them anew.",
-    )
+    );
+    (copied.is_ok(), notice)
 }
 
 /// A name beside `path` that tells when, and that nothing has.

@@ -11,7 +11,10 @@
 mod check;
 mod file;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use serde_json::{Map, Value};
 
@@ -31,14 +34,33 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 /// A JSON object.
 pub type Values = Map<String, Value>;
 
+/// What is set, for whoever must not wait until the disk has it.
+#[derive(Clone, Debug)]
+pub struct Current(Arc<Mutex<Settings>>);
+
+impl Current {
+    fn new(settings: Settings) -> Self {
+        Self(Arc::new(Mutex::new(settings)))
+    }
+
+    /// All of it.
+    pub fn get(&self) -> Settings {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, settings: Settings) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = settings;
+    }
+}
+
 /// The settings, and the file they are kept in.
 pub struct Keeper {
     path: PathBuf,
     file: Arc<dyn SettingsFile>,
-    settings: Settings,
+    current: Current,
     /// What the file has, unknown keys included: another version of Ahoy may know them.
     values: Values,
-    /// A file of a newer version is left as it is.
+    /// A file of a newer version, or one that cannot be read, is left as it is.
     frozen: bool,
 }
 
@@ -46,29 +68,38 @@ impl Keeper {
     /// Reads the file at `path`; whatever is wrong with it is told, and never fatal. Blocks.
     pub fn open(path: PathBuf, file: Arc<dyn SettingsFile>) -> (Self, Vec<Notice>) {
         let mut notices = Vec::new();
-        let values = file::read(&path, &mut notices);
+        let read = file::read(&path, &mut notices);
+        let unreadable = read.is_none();
+        let values = read.unwrap_or_default();
         let version = values.get(VERSION_KEY).map_or(Some(VERSION), Value::as_u64);
-        let frozen = version.is_some_and(|version| version > VERSION);
+        let newer = version.is_some_and(|version| version > VERSION);
         let (settings, bad) = check::accept(&values);
-        if frozen {
+        let mut copied = false;
+        if newer {
             notices.push(Notice::new(
                 "settings-newer",
                 format!("{} was written by a newer Ahoy.", path.display()),
                 "Update Ahoy. Until then what you change here is forgotten when Ahoy ends; the file is left as it is.",
             ));
         } else if !bad.is_empty() {
-            notices.push(file::keep_copy(&path, &bad));
+            let (kept, notice) = file::keep_copy(&path, &bad);
+            copied = kept;
+            notices.push(notice);
         }
-        let mut keeper = Self { path, file, settings, values, frozen };
+        let mut keeper = Self { path, file, current: Current::new(settings), values, frozen: newer || unreadable };
         for key in bad {
             keeper.values.remove(&key);
+        }
+        if copied {
+            // Or each start would keep another copy. What fails here fails at the next change, and is told then.
+            let _ = keeper.write();
         }
         (keeper, notices)
     }
 
-    /// What is set.
-    pub fn settings(&self) -> &Settings {
-        &self.settings
+    /// What is set now, and from now on.
+    pub fn current(&self) -> &Current {
+        &self.current
     }
 
     /// Whether the file says where media run; where it does not, the first look at the webview decides.
@@ -82,11 +113,11 @@ impl Keeper {
     /// A value that cannot be (nothing is changed then), or a file that cannot be written (what is set is set, until Ahoy
     /// ends).
     pub fn patch(&mut self, patch: &Values) -> Result<Settings, Notice> {
-        let settings = check::patched(&self.settings, patch)?;
-        self.settings = settings.clone();
-        for (key, value) in patch {
-            self.values.insert(key.clone(), value.clone());
-        }
+        let settings = check::patched(&self.current.get(), patch)?;
+        self.current.set(settings.clone());
+        // As they were understood, and not as they were given: a name of a megabyte is no settings file's.
+        let written = check::as_values(&settings);
+        self.values.extend(written.into_iter().filter(|(key, _)| patch.contains_key(key)));
         if !self.frozen {
             self.write()?;
         }

@@ -27,7 +27,7 @@ fn what_is_set_is_there_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("deep/settings.json");
     let (mut keeper, notices) = open(&path);
-    assert_eq!((notices, keeper.settings()), (vec![], &Settings::default()));
+    assert_eq!((notices, keeper.current().get()), (vec![], Settings::default()));
     let patch = json!({
         "name": " Ada\u{202e} ", "theme": "dark", "language": "de", "camera": "usb-1",
         "iceServers": [{"url": "turn:relay.example:3478", "user": "u", "credential": "c"}],
@@ -35,7 +35,7 @@ fn what_is_set_is_there_after_a_restart() {
     let set = keeper.patch(&values(patch)).unwrap();
     assert_eq!((&*set.name, set.theme, set.language), ("Ada", Theme::Dark, Language::De));
     let (keeper, notices) = open(&path);
-    assert_eq!((notices, keeper.settings()), (vec![], &set));
+    assert_eq!((notices, keeper.current().get()), (vec![], set));
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn values_that_cannot_be_change_nothing() {
     ] {
         let error = keeper.patch(&values(patch.clone())).expect_err(&patch.to_string());
         assert_eq!(error.code, "setting-refused");
-        assert_eq!(keeper.settings(), &Settings::default(), "{patch}");
+        assert_eq!(keeper.current().get(), Settings::default(), "{patch}");
     }
     assert!(others(folder.path()).is_empty());
 }
@@ -73,12 +73,12 @@ fn a_damaged_file_is_kept_aside_and_named() {
         let path = folder.path().join("settings.json");
         fs::write(&path, damaged).unwrap();
         let (mut keeper, notices) = open(&path);
-        assert_eq!((codes(&notices), keeper.settings()), (vec!["settings-damaged"], &Settings::default()));
+        assert_eq!((codes(&notices), keeper.current().get()), (vec!["settings-damaged"], Settings::default()));
         let kept = others(folder.path());
         assert_eq!(fs::read_to_string(folder.path().join(&kept[0])).unwrap(), damaged);
         assert!(notices[0].what.contains(&kept[0]), "{}", notices[0].what);
         keeper.patch(&values(json!({"name": "Ada"}))).unwrap();
-        assert_eq!(open(&path).0.settings().name, "Ada");
+        assert_eq!(open(&path).0.current().get().name, "Ada");
     }
 }
 
@@ -90,9 +90,12 @@ fn bad_values_get_their_default_and_the_rest_stays() {
     fs::write(&path, &text).unwrap();
     let (mut keeper, notices) = open(&path);
     assert_eq!(codes(&notices), ["settings-value"]);
-    assert_eq!((&*keeper.settings().name, keeper.settings().theme), ("Ada", Theme::System));
+    let set = keeper.current().get();
+    assert_eq!((&*set.name, set.theme), ("Ada", Theme::System));
     let kept = others(folder.path());
     assert_eq!(fs::read_to_string(folder.path().join(&kept[0])).unwrap(), text);
+    let (_, notices) = open(&path);
+    assert_eq!((notices, others(folder.path())), (vec![], kept), "each start keeps another copy");
     keeper.patch(&values(json!({"autostart": true}))).unwrap();
     let written: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
     assert_eq!((&written["ofTomorrow"], &written["theme"]), (&json!([1]), &Value::Null));
@@ -106,7 +109,7 @@ fn a_file_of_a_newer_version_is_used_and_never_written() {
     fs::write(&path, &text).unwrap();
     let (mut keeper, notices) = open(&path);
     assert_eq!(codes(&notices), ["settings-newer"]);
-    assert_eq!(keeper.settings().name, "Ada");
+    assert_eq!(keeper.current().get().name, "Ada");
     assert_eq!(keeper.patch(&values(json!({"name": "Bob"}))).unwrap().name, "Bob");
     assert_eq!(fs::read_to_string(&path).unwrap(), text);
     assert!(others(folder.path()).is_empty());
@@ -122,7 +125,28 @@ fn a_file_that_cannot_be_written_is_told_and_the_change_is_in_force() {
     }
     let (mut keeper, _) = Keeper::open("/nowhere/settings.json".into(), Arc::new(Full));
     assert_eq!(keeper.patch(&values(json!({"name": "Ada"}))).unwrap_err().code, "settings-not-written");
-    assert_eq!(keeper.settings().name, "Ada");
+    assert_eq!(keeper.current().get().name, "Ada");
+}
+
+#[test]
+fn what_is_set_can_be_asked_while_the_disk_is_busy() {
+    struct Slow(std::sync::mpsc::Sender<()>, Mutex<std::sync::mpsc::Receiver<()>>);
+    impl SettingsFile for Slow {
+        fn write(&self, _: &Path, _: &Values) -> Result<(), String> {
+            self.0.send(()).unwrap();
+            self.1.lock().unwrap().recv().map_err(|error| error.to_string())
+        }
+    }
+    let (writing, begun) = std::sync::mpsc::channel();
+    let (written, end) = std::sync::mpsc::channel();
+    let file = Arc::new(Slow(writing, Mutex::new(end)));
+    let (mut keeper, _) = Keeper::open("/nowhere/settings.json".into(), file);
+    let current = keeper.current().clone();
+    let patching = std::thread::spawn(move || keeper.patch(&values(json!({"name": "Ada"}))));
+    begun.recv().unwrap();
+    assert_eq!(current.get().name, "Ada");
+    written.send(()).unwrap();
+    patching.join().unwrap().unwrap();
 }
 
 #[test]
@@ -133,4 +157,37 @@ fn nobody_else_reads_the_file() {
     open(&path).0.patch(&values(json!({"name": "Ada"}))).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     assert!(others(folder.path()).is_empty());
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("settings.json");
+    // What no account can read as a file, not even root's.
+    fs::create_dir(&path).unwrap();
+    let (mut keeper, notices) = open(&path);
+    assert_eq!(codes(&notices), ["settings-unreadable"]);
+    assert_eq!(keeper.patch(&values(json!({"name": "Ada"}))).unwrap().name, "Ada");
+    assert!(path.is_dir() && others(folder.path()).is_empty());
+}
+
+#[test]
+fn what_is_written_is_what_was_understood() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("settings.json");
+    let (mut keeper, _) = open(&path);
+    keeper.patch(&values(json!({"name": "A".repeat(2 * MAX_FILE_BYTES as usize)}))).unwrap();
+    assert!(fs::metadata(&path).unwrap().len() < 1000);
+    let (keeper, notices) = open(&path);
+    assert_eq!((notices, keeper.current().get().name.len()), (vec![], 100));
+}
+
+#[test]
+fn a_file_that_is_linked_to_is_written_where_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, kept) = (folder.path().join("settings.json"), folder.path().join("kept.json"));
+    fs::write(&kept, "{}").unwrap();
+    std::os::unix::fs::symlink(&kept, &path).unwrap();
+    open(&path).0.patch(&values(json!({"name": "Ada"}))).unwrap();
+    assert!(path.is_symlink() && fs::read_to_string(&kept).unwrap().contains("Ada"));
 }

@@ -50,7 +50,7 @@ pub fn handler() -> impl Fn(Invoke<Wry>) -> bool + Send + Sync + 'static {
 #[tauri::command]
 async fn start(tauri: AppHandle, shell: State<'_, Shell>) -> Answer<Start> {
     let start = shell.app()?.overview().await?;
-    if let Some(link) = shell.take_pending() {
+    if let Some(link) = shell.doorstep.page_listens() {
         window::tell(&tauri, &AppEvent::Open { view: View::Invite, link: Some(link) });
     }
     Ok(start)
@@ -168,7 +168,7 @@ async fn invite_create(shell: State<'_, Shell>) -> Answer<Invite> {
 
 #[tauri::command]
 async fn presence_set(shell: State<'_, Shell>, presence: Presence) -> Answer<()> {
-    shell.app()?.presence_set(presence)
+    shell.app()?.presence_set(presence).await
 }
 
 #[tauri::command]

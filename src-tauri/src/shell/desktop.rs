@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use super::{Shell, notification, window};
 use crate::{
-    api::{AppEvent, Call, CallPhase, Direction, Notice, Settings, View},
+    api::{AppEvent, CallPhase, HistoryEntry, Notice, Outcome, Settings, View},
     profile::Profile,
 };
 
@@ -25,6 +25,7 @@ pub async fn serve(tauri: AppHandle, mut events: mpsc::UnboundedReceiver<AppEven
     let Some(app) = tauri.try_state::<Shell>().and_then(|shell| shell.app().ok().cloned()) else { return };
     let mut notifications = notification::Notifications::new();
     let mut rung: Option<String> = None;
+    let mut missed = Missed::since(&app.history_list(None).await.unwrap_or_default());
     loop {
         tokio::select! {
             event = events.recv() => match event {
@@ -40,8 +41,14 @@ pub async fn serve(tauri: AppHandle, mut events: mpsc::UnboundedReceiver<AppEven
                         }
                     } else if !rings && rung.take_if(|id| *id == call.id).is_some() {
                         notifications.silence().await;
-                        if is_missed(&call) && !window::is_watched(&tauri) {
-                            tell(&app, notifications.missed(&call, &settings).await);
+                    }
+                }
+                Some(AppEvent::History { entries }) => {
+                    let new = missed.of(&entries);
+                    if !new.is_empty() && !window::is_watched(&tauri) {
+                        let settings = app.settings();
+                        for call in new {
+                            tell(&app, notifications.missed(call, &settings).await);
                         }
                     }
                 }
@@ -76,9 +83,27 @@ fn tell(app: &crate::core::App, done: Result<(), Notice>) {
     }
 }
 
-fn is_missed(call: &Call) -> bool {
-    let ended = call.end.as_ref().is_some_and(|end| end.reason != "declined");
-    call.direction == Direction::Incoming && call.started_at.is_none() && ended
+/// Finds the calls that were missed since the last look: those that rang here, and those that came while another ran.
+struct Missed {
+    last: i64,
+}
+
+impl Missed {
+    fn since(entries: &[HistoryEntry]) -> Self {
+        Self { last: newest(entries) }
+    }
+
+    /// The new ones, the first first.
+    fn of<'a>(&mut self, entries: &'a [HistoryEntry]) -> Vec<&'a HistoryEntry> {
+        let is_new = |entry: &&HistoryEntry| entry.id > self.last && entry.outcome == Outcome::Missed && !entry.seen;
+        let new = entries.iter().rev().filter(is_new).collect();
+        self.last = self.last.max(newest(entries));
+        new
+    }
+}
+
+fn newest(entries: &[HistoryEntry]) -> i64 {
+    entries.iter().map(|entry| entry.id).max().unwrap_or(0)
 }
 
 fn set_autostart(tauri: &AppHandle, settings: &Settings) -> Result<(), Notice> {

@@ -1,10 +1,18 @@
 //! The log: a file that rotates, with nothing in it that is nobody's business.
 
+use std::{
+    fs::{self, File},
+    io,
+    path::Path,
+};
+
 use tauri::{Wry, plugin::TauriPlugin};
 use tauri_plugin_log::{RotationStrategy, Target, TargetKind, log::LevelFilter};
 
 use crate::profile::Profile;
 
+/// What the files' names begin with.
+const NAME: &str = "ahoy";
 /// Size of a file; a week of ordinary use has a tenth of it.
 const MAX_BYTES: u128 = 1 << 20;
 /// Older files that are kept.
@@ -16,11 +24,17 @@ const SECRET_LENGTH: usize = 32;
 
 /// Logs into the profile's folder.
 pub fn plugin(profile: &Profile) -> TauriPlugin<Wry> {
-    let file = TargetKind::Folder { path: profile.logs(), file_name: Some("ahoy".to_owned()) };
+    let folder = profile.logs();
     let stderr = Target::new(TargetKind::Stderr).filter(|metadata| metadata.level() <= LevelFilter::Warn);
+    let mut targets = vec![stderr];
+    match is_writable(&folder) {
+        Ok(()) => targets.push(Target::new(TargetKind::Folder { path: folder, file_name: Some(NAME.to_owned()) })),
+        // The plugin would fail, and with it the start.
+        Err(error) => eprintln!("ahoy: no log is kept: {} cannot be written ({error})", folder.display()),
+    }
     let builder = tauri_plugin_log::Builder::new()
         .clear_targets()
-        .targets([Target::new(file), stderr])
+        .targets(targets)
         .max_file_size(MAX_BYTES)
         .rotation_strategy(RotationStrategy::KeepSome(KEPT))
         .level(LevelFilter::Warn)
@@ -32,13 +46,21 @@ pub fn plugin(profile: &Profile) -> TauriPlugin<Wry> {
     OURS.into_iter().fold(builder, |builder, name| builder.level_for(name, LevelFilter::Info)).build()
 }
 
+/// Whether the log can be kept in a folder: not where the disk is full or only read, or the folder is somebody else's.
+fn is_writable(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let file = format!("{NAME}.log");
+    File::options().create(true).append(true).open(folder.join(file)).map(drop)
+}
+
 /// Seconds of unix time: a log is read beside other logs.
 fn humantime() -> String {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     format!("{}.{:03}", since.as_secs(), since.subsec_millis())
 }
 
-/// A line without keys and tokens: of each long run of letters and digits only the beginning.
+/// A line without keys and tokens: of each long run of letters and digits only the beginning. It stays one line, whatever
+/// a peer has said.
 fn redacted(line: &str) -> String {
     let mut safe = String::with_capacity(line.len());
     let mut rest = line;
@@ -54,7 +76,7 @@ fn redacted(line: &str) -> String {
         }
         let gap = after.find(|c: char| c.is_ascii_alphanumeric()).unwrap_or(after.len());
         let (between, next) = after.split_at(gap);
-        safe.push_str(between);
+        safe.extend(between.chars().map(|c| if c.is_control() { ' ' } else { c }));
         rest = next;
     }
     safe
@@ -71,6 +93,15 @@ mod tests {
         assert_eq!(redacted(&format!("peer={key}, call")), "peer=012345…, call");
         assert_eq!(redacted(&format!("ahoy:{token}")), "ahoy:abcdef…");
         assert_eq!(redacted("„nothing“ of note: 12 ms"), "„nothing“ of note: 12 ms");
+        assert_eq!(redacted("forged\n1700000000.000 INFO ahoy\u{1b}[2J"), "forged 1700000000.000 INFO ahoy [2J");
         assert_eq!(redacted(""), "");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_costs_the_log_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        is_writable(&folder.path().join("a/b")).unwrap();
+        fs::write(folder.path().join("file"), "").unwrap();
+        assert!(is_writable(&folder.path().join("file/logs")).is_err());
     }
 }

@@ -7,6 +7,8 @@ mod logs;
 mod notification;
 mod protocol;
 mod settings_file;
+#[cfg(all(test, target_os = "linux"))]
+mod testing;
 mod tray;
 mod window;
 
@@ -22,6 +24,7 @@ use crate::{
     api::{AppEvent, Notice, View},
     cli::{self, Options},
     core::{self, App},
+    profile::Profile,
 };
 
 /// The program's name on the D-Bus, and the window's for the desktop.
@@ -31,8 +34,8 @@ const APP_ID: &str = "io.github.ahoy_call.Ahoy";
 pub struct Shell {
     /// The app, or why it could not start: the page then says so.
     app: Result<Arc<App>, Notice>,
-    /// An invite that was opened before the page could be told.
-    pending: Mutex<Option<String>>,
+    /// Where invites wait for the page.
+    doorstep: Arc<Doorstep>,
     /// Whether closing the window leaves a way back to it.
     has_tray: AtomicBool,
 }
@@ -45,22 +48,51 @@ impl Shell {
     pub fn app(&self) -> Result<&Arc<App>, Notice> {
         self.app.as_ref().map_err(Notice::clone)
     }
+}
 
-    fn take_pending(&self) -> Option<String> {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner).take()
+/// An invite that was opened waits here until the page can be told: it may come before there is a window.
+#[derive(Debug, Default)]
+struct Doorstep(Mutex<Waiting>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    page_listens: bool,
+    link: Option<String>,
+}
+
+impl Doorstep {
+    fn new(link: Option<String>) -> Self {
+        Self(Mutex::new(Waiting { page_listens: false, link }))
+    }
+
+    /// An invite was opened. Gives it back if the page can be told at once; the latest of those that wait stays.
+    fn leave(&self, link: String) -> Option<String> {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.page_listens {
+            return Some(link);
+        }
+        waiting.link = Some(link);
+        None
+    }
+
+    /// The page listens from now on; what waits for it.
+    fn page_listens(&self) -> Option<String> {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.page_listens = true;
+        waiting.link.take()
     }
 }
 
 /// Shows the window until the user quits.
 pub fn run(options: Options) -> ExitCode {
-    // A name's part must not begin with a digit.
-    let id = format!("{APP_ID}.p_{}", options.profile.name().replace('-', "_"));
     let profile = options.profile.clone();
+    let doorstep = Arc::new(Doorstep::new(options.link.clone()));
+    let to_page = Arc::clone(&doorstep);
     let built = tauri::Builder::default()
         .plugin(
             tauri_plugin_single_instance::Builder::new()
-                .callback(|app, arguments, _| open(app, cli::link(&arguments)))
-                .dbus_id(id)
+                .callback(move |app, arguments, _| open(app, &to_page, cli::link(&arguments)))
+                .dbus_id(bus_name(&profile))
                 .build(),
         )
         .plugin(logs::plugin(&profile))
@@ -77,7 +109,7 @@ pub fn run(options: Options) -> ExitCode {
                 let _ = window.hide();
             }
         })
-        .setup(move |tauri| setup(tauri.handle(), options).map_err(Into::into))
+        .setup(move |tauri| setup(tauri.handle(), options, doorstep).map_err(Into::into))
         .build(tauri::generate_context!());
     match built {
         Ok(tauri) => {
@@ -99,7 +131,13 @@ pub fn run(options: Options) -> ExitCode {
     }
 }
 
-fn setup(tauri: &AppHandle, options: Options) -> tauri::Result<()> {
+/// By which a second start finds the first. A part of such a name must not begin with a digit, and may have a hyphen; two
+/// profiles have two names.
+fn bus_name(profile: &Profile) -> String {
+    format!("{APP_ID}.p_{}", profile.name())
+}
+
+fn setup(tauri: &AppHandle, options: Options, doorstep: Arc<Doorstep>) -> tauri::Result<()> {
     let (to_desktop, events) = mpsc::unbounded_channel();
     let page = tauri.clone();
     let sink: core::Sink = Arc::new(move |event: AppEvent| {
@@ -118,17 +156,57 @@ fn setup(tauri: &AppHandle, options: Options) -> tauri::Result<()> {
     if let Err(notice) = &started {
         eprintln!("ahoy: {} {}", notice.what, notice.todo);
     }
-    tauri.manage(Shell { app: started, pending: Mutex::new(options.link), has_tray: AtomicBool::new(false) });
-    window::open(tauri, &options.profile, options.hidden)?;
+    // What could not start has something to say.
+    let hidden = options.hidden && started.is_ok();
+    tauri.manage(Shell { app: started, doorstep, has_tray: AtomicBool::new(false) });
+    window::open(tauri, &options.profile, hidden)?;
     tauri::async_runtime::spawn(desktop::serve(tauri.clone(), events));
     tauri::async_runtime::spawn(tray::add(tauri.clone()));
+    #[cfg(unix)]
+    tauri::async_runtime::spawn(quit_when_told(tauri.clone()));
     Ok(())
 }
 
+/// A session that ends, or Ctrl-C, is as good as the menu's Quit: the other side of a call is told.
+#[cfg(unix)]
+async fn quit_when_told(tauri: AppHandle) {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    let (Ok(mut terminate), Ok(mut interrupt)) = signals else { return };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tauri.exit(0);
+}
+
 /// The program was started again, perhaps to open an invite.
-fn open(tauri: &AppHandle, link: Option<String>) {
+fn open(tauri: &AppHandle, doorstep: &Doorstep, link: Option<String>) {
     window::raise(tauri);
-    if link.is_some() {
-        window::tell(tauri, &AppEvent::Open { view: View::Invite, link });
+    if let Some(link) = link.and_then(|link| doorstep.leave(link)) {
+        window::tell(tauri, &AppEvent::Open { view: View::Invite, link: Some(link) });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn an_invite_waits_for_the_page_and_is_told_once() {
+        let doorstep = Doorstep::new(Some("ahoy:first".to_owned()));
+        assert_eq!(doorstep.leave("ahoy:second".to_owned()), None);
+        assert_eq!(doorstep.page_listens().as_deref(), Some("ahoy:second"));
+        assert_eq!(doorstep.page_listens(), None);
+        assert_eq!(doorstep.leave("ahoy:third".to_owned()).as_deref(), Some("ahoy:third"));
+    }
+
+    #[test]
+    fn profiles_do_not_take_each_other_for_a_second_start() {
+        let name = |profile| bus_name(&Profile::named(profile, Path::new("/d"), Path::new("/c")).unwrap());
+        assert_ne!(name("a-b"), name("a_b"));
     }
 }

@@ -1,24 +1,30 @@
 //! The tray: how an Ahoy without a window is seen.
 
-use std::{panic, sync::atomic::Ordering};
+use std::{panic, sync::atomic::Ordering, time::Duration};
 
 use tauri::{
     AppHandle, Manager,
     menu::{Menu, MenuItem},
     tray::TrayIconBuilder,
 };
+use tokio::time::timeout;
 
 use super::{Shell, window};
 use crate::{api::Notice, words::words};
 
 const SHOW: &str = "show";
 const QUIT: &str = "quit";
+/// At the start of a session programs come up in any order, the panel after us perhaps.
+const PANEL_LIMIT: Duration = Duration::from_secs(10);
 
-/// Adds the icon, if there is a tray to add it to.
+/// Adds the icon as soon as there is a tray to add it to.
 pub async fn add(tauri: AppHandle) {
-    if !is_there().await {
+    if timeout(PANEL_LIMIT, tray()).await != Ok(true) {
         tell_missing(&tauri);
-        return;
+        // A panel that was restarted or came late is as good.
+        if !tray().await {
+            return;
+        }
     }
     let on_main = tauri.clone();
     let added = tauri.run_on_main_thread(move || {
@@ -73,21 +79,52 @@ fn tell_missing(tauri: &AppHandle) {
     }
 }
 
-/// Whether anybody shows status icons (KDE's StatusNotifierItem, which other desktops have taken over).
+/// Waits for somebody who shows status icons (KDE's StatusNotifierItem, which other desktops have taken over). False where
+/// there is nobody to ask.
 #[cfg(target_os = "linux")]
-async fn is_there() -> bool {
-    let ask = async {
-        let bus = zbus::Connection::session().await?;
-        zbus::fdo::DBusProxy::new(&bus)
-            .await?
-            .name_has_owner("org.kde.StatusNotifierWatcher".try_into()?)
-            .await
-            .map_err(zbus::Error::from)
-    };
-    ask.await.unwrap_or(false)
+async fn tray() -> bool {
+    let Ok(bus) = zbus::Connection::session().await else { return false };
+    owned(&bus, "org.kde.StatusNotifierWatcher").await.is_ok()
 }
 
 #[cfg(not(target_os = "linux"))]
-async fn is_there() -> bool {
+async fn tray() -> bool {
     true
+}
+
+/// Returns when the name belongs to somebody.
+#[cfg(target_os = "linux")]
+async fn owned(bus: &zbus::Connection, name: &'static str) -> zbus::Result<()> {
+    use futures_util::StreamExt;
+
+    let names = zbus::fdo::DBusProxy::new(bus).await?;
+    // Listening before asking: it may come in between.
+    let mut changes = names.receive_name_owner_changed_with_args(&[(0, name)]).await?;
+    if names.name_has_owner(name.try_into()?).await? {
+        return Ok(());
+    }
+    while let Some(change) = changes.next().await {
+        if change.args()?.new_owner().is_some() {
+            return Ok(());
+        }
+    }
+    Err(zbus::Error::Failure("the bus has ended".to_owned()))
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::{super::testing::Bus, *};
+
+    #[tokio::test]
+    async fn a_panel_that_comes_late_is_found() {
+        const NAME: &str = "org.kde.StatusNotifierWatcher";
+        let bus = Bus::start();
+        let ours = bus.connect().await;
+        let waiting = tokio::spawn(async move { owned(&ours, NAME).await });
+        let others = bus.connect().await;
+        assert!(timeout(Duration::from_millis(100), async { owned(&others, NAME).await }).await.is_err());
+        others.request_name(NAME).await.unwrap();
+        timeout(Duration::from_secs(20), waiting).await.unwrap().unwrap().unwrap();
+        timeout(Duration::from_secs(20), owned(&others, NAME)).await.unwrap().unwrap();
+    }
 }

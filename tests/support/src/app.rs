@@ -5,9 +5,8 @@
 use std::{
     ffi::OsString,
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     process::{ExitStatus, Stdio},
-    sync::OnceLock,
     time::Duration,
 };
 
@@ -19,8 +18,9 @@ use tokio::{
 };
 
 use crate::{
+    bridge::binary,
     desktop::Desktop,
-    process::{self, ProcessGroup},
+    process::ProcessGroup,
     sound::SoundDaemon,
     webdriver::{Key, Refusal, WebDriver},
 };
@@ -281,13 +281,4 @@ fn environment(desktop: &Desktop, sound: &SoundDaemon, folder: &Path) -> Vec<(&'
 
 fn arguments<'a>(profile: &'a str, more: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     ["--profile", profile, "--loopback-only"].into_iter().chain(more).map(str::to_owned).collect()
-}
-
-/// The program under test: what `AHOY` names, or the one that cargo built beside this test.
-///
-/// # Panics
-/// Where it is not there.
-pub fn binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| process::program("AHOY", "ahoy"))
 }

@@ -23,7 +23,7 @@ use tokio::{net::TcpListener, process::Command, task::JoinSet};
 
 use crate::{
     content::{Cells, Content, Level, Shown},
-    peer::{self, Carrier, Peer},
+    peer::{self, Carrier, Peer, Unstarted},
     process::ProcessGroup,
 };
 
@@ -179,17 +179,36 @@ fn number(value: &Value) -> f64 {
 pub async fn open(options: &Options) -> Browser {
     let (unstarted, carrier) = peer::line();
     let server = Server::start(carrier).await;
-    let profile = TempDir::new().expect("a folder for the browser's profile");
-    let mut user_data = OsString::from("--user-data-dir=");
-    user_data.push(profile.path());
     let mut command = Command::new(program());
     if options.source != Source::SystemDevices {
         command.arg(FAKE_DEVICES);
     }
     command.envs(options.environment.iter().cloned());
-    command.args(FLAGS).arg(user_data).arg(format!("{}/?{}", server.address, options.query()));
+    let url = format!("http://{}/?{}", server.address, options.query());
+    start(command, &url, &format!("Chromium ({:?})", options.role), unstarted, server)
+}
+
+/// Starts Chromium with the page of an app, whose URL has a query, and which has `tests/page/app.js` in it: what that sees and
+/// hears is this browser's [`Browser::content`]. Camera and microphone are fake ones, of which `arguments` may say more.
+///
+/// # Panics
+/// Where Chromium cannot be found or started.
+pub async fn open_app(name: &str, url: &str, arguments: impl IntoIterator<Item = OsString>) -> Browser {
+    let (unstarted, carrier) = peer::line();
+    let server = Server::start(carrier).await;
+    let mut command = Command::new(program());
+    command.arg(FAKE_DEVICES).args(arguments);
+    let url = format!("{url}&line={}", server.address);
+    start(command, &url, name, unstarted, server)
+}
+
+fn start(mut command: Command, url: &str, name: &str, unstarted: Unstarted, server: Server) -> Browser {
+    let profile = TempDir::new().expect("a folder for the browser's profile");
+    let mut user_data = OsString::from("--user-data-dir=");
+    user_data.push(profile.path());
+    command.args(FLAGS).arg(user_data).arg(url);
     let processes = ProcessGroup::start(command.stdin(Stdio::null()).stdout(Stdio::null()));
-    let peer = unstarted.started(format!("Chromium ({:?})", options.role), processes.log(), (server, profile));
+    let peer = unstarted.started(name, processes.log(), (server, profile));
     Browser { processes, peer }
 }
 
@@ -211,6 +230,7 @@ pub fn program() -> PathBuf {
 
 /// Serves the page, and carries one peer's line.
 struct Server {
+    /// Host and port.
     address: String,
     /// Ends with this.
     _task: JoinSet<()>,
@@ -219,7 +239,7 @@ struct Server {
 impl Server {
     async fn start(carrier: Carrier) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port on loopback");
-        let address = format!("http://{}", listener.local_addr().expect("its address"));
+        let address = listener.local_addr().expect("its address").to_string();
         let page = page();
         let mut task = JoinSet::new();
         task.spawn(async move {

@@ -3,7 +3,8 @@
 //!
 //! Both ends of a call look the same from here: a [`Peer`](peer::Peer) takes JSON lines and gives JSON lines. An `ahoy-peer`
 //! has them on its stdin and stdout ([`native`]), a page in Chromium on a WebSocket ([`browser`]); [`peer::connect`] carries
-//! the envelopes of one to the other, which makes a test the signaling server of its call.
+//! the envelopes of one to the other, which makes a test the signaling server of its call. The
+//! whole app without its window ([`bridge`]) finds its peers by itself; its line carries what its page would say.
 //!
 //! The app in its window has no such line: an [`App`](app::App) on a [`Desktop`](desktop::Desktop) of the test's own is
 //! clicked and typed into ([`webdriver`]).
@@ -13,6 +14,7 @@
 
 mod again;
 pub mod app;
+pub mod bridge;
 pub mod browser;
 pub mod camera;
 pub mod content;

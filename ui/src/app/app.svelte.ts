@@ -14,10 +14,12 @@ import { Session } from './session.svelte';
 
 export type View = 'contacts' | 'history' | 'add' | 'settings' | 'call' | 'first-run';
 
-/** What the system's own settings say: languages in order of preference, and whether this webview has WebRTC. */
+/** What is around the page: the system's languages in order of preference, and whether this webview has WebRTC. */
 export interface Surroundings {
   languages: readonly string[];
   rtcPeerConnection: boolean;
+  /** Whether anybody can see the page. */
+  visible(): boolean;
 }
 
 /** Everything that the page knows, and where it is. */
@@ -89,6 +91,13 @@ export class App {
         if (event.call.id !== before && event.call.direction === 'outgoing' && event.call.phase !== 'ended') this.go('call');
         if (event.call.phase === 'ended' && this.view !== 'call') this.call.dismiss();
         break;
+      case 'history':
+        // A missed call that is on the screen has been seen.
+        if (this.view === 'history' && this.surroundings.visible()) void this.history.seen();
+        break;
+      case 'contacts':
+        this.invites.apply(event.contacts);
+        break;
       case 'open':
         this.#open(event.view, event.link);
         break;
@@ -130,8 +139,9 @@ export class App {
 
   async finishFirstRun(name: string): Promise<void> {
     const trimmed = name.trim();
-    const done = await this.settings.set({ firstRunDone: true, ...(trimmed ? { name: trimmed } : {}) });
-    if (done) this.go('contacts');
+    await this.settings.set({ firstRunDone: true, ...(trimmed ? { name: trimmed } : {}) });
+    // What cannot be kept is in force all the same, and who skips is not held up by a full disk.
+    if (this.settings.current.firstRunDone || !trimmed) this.go('contacts');
   }
 
   #begin(start: Start): void {

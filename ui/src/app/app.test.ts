@@ -6,7 +6,7 @@ import type { Settings, Start } from '../ipc/types';
 import { App } from './app.svelte';
 import { keysOf, press, SHORTCUTS } from './shortcuts';
 
-const surroundings = { languages: ['en'], rtcPeerConnection: false };
+const surroundings = { languages: ['en'], rtcPeerConnection: false, visible: () => true };
 
 async function started(more: Partial<Start> = {}, settings: Partial<Settings> = {}) {
   const empty = emptyStart();
@@ -46,9 +46,29 @@ describe('at the start', () => {
     expect(ipc.argsOf('settings_set')).toEqual([{ patch: { firstRunDone: true } }]);
   });
 
+  it('a new user gets on where the settings cannot be kept', async () => {
+    const { app, ipc } = await started({}, { firstRunDone: false });
+    ipc.answers.settings_set = () => Promise.reject({ code: 'settings-not-written', what: 'Disk full.', todo: 'Free some space.' });
+    await app.finishFirstRun('');
+    expect(app.view).toBe('contacts');
+    expect(app.session.notices.shown[0]?.notice.code).toBe('settings-not-written');
+  });
+
   it('a call that runs is shown, one that rings asks', async () => {
     expect((await started({ call: aCall(silent) })).app.view).toBe('call');
     expect((await started({ call: aCall({ ...silent, phase: 'incoming', direction: 'incoming' }) })).app.view).toBe('contacts');
+  });
+
+  it('a presence is told, and do not disturb is kept as a setting: it rings no more', async () => {
+    const { app, ipc } = await started();
+    await app.settings.setPresence('do-not-disturb');
+    expect(ipc.argsOf('settings_set')).toEqual([{ patch: { doNotDisturb: true } }]);
+    expect(ipc.argsOf('presence_set')).toEqual([]);
+    expect(app.settings.presence).toBe('do-not-disturb');
+    await app.settings.setPresence('away');
+    expect(ipc.argsOf('settings_set')[1]).toEqual({ patch: { doNotDisturb: false } });
+    expect(ipc.argsOf('presence_set')).toEqual([{ presence: 'away' }]);
+    expect(app.settings.presence).toBe('away');
   });
 
   it('a shell that fails is told about', async () => {
@@ -113,12 +133,29 @@ describe('elsewhere', () => {
     expect(ipc.argsOf('contacts_add')).toEqual([]);
   });
 
-  it('missed calls are seen when the history is', async () => {
+  it('missed calls are seen when the history is, and those that come meanwhile', async () => {
     const entry = { id: 1, peer: 'p', peerName: 'P', direction: 'incoming', video: false, startedAt: 1, answeredAt: null, endedAt: null, outcome: 'missed', reason: null, seen: false } as const;
     const { app, ipc } = await started({ history: [entry] });
     expect(app.history.unseen).toBe(1);
+    expect(app.history.more).toBe(false);
+    ipc.emit({ type: 'history', entries: [{ ...entry, id: 2 }, entry] });
+    expect(ipc.argsOf('history_seen')).toHaveLength(0);
     app.go('history');
     expect(ipc.argsOf('history_seen')).toHaveLength(1);
+    ipc.emit({ type: 'history', entries: [{ ...entry, id: 3 }] });
+    expect(ipc.argsOf('history_seen')).toHaveLength(2);
+  });
+
+  it('who has used the invite link is told while it is shown', async () => {
+    const contact = { id: 'a', name: 'Ada', ownName: null, presence: 'online', blocked: false, echo: false, lastSeen: null } as const;
+    const { app, ipc } = await started({ contacts: [contact] });
+    ipc.answers.invite_create = () => ({ link: 'ahoy:x', qrSvg: '', expiresAt: 0 });
+    await app.invites.create();
+    expect(app.invites.newcomer).toBeNull();
+    ipc.emit({ type: 'contacts', contacts: [contact, { ...contact, id: 'b', name: 'Bob' }] });
+    expect(app.invites.newcomer?.name).toBe('Bob');
+    await app.invites.create();
+    expect(app.invites.newcomer).toBeNull();
   });
 
   it('tests of devices end with the view that shows them', async () => {

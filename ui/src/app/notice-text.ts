@@ -8,6 +8,7 @@ const TEXT: Record<string, [what: Key, todo: Key]> = {
   'calls-disabled': ['notice.calls-disabled.what', 'notice.calls-disabled.todo'],
   'webview-cannot': ['notice.webview-cannot.what', 'notice.webview-cannot.todo'],
   'contact-blocked': ['notice.contact-blocked.what', 'notice.contact-blocked.todo'],
+  'contact-no-calls': ['notice.contact-no-calls.what', 'notice.contact-no-calls.todo'],
   'no-contact': ['notice.no-contact.what', 'notice.no-contact.todo'],
   'echo-stays': ['notice.echo-stays.what', 'notice.echo-stays.todo'],
   'in-call': ['notice.in-call.what', 'notice.in-call.todo'],

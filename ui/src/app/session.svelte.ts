@@ -31,12 +31,16 @@ export class Session {
 
   constructor(readonly ipc: Ipc) {}
 
-  /** Does a command; a failure is shown, and answered with undefined. */
-  async attempt<C extends CommandName>(command: C, args: Args<C>): Promise<{ ok: Result<C> } | undefined> {
+  /** Does a command; a failure is shown, here or where `failed` puts it, and answered with undefined. */
+  async attempt<C extends CommandName>(
+    command: C,
+    args: Args<C>,
+    failed = (notice: Notice) => this.notices.add(notice),
+  ): Promise<{ ok: Result<C> } | undefined> {
     try {
       return { ok: await this.ipc.invoke(command, args) };
     } catch (error) {
-      this.notices.add(asNotice(error));
+      failed(asNotice(error));
       return undefined;
     }
   }

@@ -130,9 +130,11 @@ export class BrowserMedia {
   async #readStats(): Promise<void> {
     const report = await this.#call?.stats();
     if (!report) return;
-    const [stats, counters] = toStats(report.values() as Iterable<Record<string, unknown>>, this.#counters);
+    const before = this.#counters;
+    const [stats, counters] = toStats(report.values() as Iterable<Record<string, unknown>>, before);
     this.#counters = counters;
-    this.onStats(stats);
+    // The first report has nothing to be told from.
+    if (before) this.onStats(stats);
   }
 
   #close(): void {

@@ -7,15 +7,16 @@ export interface Counters {
   outBytes: number;
   received: number;
   lost: number;
+  recovered: number;
+  freezes: number;
+  concealed: number;
   bufferDelay: number;
   bufferCount: number;
 }
 
-const NONE: Counters = { at: 0, inBytes: 0, outBytes: 0, received: 0, lost: 0, bufferDelay: 0, bufferCount: 0 };
-
 const sum = (values: unknown[]) => values.reduce((all: number, value) => all + (Number(value) || 0), 0);
 
-/** The webview's report (W3C webrtc-stats) in the shape of the engine's figures. */
+/** The webview's report (W3C webrtc-stats) in the shape of the engine's figures: since the report before, if there was one. */
 export function toStats(report: Iterable<Record<string, unknown>>, before: Counters | null): [Stats, Counters] {
   const all = [...report];
   const of = (type: string) => all.filter((entry) => entry.type === type);
@@ -33,10 +34,13 @@ export function toStats(report: Iterable<Record<string, unknown>>, before: Count
     outBytes: sum(outbound.map(({ bytesSent }) => bytesSent)),
     received: sum(inbound.map(({ packetsReceived }) => packetsReceived)),
     lost: sum(inbound.map(({ packetsLost }) => packetsLost)),
+    recovered: Number(inVideo.retransmittedPacketsReceived) || 0,
+    freezes: Number(inVideo.freezeCount) || 0,
+    concealed: Number(inAudio.concealedSamples) || 0,
     bufferDelay: Number(inAudio.jitterBufferDelay) || 0,
     bufferCount: Number(inAudio.jitterBufferEmittedCount) || 0,
   };
-  const last = before ?? { ...NONE, at: now.at - 1000 };
+  const last = before ?? now;
   const ms = Math.max(1, now.at - last.at);
   const lost = Math.max(0, now.lost - last.lost);
   const packets = lost + Math.max(0, now.received - last.received);
@@ -60,11 +64,12 @@ export function toStats(report: Iterable<Record<string, unknown>>, before: Count
       fps: Number(inVideo.framesPerSecond) || 0,
       width: Number(inVideo.frameWidth) || 0,
       height: Number(inVideo.frameHeight) || 0,
-      lost: now.lost,
-      recovered: Number(inVideo.retransmittedPacketsReceived) || 0,
-      freezes: Number(inVideo.freezeCount) || 0,
+      lost,
+      recovered: Math.max(0, now.recovered - last.recovered),
+      freezes: Math.max(0, now.freezes - last.freezes),
       jitterBufferMs: emitted > 0 ? (1000 * (now.bufferDelay - last.bufferDelay)) / emitted : 0,
-      concealedMs: (Number(inAudio.concealedSamples) || 0) / 48,
+      // At Opus's 48 kHz.
+      concealedMs: Math.max(0, now.concealed - last.concealed) / 48,
       skewMs: null,
     },
     targetKbps: typeof available === 'number' ? Math.round(available / 1000) : null,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { stats } from '../ipc/scenarios/people';
-import { appended, figures, path, range, SHOWN } from './figures';
+import { appended, figures, path, range, SHOWN, totals } from './figures';
 import { toStats } from './browser-stats';
 
 describe('the graphs', () => {
@@ -11,6 +11,12 @@ describe('the graphs', () => {
     expect(all).toHaveLength(SHOWN);
     expect(all[0]?.at).toBe(20);
     expect(figures(all)[0]?.lines[0]).toHaveLength(SHOWN);
+  });
+
+  it('are summed up for what happens now and then', () => {
+    const all = [stats(0, 1), stats(1, 2)];
+    expect(totals(all)).toEqual({ lost: 2, recovered: 2, freezes: 0, concealedMs: 20 });
+    expect(totals([])).toEqual({ lost: 0, recovered: 0, freezes: 0, concealedMs: 0 });
   });
 
   it.each([
@@ -30,17 +36,18 @@ describe('the graphs', () => {
 });
 
 describe('the webview’s report', () => {
-  const report = (at: number, bytes: number, lost: number) => [
-    { type: 'inbound-rtp', kind: 'video', timestamp: at, bytesReceived: bytes, packetsReceived: 100, packetsLost: lost, framesPerSecond: 30, frameWidth: 1280, frameHeight: 720, freezeCount: 1 },
-    { type: 'inbound-rtp', kind: 'audio', timestamp: at, bytesReceived: 1000, packetsReceived: 50, jitterBufferDelay: 2, jitterBufferEmittedCount: 100, concealedSamples: 480 },
+  const report = (at: number, bytes: number, lost: number, freezeCount = 1, concealedSamples = 480) => [
+    { type: 'inbound-rtp', kind: 'video', timestamp: at, bytesReceived: bytes, packetsReceived: 100, packetsLost: lost, framesPerSecond: 30, frameWidth: 1280, frameHeight: 720, freezeCount, retransmittedPacketsReceived: 7 },
+    { type: 'inbound-rtp', kind: 'audio', timestamp: at, bytesReceived: 1000, packetsReceived: 50, jitterBufferDelay: 2, jitterBufferEmittedCount: 100, concealedSamples },
     { type: 'outbound-rtp', kind: 'video', timestamp: at, bytesSent: bytes * 2, framesPerSecond: 15 },
     { type: 'candidate-pair', nominated: true, state: 'succeeded', timestamp: at, currentRoundTripTime: 0.02, availableOutgoingBitrate: 900_000 },
   ];
 
   it('becomes figures of the time since the last one', () => {
     const [, before] = toStats(report(1000, 50_000, 0), null);
-    const [now] = toStats(report(3000, 300_000, 25), before);
-    expect(now.in).toMatchObject({ kbps: 1000, fps: 30, width: 1280, height: 720, lost: 25, freezes: 1, concealedMs: 10 });
+    const [now, after] = toStats(report(3000, 300_000, 25, 3, 960), before);
+    expect(now.in).toMatchObject({ kbps: 1000, fps: 30, width: 1280, height: 720, lost: 25, freezes: 2, recovered: 0, concealedMs: 10 });
+    expect(toStats(report(4000, 300_000, 25, 3, 960), after)[0].in).toMatchObject({ kbps: 0, lost: 0, freezes: 0, concealedMs: 0 });
     expect(now.out).toMatchObject({ kbps: 2000, fps: 15, width: 0 });
     expect(now).toMatchObject({ at: 3000, rttMs: 20, lossPercent: 100, targetKbps: 900 });
   });

@@ -30,6 +30,17 @@ export function figures(all: Stats[]): Figure[] {
   ];
 }
 
+/** What happens now and then, in all that is shown: a second's count would be gone before it is read. */
+export function totals(all: Stats[]): Pick<Stats['in'], 'lost' | 'recovered' | 'freezes' | 'concealedMs'> {
+  const sum = (value: (stats: Stats) => number) => all.reduce((total, stats) => total + value(stats), 0);
+  return {
+    lost: sum((s) => s.in.lost),
+    recovered: sum((s) => s.in.recovered),
+    freezes: sum((s) => s.in.freezes),
+    concealedMs: sum((s) => s.in.concealedMs),
+  };
+}
+
 /** The range of a graph: from 0, or lower where there is something lower, to a round number over the highest. */
 export function range(lines: (number | null)[][]): { low: number; high: number } {
   const values = lines.flat().filter((value): value is number => value !== null && Number.isFinite(value));

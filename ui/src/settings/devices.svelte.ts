@@ -1,5 +1,5 @@
 import type { Session } from '../app/session.svelte';
-import type { AppEvent, DeviceInfo, DeviceKind, Devices } from '../ipc/types';
+import type { AppEvent, DeviceInfo, DeviceKind, Devices, Notice } from '../ipc/types';
 
 /** How much of its height a meter loses with a level that is lower: it must be readable, not right to the ms. */
 const FALL = 0.82;
@@ -10,6 +10,8 @@ export class DevicesModel {
   /** 0 to 1, for each kind under test. */
   levels = $state<Partial<Record<DeviceKind, number>>>({});
   testing = $state<Partial<Record<DeviceKind, boolean>>>({});
+  /** Why the last test of a kind did not begin. */
+  problems = $state<Partial<Record<DeviceKind, Notice>>>({});
 
   constructor(private readonly session: Session) {}
 
@@ -44,7 +46,8 @@ export class DevicesModel {
     if ((this.testing[kind] ?? false) === on) return;
     this.testing[kind] = on;
     this.levels[kind] = 0;
-    const done = await this.session.attempt('device_test', { kind, on });
+    delete this.problems[kind];
+    const done = await this.session.attempt('device_test', { kind, on }, (notice) => (this.problems[kind] = notice));
     if (!done) this.testing[kind] = false;
   }
 

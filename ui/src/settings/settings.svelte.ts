@@ -52,9 +52,11 @@ export class SettingsModel {
     return set !== undefined;
   }
 
+  /** Do not disturb is a setting, which stays until it is taken back; away is for now. */
   async setPresence(presence: OwnPresence): Promise<void> {
-    if (!(await this.session.attempt('presence_set', { presence }))) return;
+    const doNotDisturb = presence === 'do-not-disturb';
+    if (doNotDisturb !== this.current.doNotDisturb && !(await this.set({ doNotDisturb }))) return;
+    if (doNotDisturb || !(await this.session.attempt('presence_set', { presence }))) return;
     this.away = presence === 'away';
-    this.current = { ...this.current, doNotDisturb: presence === 'do-not-disturb' };
   }
 }

@@ -49,7 +49,7 @@ pub(super) struct Actor {
     sender: tokio::task::JoinHandle<()>,
     calls: Switchboard,
     running: Option<Running>,
-    /// What the user wants to send; remembered from call to call.
+    /// What the user wants to send, where there is a device for it; remembered from call to call.
     wanted: MediaState,
 }
 
@@ -130,36 +130,56 @@ impl Actor {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        let key_frame = self.running.as_ref().and_then(|running| running.key_frames.next_deadline());
-        self.calls.next_deadline().into_iter().chain(key_frame).min()
+        let running = self.running.as_ref().and_then(Running::next_deadline);
+        self.calls.next_deadline().into_iter().chain(running).min()
     }
 
     fn command(&mut self, command: EngineCommand) {
         let input = match command {
             EngineCommand::Call { peer, id } => {
-                if let Err(error) = self.calls.place(Instant::now(), id.clone(), peer, self.wanted) {
+                if let Err(error) = self.calls.place(Instant::now(), id.clone(), peer, self.media()) {
                     let todo = "Hang up first.";
                     self.tell(id, CallEvent::Problem(Problem::new(ProblemCode::Busy, error.to_string(), todo)));
                 }
                 return;
             }
-            EngineCommand::Accept => Input::Accept { media: self.wanted },
+            EngineCommand::Accept => Input::Accept { media: self.media() },
             EngineCommand::Decline => Input::Decline,
             EngineCommand::HangUp => Input::HangUp,
             EngineCommand::Hold => Input::Hold,
             EngineCommand::Resume => Input::Resume,
             EngineCommand::SetAudio(on) => {
-                self.wanted.audio = on && (self.config.microphone.is_some() || self.config.echo);
+                self.wanted.audio = on;
                 self.retry(Device::Microphone, on);
-                Input::SetMedia(self.wanted)
+                Input::SetMedia(self.media())
             }
             EngineCommand::SetVideo(on) => {
-                self.wanted.video = on && (self.config.camera.is_some() || self.config.echo);
+                self.wanted.video = on;
                 self.retry(Device::Camera, on);
-                Input::SetMedia(self.wanted)
+                Input::SetMedia(self.media())
+            }
+            EngineCommand::SetDevices(devices) => {
+                if self.config.echo {
+                    return;
+                }
+                self.config = self.config.clone().with_devices(devices.clone());
+                if let Some(running) = &mut self.running {
+                    let (call, event) = (running.id.clone(), running.local.set_devices(devices));
+                    self.device_event(call, event);
+                }
+                Input::SetMedia(self.media())
             }
         };
         self.current_input(input);
+    }
+
+    /// What we are going to send.
+    fn media(&self) -> MediaState {
+        let EngineConfig { microphone, camera, echo, .. } = &self.config;
+        MediaState {
+            audio: self.wanted.audio && (*echo || microphone.is_some()),
+            video: self.wanted.video && (*echo || camera.is_some()),
+        }
     }
 
     /// Who switches a device on may have plugged it in just before.
@@ -277,9 +297,13 @@ impl Actor {
     }
 
     fn tick(&mut self) {
-        self.calls.tick(Instant::now());
-        if let Some(running) = &mut self.running {
-            running.make_key_frame();
+        let now = Instant::now();
+        self.calls.tick(now);
+        let Some(running) = &mut self.running else { return };
+        running.make_key_frame();
+        let (id, heard) = (running.id.clone(), running.listen(now));
+        for (peer, hears) in heard {
+            self.calls.handle(now, &id, Input::Hears { peer, hears });
         }
     }
 
@@ -306,11 +330,22 @@ impl Actor {
     fn follow(&mut self, event: &CallEvent) {
         let Some(running) = &mut self.running else { return };
         let peer = match event {
+            CallEvent::Connected { peer } | CallEvent::Reconnected { peer } | CallEvent::Reconnecting { peer } => {
+                if let Some(hearing) = running.hearing(peer) {
+                    hearing.set_connected(!matches!(event, CallEvent::Reconnecting { .. }));
+                }
+                return;
+            }
             CallEvent::Hold { peer, local, remote } => {
                 running.set_held(peer, *local || *remote);
                 peer
             }
-            CallEvent::MediaState { peer, .. } => peer,
+            CallEvent::MediaState { peer, media } => {
+                if let Some(hearing) = running.hearing(peer) {
+                    hearing.set_says_sound(media.audio);
+                }
+                peer
+            }
             _ => return,
         };
         // A hold and a camera that is off stop the picture; so does their end, until the first new one.

@@ -2,11 +2,15 @@
 //!
 //! ```text
 //! Off ──begin──▶ Opening ──opened──▶ On
-//!  ▲ ▲              │  │ failed       │ close
-//!  │ └────close─────┘  ▼              │
+//!  ▲ ▲            │    │ failed       │ close
+//!  │ │      close ▼    ▼              │
+//!  │ └opened── GivenUp │              │
 //!  ├──────retry───── Failed           │
 //!  └──────────────────────────────────┘
 //! ```
+//! Many devices cannot be opened twice, so an opening that was given up is waited for as well: nothing begins before it is
+//! over.
+//!
 //! Beside it stands whether the device gives anything. That changes by what is known of it alone: one that was lost and
 //! then closed is given up for lost until it is open again.
 
@@ -18,7 +22,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::event::{CallEvent, Device};
+use crate::event::{CallEvent, Device, Silence};
 
 /// A device that is closed is free again within milliseconds. A driver that takes longer has stalled, and says so itself
 /// when it is opened.
@@ -33,6 +37,8 @@ pub(super) enum News {
     Lost(Advice),
     /// It gives nothing worth sending, though nothing is wrong with it as far as can be seen.
     Silent(Advice),
+    /// It is no longer silent.
+    Audible,
     /// It gives again.
     Back,
 }
@@ -42,9 +48,9 @@ impl News {
     pub(super) fn event(self, device: Device) -> CallEvent {
         match self {
             Self::Missing(Advice { what, todo }) => CallEvent::DeviceMissing { device, what, todo },
-            Self::Lost(Advice { what, todo }) | Self::Silent(Advice { what, todo }) => {
-                CallEvent::DeviceLost { device, what, todo }
-            }
+            Self::Lost(Advice { what, todo }) => CallEvent::DeviceLost { device, what, todo },
+            Self::Silent(Advice { what, todo }) => CallEvent::Unheard { silence: Silence::Microphone, what, todo },
+            Self::Audible => CallEvent::Heard { silence: Silence::Microphone },
             Self::Back => CallEvent::DeviceBack { device },
         }
     }
@@ -65,7 +71,7 @@ pub(super) struct Slot<T> {
     missing: bool,
     /// It is open, or being opened, and has gone away since.
     away: bool,
-    /// Its last handle, on the way to be closed.
+    /// Its last handle, or what became of an opening that was given up, on the way to be closed.
     closing: Option<JoinHandle<()>>,
 }
 
@@ -73,6 +79,8 @@ pub(super) struct Slot<T> {
 enum State<T> {
     Off,
     Opening,
+    /// It is still being opened, and is not wanted any more.
+    GivenUp,
     On(T),
     Failed,
 }
@@ -86,7 +94,7 @@ impl<T: Send + 'static> Slot<T> {
     pub(super) fn on(&self) -> Option<&T> {
         match &self.state {
             State::On(device) => Some(device),
-            State::Off | State::Opening | State::Failed => None,
+            State::Off | State::Opening | State::GivenUp | State::Failed => None,
         }
     }
 
@@ -119,10 +127,12 @@ impl<T: Send + 'static> Slot<T> {
         self.opening
     }
 
-    /// An opening is over: the news that it makes.
-    pub(super) fn opened(&mut self, opening: Opening, result: Result<T, Advice>) -> Option<News> {
-        if opening != self.opening || !matches!(self.state, State::Opening) {
-            self.closing = close(result.ok()).or_else(|| self.closing.take());
+    /// The opening that is under way is over: the news that it makes. One that was given up makes none, and another may
+    /// begin.
+    pub(super) fn opened(&mut self, result: Result<T, Advice>) -> Option<News> {
+        if !matches!(self.state, State::Opening) {
+            self.closing = close(result.ok());
+            self.state = State::Off;
             return None;
         }
         match result {
@@ -147,7 +157,7 @@ impl<T: Send + 'static> Slot<T> {
         match news {
             News::Missing(_) | News::Lost(_) => self.away = true,
             News::Back => self.away = false,
-            News::Silent(_) => {}
+            News::Silent(_) | News::Audible => {}
         }
         Some(news)
     }
@@ -161,12 +171,21 @@ impl<T: Send + 'static> Slot<T> {
 
     /// Closes it, if it is open or being opened.
     pub(super) fn close(&mut self) {
-        if matches!(self.state, State::Opening | State::On(_)) {
-            if let State::On(device) = std::mem::replace(&mut self.state, State::Off) {
+        self.state = match std::mem::replace(&mut self.state, State::Off) {
+            State::Opening => State::GivenUp,
+            State::On(device) => {
                 self.closing = close(Some(device));
+                State::Off
             }
-            self.missing |= std::mem::take(&mut self.away);
-        }
+            other @ (State::Off | State::GivenUp | State::Failed) => other,
+        };
+        self.missing |= std::mem::take(&mut self.away);
+    }
+
+    /// Another device takes its place: closes this one, whatever became of it.
+    pub(super) fn replace(&mut self) {
+        self.close();
+        self.retry();
     }
 }
 
@@ -192,7 +211,7 @@ mod tests {
         let mut slot = Slot::new();
         let opening = slot.next_opening();
         assert!(slot.gives(), "nothing is known against it");
-        assert_eq!(slot.opened(opening, Ok(1)), None);
+        assert_eq!(slot.opened(Ok(1)), None);
         assert_eq!(slot.hear(opening, lost()), Some(lost()));
         assert_eq!((slot.gives(), slot.on()), (false, Some(&1)));
         assert_eq!(slot.hear(opening, News::Back), Some(News::Back));
@@ -203,7 +222,7 @@ mod tests {
     fn a_silent_device_is_told_and_gives() {
         let mut slot = Slot::new();
         let opening = slot.next_opening();
-        slot.opened(opening, Ok(1));
+        slot.opened(Ok(1));
         let silent = || News::Silent(Advice::new("silence", "check its switch"));
         assert_eq!(slot.hear(opening, silent()), Some(silent()));
         assert!(slot.gives());
@@ -212,13 +231,13 @@ mod tests {
     #[test]
     fn a_device_that_failed_is_opened_again_after_a_retry_only() {
         let mut slot = Slot::new();
-        let opening = slot.next_opening();
-        assert!(matches!(slot.opened(opening, failed()), Some(News::Missing(_))));
+        slot.next_opening();
+        assert!(matches!(slot.opened(failed()), Some(News::Missing(_))));
         assert!(!slot.gives() && !slot.is_off());
         slot.retry();
         assert!(slot.is_off() && !slot.gives(), "a wish alone brings no device back");
-        let opening = slot.next_opening();
-        assert_eq!(slot.opened(opening, Ok(1)), Some(News::Back));
+        slot.next_opening();
+        assert_eq!(slot.opened(Ok(1)), Some(News::Back));
         assert!(slot.gives());
     }
 
@@ -227,7 +246,7 @@ mod tests {
         let mut slot = Slot::new();
         let opening = slot.next_opening();
         assert_eq!(slot.hear(opening, lost()), Some(lost()));
-        assert_eq!(slot.opened(opening, Ok(1)), None);
+        assert_eq!(slot.opened(Ok(1)), None);
         assert!(!slot.gives());
     }
 
@@ -235,12 +254,12 @@ mod tests {
     async fn a_device_closed_while_away_is_missing_until_it_is_open_again() {
         let mut slot = Slot::new();
         let opening = slot.next_opening();
-        slot.opened(opening, Ok(1));
+        slot.opened(Ok(1));
         slot.hear(opening, lost());
         slot.close();
         assert!(slot.is_off() && !slot.gives());
-        let opening = slot.next_opening();
-        assert_eq!(slot.opened(opening, Ok(2)), Some(News::Back));
+        slot.next_opening();
+        assert_eq!(slot.opened(Ok(2)), Some(News::Back));
         slot.close();
         assert!(slot.gives(), "a device that was closed in health is thought to be there");
     }
@@ -257,8 +276,8 @@ mod tests {
         let (driver, held) = std::sync::mpsc::channel();
         let (say, said) = std::sync::mpsc::channel();
         let mut slot = Slot::new();
-        let opening = slot.next_opening();
-        slot.opened(opening, Ok(Busy(held, say.clone())));
+        slot.next_opening();
+        slot.opened(Ok(Busy(held, say.clone())));
         slot.close();
         slot.begin(move |_| say.send("opened").unwrap());
         tokio::task::yield_now().await;
@@ -271,12 +290,41 @@ mod tests {
     async fn late_news_of_an_earlier_opening_is_ignored() {
         let mut slot = Slot::new();
         let early = slot.next_opening();
+        slot.opened(Ok(1));
         slot.close();
-        let opening = slot.next_opening();
-        assert_eq!(slot.opened(early, failed()), None);
+        slot.next_opening();
         assert_eq!(slot.hear(early, lost()), None);
-        assert_eq!(slot.opened(opening, Ok(2)), None);
-        assert_eq!(slot.opened(early, Ok(1)), None);
+        assert_eq!(slot.opened(Ok(2)), None);
+        assert_eq!(slot.hear(early, lost()), None);
         assert_eq!((slot.on(), slot.gives()), (Some(&2), true));
+    }
+
+    #[tokio::test]
+    async fn an_opening_that_was_given_up_is_over_before_another_begins() {
+        let mut slot = Slot::new();
+        let early = slot.next_opening();
+        slot.replace();
+        assert!(!slot.is_off(), "the driver is still at it");
+        assert_eq!(slot.hear(early, lost()), None);
+        assert_eq!(slot.opened(failed()), None);
+        assert!(slot.is_off() && slot.gives(), "nothing is known against the other device");
+        slot.next_opening();
+        slot.close();
+        assert_eq!(slot.opened(Ok(1)), None);
+        assert!(slot.is_off() && slot.closing.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_device_in_the_place_of_one_that_is_gone_is_told_as_back() {
+        for fate in [failed(), Ok(1)] {
+            let mut slot = Slot::new();
+            let opening = slot.next_opening();
+            slot.opened(fate);
+            slot.hear(opening, lost());
+            slot.replace();
+            assert!(slot.is_off() && !slot.gives());
+            slot.next_opening();
+            assert_eq!(slot.opened(Ok(2)), Some(News::Back));
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! Our own devices during a call: opened when they are needed, closed when they are not, off the engine's task.
 //! Opening and closing wait for drivers, so both happen on blocking threads.
 
+use std::sync::Arc;
+
 use ahoy_media::{
     advice::Advice,
     audio::{
@@ -8,7 +10,7 @@ use ahoy_media::{
         mixer::{MixerHandle, mixer},
         opus::Percent,
         process::{EchoReference, echo_reference},
-        speaker::{Speaker, SpeakerEvent},
+        speaker::{Speaker, SpeakerEvent, SpeakerSpec},
     },
     units::Bitrate,
     video::{
@@ -23,7 +25,7 @@ use tokio::sync::mpsc;
 use tracing::debug;
 
 use super::{
-    EngineConfig, VideoEncoding,
+    Devices, EngineConfig, VideoEncoding,
     actor::Notice,
     device::{News, Opening, Slot, close},
     routes::Routes,
@@ -47,18 +49,18 @@ pub(super) struct Pictures {
 
 /// A device that was opened, on its way to the engine.
 pub(super) enum Opened {
-    Camera(Opening, Result<Pictures, Advice>),
-    Microphone(Opening, Result<Microphone, Advice>),
-    Speaker(Opening, Result<Speaker, Advice>),
+    Camera(Result<Pictures, Advice>),
+    Microphone(Result<Microphone, Advice>),
+    Speaker(Result<(), Advice>),
 }
 
 impl Opened {
     /// Nobody waits for it any more: its call is over.
     pub(super) fn close(self) {
         match self {
-            Self::Camera(_, pictures) => drop(close(pictures.ok())),
-            Self::Microphone(_, microphone) => drop(close(microphone.ok())),
-            Self::Speaker(_, speaker) => drop(close(speaker.ok())),
+            Self::Camera(pictures) => drop(close(pictures.ok())),
+            Self::Microphone(microphone) => drop(close(microphone.ok())),
+            Self::Speaker(_) => {}
         }
     }
 }
@@ -90,14 +92,22 @@ pub(super) struct LocalMedia {
     mixer: MixerHandle,
     camera: Slot<Pictures>,
     microphone: Slot<Microphone>,
-    speaker: Slot<Speaker>,
+    /// It gives nothing but silence.
+    silent: bool,
+    /// Somebody was to hear it: it stays open.
+    microphone_used: bool,
+    /// Keeps the mixer running, whatever plays it. None once the call is over.
+    output: Option<Arc<Result<Speaker, Advice>>>,
+    /// What plays it.
+    speaker: Slot<()>,
     reference: EchoReference,
-    muted: bool,
+    /// What somebody is to get.
+    wanted: MediaState,
     target: Bitrate,
 }
 
 impl LocalMedia {
-    /// Opens the speaker and, if there is one, the microphone. The camera waits for [`Self::want`].
+    /// Opens the speaker. Camera and microphone wait for [`Self::want`].
     pub(super) fn start(
         call: CallId,
         config: &EngineConfig,
@@ -108,6 +118,8 @@ impl LocalMedia {
         let tell = Teller { call, notices: notices.clone() };
         let (handle, mixer) = mixer();
         let (to_reference, reference) = echo_reference();
+        // The device can change, and the mixer must outlast it.
+        let output = Speaker::open(&SpeakerSpec::None, mixer, to_reference, |_| {}).map_err(|error| error.advice());
         let mut this = Self {
             config: config.clone(),
             tell,
@@ -116,17 +128,15 @@ impl LocalMedia {
             mixer: handle,
             camera: Slot::new(),
             microphone: Slot::new(),
+            silent: false,
+            microphone_used: false,
+            output: Some(Arc::new(output)),
             speaker: Slot::new(),
             reference,
-            muted: false,
+            wanted: MediaState::NONE,
             target: config.bitrate,
         };
-        let (spec, tell, events) = (config.speaker.clone(), this.tell.clone(), this.tell.clone());
-        this.speaker.begin(move |opening| {
-            let tell_news = move |event| tell_speaker(&events, opening, event);
-            let opened = Speaker::open(&spec, mixer, to_reference, tell_news);
-            tell.opened(Opened::Speaker(opening, opened.map_err(|error| error.advice())));
-        });
+        this.settle();
         this
     }
 
@@ -142,42 +152,79 @@ impl LocalMedia {
 
     /// Some peer is to get this. A muted microphone stays open and gives silence; a camera that is off is closed.
     pub(super) fn want(&mut self, media: MediaState) {
-        match media.video {
-            true if self.camera.is_off() => self.open_camera(),
-            true => {}
-            false => self.camera.close(),
+        self.wanted = media;
+        self.microphone_used |= media.audio;
+        if !media.video {
+            self.camera.close();
+            self.routes.end_preview();
         }
-        self.muted = !media.audio;
-        if media.audio && self.microphone.is_off() {
-            self.open_microphone();
+        self.settle();
+        if let Some(microphone) = self.microphone.on() {
+            microphone.set_muted(!media.audio);
+        }
+    }
+
+    /// Goes on with these devices. Of one that is another than before, the old is closed and the new opened.
+    /// The event to tell, if there is one.
+    pub(super) fn set_devices(&mut self, devices: Devices) -> Option<CallEvent> {
+        let mut news = None;
+        let config = self.config.clone().with_devices(devices);
+        let old = std::mem::replace(&mut self.config, config);
+        if old.camera != self.config.camera {
+            self.camera.replace();
+        }
+        if old.microphone != self.config.microphone {
+            self.microphone.replace();
+            news = std::mem::take(&mut self.silent).then_some(News::Audible);
+        }
+        if old.speaker != self.config.speaker {
+            self.speaker.replace();
         }
         if let Some(microphone) = self.microphone.on() {
-            microphone.set_muted(self.muted);
+            microphone.set_processing(self.config.processing);
+        }
+        self.settle();
+        news.map(|news| news.event(Device::Microphone))
+    }
+
+    /// Opens what is wanted and closed.
+    fn settle(&mut self) {
+        if self.wanted.video && self.camera.is_off() {
+            self.open_camera();
+        }
+        if self.microphone_used && self.microphone.is_off() {
+            self.open_microphone();
+        }
+        if self.speaker.is_off() {
+            self.open_speaker();
         }
     }
 
     /// A device is there, or could not be opened: the event to tell, if there is one.
     pub(super) fn opened(&mut self, opened: Opened) -> Option<CallEvent> {
-        match opened {
-            Opened::Camera(opening, result) => {
-                let news = self.camera.opened(opening, result);
-                if let Some(pictures) = self.camera.on() {
-                    pictures.encoder.set_bitrate(self.target);
+        let event = match opened {
+            Opened::Camera(result) => {
+                let news = self.camera.opened(result);
+                match self.camera.on() {
+                    Some(pictures) => pictures.encoder.set_bitrate(self.target),
+                    None => self.routes.end_preview(),
                 }
                 news.map(|news| news.event(Device::Camera))
             }
-            Opened::Microphone(opening, result) => {
-                let news = self.microphone.opened(opening, result);
+            Opened::Microphone(result) => {
+                let news = self.microphone.opened(result);
                 if let Some(microphone) = self.microphone.on() {
-                    microphone.set_muted(self.muted);
+                    microphone.set_muted(!self.wanted.audio);
+                    microphone.set_processing(self.config.processing);
                     self.routes.open_microphone();
                 }
                 news.map(|news| news.event(Device::Microphone))
             }
-            Opened::Speaker(opening, result) => {
-                self.speaker.opened(opening, result).map(|news| news.event(Device::Speaker))
-            }
-        }
+            Opened::Speaker(result) => self.speaker.opened(result).map(|news| news.event(Device::Speaker)),
+        };
+        // Something else may be wanted by now.
+        self.settle();
+        event
     }
 
     /// A device says something: the event to tell, if there is one.
@@ -187,6 +234,11 @@ impl LocalMedia {
             Device::Microphone => self.microphone.hear(opening, news),
             Device::Speaker => self.speaker.hear(opening, news),
         };
+        match news {
+            Some(News::Silent(_)) => self.silent = true,
+            Some(News::Audible) => self.silent = false,
+            Some(News::Missing(_) | News::Lost(_) | News::Back) | None => {}
+        }
         news.map(|news| news.event(device))
     }
 
@@ -237,7 +289,7 @@ impl LocalMedia {
                     VideoEncoder::spawn(reader, camera.format(), target, sink).map_err(|error| unencodable(&error))?;
                 Ok(Pictures { _camera: camera, encoder })
             };
-            tell.opened(Opened::Camera(opening, open()));
+            tell.opened(Opened::Camera(open()));
         });
     }
 
@@ -246,10 +298,27 @@ impl LocalMedia {
         let settings = MicrophoneSettings { processing: self.config.processing, opus: self.config.opus };
         let (sink, tell, events) = (self.routes.audio_sink(), self.tell.clone(), self.tell.clone());
         let reference = self.reference.clone();
+        // Until it is known to be muted or not.
+        self.routes.close_microphone();
         self.microphone.begin(move |opening| {
             let tell_news = move |event| tell_microphone(&events, opening, event);
             let opened = Microphone::open(&spec, settings, reference, sink, tell_news);
-            tell.opened(Opened::Microphone(opening, opened.map_err(|error| error.advice())));
+            tell.opened(Opened::Microphone(opened.map_err(|error| error.advice())));
+        });
+    }
+
+    fn open_speaker(&mut self) {
+        let Some(output) = self.output.clone() else { return };
+        let (spec, tell, events) = (self.config.speaker.clone(), self.tell.clone(), self.tell.clone());
+        self.speaker.begin(move |opening| {
+            let tell_news = move |event| tell_speaker(&events, opening, event);
+            let opened = match &*output {
+                Ok(output) => output.choose(&spec, tell_news).map_err(|error| error.advice()),
+                Err(advice) => Err(advice.clone()),
+            };
+            // Before the answer: the call may be over with it, and the last one to let go closes the device.
+            drop(output);
+            tell.opened(Opened::Speaker(opened));
         });
     }
 }
@@ -258,7 +327,8 @@ impl Drop for LocalMedia {
     fn drop(&mut self) {
         self.camera.close();
         self.microphone.close();
-        self.speaker.close();
+        self.routes.end_preview();
+        drop(close(self.output.take()));
     }
 }
 
@@ -292,7 +362,8 @@ fn tell_microphone(tell: &Teller, opening: Opening, event: MicrophoneEvent) {
             format!("the microphone has given nothing but silence for {} s", for_.as_secs()),
             "check its switch and the system's volume control",
         )),
-        MicrophoneEvent::Restored { .. } | MicrophoneEvent::Audible => News::Back,
+        MicrophoneEvent::Audible => News::Audible,
+        MicrophoneEvent::Restored { .. } => News::Back,
         other => {
             debug!(?other, "microphone");
             return;

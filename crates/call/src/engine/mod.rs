@@ -15,6 +15,7 @@
 
 mod actor;
 mod device;
+mod hearing;
 mod keyframes;
 mod local;
 mod remote;
@@ -70,6 +71,39 @@ pub struct EngineConfig {
     pub echo: bool,
 }
 
+impl EngineConfig {
+    /// The devices in it.
+    pub fn devices(&self) -> Devices {
+        let Self { camera, microphone, speaker, processing, .. } = self;
+        Devices {
+            camera: camera.clone(),
+            microphone: microphone.clone(),
+            speaker: speaker.clone(),
+            processing: *processing,
+        }
+    }
+
+    /// With other devices in it.
+    #[must_use]
+    pub fn with_devices(self, devices: Devices) -> Self {
+        let Devices { camera, microphone, speaker, processing } = devices;
+        Self { camera, microphone, speaker, processing, ..self }
+    }
+}
+
+/// The devices that are worked with, and what is done to the microphone's sound. None: the call goes on without it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Devices {
+    /// Gives pictures.
+    pub camera: Option<CameraSpec>,
+    /// Gives sound.
+    pub microphone: Option<MicrophoneSpec>,
+    /// Plays sound.
+    pub speaker: SpeakerSpec,
+    /// Echo, noise, gain.
+    pub processing: ProcessingSettings,
+}
+
 /// What a user can do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EngineCommand {
@@ -94,6 +128,10 @@ pub enum EngineCommand {
     SetAudio(bool),
     /// Camera on (true) or off, its device closed.
     SetVideo(bool),
+    /// Work with these devices from now on, in a call that runs as well. Of those that are others than before, the old one
+    /// is closed and the new one opened; one that cannot be opened is told ([`CallEvent::DeviceMissing`]), and the call goes
+    /// on without it. An echo has no devices to choose.
+    SetDevices(Devices),
 }
 
 /// Something happened in a call.

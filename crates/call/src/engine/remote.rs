@@ -37,6 +37,11 @@ impl RemoteSound {
         self.lock().stats()
     }
 
+    /// How loud it is played now, 0 to 1.
+    pub(super) fn level(&self) -> f32 {
+        self.lock().level()
+    }
+
     fn playout(&self) -> Option<Playout> {
         let playout = self.stats().playout?;
         Some(Playout { timestamp: playout.playing.timestamp, at: playout.at })

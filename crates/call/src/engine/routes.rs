@@ -25,18 +25,34 @@ use crate::{
 type Links = Vec<(PeerId, Arc<PeerLink>)>;
 
 /// Where encoded media goes. Cheap to clone; all clones are one.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Routes {
     links: Arc<Mutex<Links>>,
     /// The microphone has been told whether it is muted. Until then nothing of it leaves: somebody may have muted it
     /// while it was being opened.
     microphone_ready: Arc<AtomicBool>,
+    /// Outlasts a camera that another one takes the place of.
+    preview: Arc<Mutex<Option<Preview>>>,
     notices: mpsc::UnboundedSender<Notice>,
+}
+
+/// What we send, as we see it ourselves.
+struct Preview {
+    stream: StreamWriter,
+    /// Time of its first picture.
+    first: Option<Instant>,
+}
+
+impl Preview {
+    fn push(&mut self, frame: &EncodedFrame) {
+        let first = *self.first.get_or_insert(frame.captured_at);
+        self.stream.push(frame, frame.captured_at.saturating_duration_since(first));
+    }
 }
 
 impl Routes {
     pub(super) fn new(notices: mpsc::UnboundedSender<Notice>) -> Self {
-        Self { links: Arc::default(), microphone_ready: Arc::default(), notices }
+        Self { links: Arc::default(), microphone_ready: Arc::default(), preview: Arc::default(), notices }
     }
 
     pub(super) fn add(&self, peer: PeerId, link: Arc<PeerLink>) {
@@ -52,16 +68,28 @@ impl Routes {
         self.microphone_ready.store(true, Ordering::Release);
     }
 
+    /// From now on nothing of any microphone goes out: another one is about to be opened.
+    pub(super) fn close_microphone(&self) {
+        self.microphone_ready.store(false, Ordering::Release);
+    }
+
+    /// There is nothing to preview any more.
+    pub(super) fn end_preview(&self) {
+        self.preview().take();
+    }
+
     /// The encoder's sink. `preview` gets the very bytes that the peers get.
     pub(super) fn video_sink(&self, hub: &Hub) -> impl FnMut(EncodedFrame) + Send + 'static {
         let routes = self.clone();
         let want_key = self.notices.clone();
-        let preview: StreamWriter =
-            hub.open(StreamId::new(LOCAL_STREAM), move || drop(want_key.send(Notice::KeyFrameWanted)));
-        let mut first = None;
+        self.preview().get_or_insert_with(|| Preview {
+            stream: hub.open(StreamId::new(LOCAL_STREAM), move || drop(want_key.send(Notice::KeyFrameWanted))),
+            first: None,
+        });
         move |frame| {
-            let start: Instant = *first.get_or_insert(frame.captured_at);
-            preview.push(&frame, frame.captured_at.saturating_duration_since(start));
+            if let Some(preview) = &mut *routes.preview() {
+                preview.push(&frame);
+            }
             let mut behind = false;
             for (_, link) in routes.lock().iter() {
                 behind |= !link.send_video(&frame);
@@ -103,6 +131,10 @@ impl Routes {
         if let Some((_, link)) = self.lock().iter().find(|(other, _)| other == peer) {
             link.send_audio(packet);
         }
+    }
+
+    fn preview(&self) -> std::sync::MutexGuard<'_, Option<Preview>> {
+        self.preview.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Links> {

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use super::{
     EngineConfig, PeerStats,
     actor::Notice,
+    hearing::Hearing,
     keyframes::KeyFrameLimiter,
     local::LocalMedia,
     remote::{self, RemoteSound},
@@ -40,6 +41,7 @@ pub(super) struct Peer {
     /// Somebody holds the call with it.
     pub(super) held: bool,
     pub(super) estimate: Option<Bitrate>,
+    pub(super) hearing: Hearing,
 }
 
 impl Peer {
@@ -93,7 +95,8 @@ impl Running {
         let link = Arc::new(link);
         self.routes.add(peer.clone(), Arc::clone(&link));
         let (sending, takes) = (MediaState::NONE, MediaState::BOTH);
-        self.peers.insert(peer.clone(), Peer { link, sound, sending, takes, held: false, estimate: None });
+        let hearing = Hearing::new(Instant::now());
+        self.peers.insert(peer.clone(), Peer { link, sound, sending, takes, held: false, estimate: None, hearing });
         heard
     }
 
@@ -137,6 +140,7 @@ impl Running {
     pub(super) fn set_held(&mut self, peer: &PeerId, held: bool) {
         if let Some(peer) = self.peers.get_mut(peer) {
             peer.held = held;
+            peer.hearing.set_held(held);
         }
         self.update_sending();
     }
@@ -152,6 +156,27 @@ impl Running {
             let media = MediaState { audio: peer.sending.audio || silence, ..peer.sending };
             peer.link.command(LinkCommand::SetSending(media));
         }
+    }
+
+    /// What of a peer's sound is to be expected.
+    pub(super) fn hearing(&mut self, peer: &PeerId) -> Option<&mut Hearing> {
+        self.peers.get_mut(peer).map(|peer| &mut peer.hearing)
+    }
+
+    /// Who is heard no more, or again.
+    pub(super) fn listen(&mut self, now: Instant) -> Vec<(PeerId, bool)> {
+        let heard = |(id, peer): (&PeerId, &mut Peer)| {
+            // Without a place in the mixer nobody is heard, which is told by itself.
+            let level = peer.sound.as_ref().map_or(1.0, RemoteSound::level);
+            Some((id.clone(), peer.hearing.look(now, peer.link.stats().audio_in_packets, level)?))
+        };
+        self.peers.iter_mut().filter_map(heard).collect()
+    }
+
+    /// When there is something to do, if nothing else happens before.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let listen = self.peers.values().map(|peer| peer.hearing.next_deadline());
+        listen.chain(self.key_frames.next_deadline()).min()
     }
 
     pub(super) fn make_key_frame(&mut self) {

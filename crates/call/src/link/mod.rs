@@ -12,6 +12,7 @@ mod impair;
 mod incoming;
 mod outgoing;
 mod queue;
+mod route;
 mod stack;
 mod stats;
 mod tap;
@@ -32,6 +33,7 @@ use webrtc::peer_connection::{PeerConnection, RTCIceCandidateInit, RTCSdpType, R
 pub use impair::{Impairment, ParseImpairmentError};
 pub use incoming::{AudioSink, ReceivedAudio, Sinks, VideoSink};
 pub use outgoing::OutgoingAudio;
+pub use route::Route;
 pub use stack::{IceServer, LinkConfig};
 pub use stats::{LinkStats, StreamIn, StreamOut};
 
@@ -194,6 +196,7 @@ impl Actor {
         debug!(took = ?started.elapsed(), "link opened");
         let (gate, feedback) = (self.gate.clone(), stack.feedback.clone());
         tasks.spawn(outgoing::video(video, stack.video.clone(), gate.clone(), self.stats.clone(), feedback.clone()));
+        tasks.spawn(route::watch(stack.audio.clone(), self.stats.clone()));
         tasks.spawn(outgoing::audio(audio, stack.audio.clone(), gate.clone(), self.stats.clone(), feedback));
         while let Some(command) = inbox.recv().await {
             let close = command == LinkCommand::Close;

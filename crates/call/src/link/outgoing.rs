@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tracing::trace;
 use webrtc::{
     media_stream::track_local::{TrackLocal, static_rtp::TrackLocalStaticRTP},
+    peer_connection::transport::IceTransport,
     rtp_transceiver::RtpSender,
 };
 
@@ -162,6 +163,11 @@ impl OutgoingTrack {
         self.payload_type().is_some()
     }
 
+    /// What the track's packets go through; none before it is negotiated.
+    pub(super) async fn ice_transport(&self) -> Option<Arc<dyn IceTransport>> {
+        Some(self.sender.transport().await.ok()??.ice_transport())
+    }
+
     fn payload_type(&self) -> Option<u8> {
         agreed(&self.payload_type)
     }
@@ -287,7 +293,7 @@ pub(super) async fn audio(
     let mut reports = SenderReports::new(track.ssrc, AUDIO_CLOCK_HZ);
     let (mut sequence, mut repeating) = (fastrand::u16(..0x8000), RedWriter::default());
     let mut next_timestamp: Option<u32> = None;
-    // The first packet after silence is marked: a receiver may change its playout delay there (RFC 3551 section 4.1).
+    // The first packet after silence, or a gap, is marked: a receiver may change its playout delay there (RFC 3551 section 4.1).
     let mut silent = true;
     let mut report_due = tokio::time::interval(report::INTERVAL);
     report_due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -305,7 +311,11 @@ pub(super) async fn audio(
         let by_clock = clock.timestamp(packet.captured_at);
         let timestamp = match next_timestamp {
             Some(next) if (by_clock.wrapping_sub(next) as i32).unsigned_abs() <= AUDIO_GAP_TICKS => next,
-            Some(_) | None => by_clock,
+            Some(_) => {
+                silent = true;
+                by_clock
+            }
+            None => by_clock,
         };
         next_timestamp = Some(timestamp.wrapping_add(packet.samples));
         let open = gate.lets_audio_out();

@@ -7,6 +7,7 @@ use std::{
 
 use ahoy_media::units::Bitrate;
 
+use super::Route;
 use crate::rtp::receive::ReceiveStats;
 
 /// One direction of one outgoing stream, totals since the start.
@@ -49,6 +50,8 @@ pub struct StreamIn {
 /// Everything a link measures.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct LinkStats {
+    /// Which way media take; none until it is known.
+    pub route: Option<Route>,
     /// Round trip, by receiver reports.
     pub round_trip: Option<Duration>,
     /// What the path is thought to carry.

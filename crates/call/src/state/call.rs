@@ -91,6 +91,12 @@ impl CallState {
             Input::Resume => self.set_held(false),
             Input::SetMedia(media) => self.change_media(Local { media, ..self.local }),
             Input::SetAvailable(available) => self.change_media(Local { available, ..self.local }),
+            Input::Hears { peer, hears } => {
+                self.with(&peer, |participant, local, out| {
+                    participant.update_hearing(hears, local, out);
+                    Ok(())
+                });
+            }
             Input::Received { from, envelope } if self.has(&from) => {
                 self.with(&from, |participant, local, out| participant.receive(now, envelope, local, out));
             }

@@ -27,6 +27,13 @@ pub enum Input {
     /// What our devices give has changed; at first they are thought to give all. The other side is told that it does not get
     /// what a device does not give, and the link goes on as the user wants: the device may come back by itself.
     SetAvailable(MediaState),
+    /// Whether the sound that a peer says it sends is heard here, where that has changed; at first it is thought to be.
+    Hears {
+        /// Whose sound.
+        peer: PeerId,
+        /// Whether it is heard.
+        hears: bool,
+    },
     /// A message came.
     Received {
         /// Who sent it, as the transport knows.

@@ -10,7 +10,7 @@ use super::{
     outbox::Outbox,
 };
 use crate::{
-    event::{CallEvent, ProblemCode, Side},
+    event::{CallEvent, ProblemCode, Side, Silence},
     id::PeerId,
     message::{Envelope, HangupReason, IceCandidate, MediaState, Payload},
 };
@@ -76,6 +76,12 @@ pub(super) struct Participant {
     holds: bool,
     /// What the link was told to send; none without a link.
     sending: Option<MediaState>,
+    /// What it said last that it sends.
+    says: Option<MediaState>,
+    /// Its sound is heard here.
+    hears: bool,
+    /// Our sound is heard there.
+    heard: bool,
 }
 
 impl Participant {
@@ -89,6 +95,9 @@ impl Participant {
             inbox: Inbox::default(),
             holds: false,
             sending: None,
+            says: None,
+            hears: true,
+            heard: true,
         }
     }
 
@@ -137,9 +146,17 @@ impl Participant {
     /// Tells the link, and it if that is news to it, what is sent from now on.
     pub(super) fn update_media(&mut self, is_news: bool, local: Local, out: &mut Outbox) {
         if is_news && self.is_accepted() {
-            out.send(&self.peer, Payload::MediaState(local.given()));
+            self.say_media(local, out);
         }
         self.update_sending(local, out);
+    }
+
+    /// Tells it, and the user, whether its sound is heard here.
+    pub(super) fn update_hearing(&mut self, hears: bool, local: Local, out: &mut Outbox) {
+        if std::mem::replace(&mut self.hears, hears) != hears && self.is_accepted() {
+            self.say_media(local, out);
+            out.event(heard(Silence::FromPeer, hears));
+        }
     }
 
     /// Tells the link, and it, whether we hold the call.
@@ -174,9 +191,16 @@ impl Participant {
                     out.event(CallEvent::Ringing { peer: self.peer.clone() });
                 }
             }
-            Payload::MediaState(media) => {
+            Payload::MediaState { media, hears } => {
                 if self.inbox.media.admit(seq) {
-                    out.event(CallEvent::MediaState { peer: self.peer.clone(), media });
+                    let is_other = std::mem::replace(&mut self.heard, hears) != hears;
+                    // What is said of hearing alone is no news of its media.
+                    if self.says.replace(media) != Some(media) || !is_other {
+                        out.event(CallEvent::MediaState { peer: self.peer.clone(), media });
+                    }
+                    if is_other {
+                        out.event(heard(Silence::ToPeer, hears));
+                    }
                 }
             }
             Payload::CallHold { held } => {
@@ -276,7 +300,7 @@ impl Participant {
         self.limit = Some(now + CONNECT_LIMIT);
         // First what everything else waits for.
         self.exchange.accept(out);
-        out.send(&self.peer, Payload::MediaState(local.given()));
+        self.say_media(local, out);
         out.event(CallEvent::Connecting { peer: self.peer.clone() });
         if local.held {
             self.update_hold(local, out);
@@ -351,7 +375,21 @@ impl Participant {
         }
     }
 
+    fn say_media(&self, local: Local, out: &mut Outbox) {
+        out.send(&self.peer, Payload::MediaState { media: local.given(), hears: self.hears });
+    }
+
     fn tell_hold(&self, local: Local, out: &mut Outbox) {
         out.event(CallEvent::Hold { peer: self.peer.clone(), local: local.held, remote: self.holds });
     }
+}
+
+fn heard(silence: Silence, heard: bool) -> CallEvent {
+    let (what, todo) = match silence {
+        _ if heard => return CallEvent::Heard { silence },
+        Silence::Microphone => ("the microphone gives nothing but silence", "check its switch, or choose another one"),
+        Silence::ToPeer => ("the other side gets no sound from you", "check your microphone, or choose another one"),
+        Silence::FromPeer => ("no sound comes from the other side", "ask in another way whether its microphone works"),
+    };
+    CallEvent::Unheard { silence, what: what.to_owned(), todo: todo.to_owned() }
 }

@@ -88,7 +88,7 @@ impl Switchboard {
             | Payload::CallAnswer { .. }
             | Payload::IceCandidate { .. }
             | Payload::Ringing
-            | Payload::MediaState(_)
+            | Payload::MediaState { .. }
             | Payload::CallHold { .. } => self.tell_unknown(key),
             Payload::Unknown => {}
         }

@@ -3,6 +3,7 @@
 use ahoy_call::{
     engine::{EngineCommand, remote_stream},
     event::{CallEvent, Side},
+    link::Route,
     message::HangupReason,
 };
 
@@ -186,4 +187,13 @@ async fn an_echo_sends_back_what_it_hears_and_sees() {
         caller.until("what the echo sends", told).await;
     }
     callee.until_grown("pictures", 20, pictures_out).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_on_one_machine_takes_the_direct_route() {
+    let Call { caller, callee, .. } = Call::connect(both(), both()).await;
+    for phone in [&caller, &callee] {
+        let stats = phone.until_stats("a route", |stats| stats.link.route.is_some()).await;
+        assert_eq!(stats.link.route, Some(Route::Direct));
+    }
 }

@@ -12,4 +12,6 @@ mod loss;
 mod mute;
 mod phone;
 mod screen;
+mod silence;
+mod switch;
 mod unplugged;

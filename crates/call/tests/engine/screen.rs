@@ -11,7 +11,7 @@ use ahoy_media::{
     },
     webm::{
         Demuxer,
-        hub::{Chunk, Hub},
+        hub::{Chunk, Hub, StreamId},
     },
 };
 use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
@@ -36,8 +36,13 @@ pub struct Screen {
 impl Screen {
     /// Looks at what comes from a peer. The stream has to be there: after the connection.
     pub fn of(hub: &Hub, call: &CallId, peer: &PeerId) -> Self {
+        Self::of_stream(hub, remote_stream(call, peer))
+    }
+
+    /// Looks at a stream that is there.
+    pub fn of_stream(hub: &Hub, stream: StreamId) -> Self {
         let (to, pictures) = mpsc::unbounded_channel();
-        let reader = tokio::spawn(read(hub.clone(), call.clone(), peer.clone(), to));
+        let reader = tokio::spawn(read(hub.clone(), stream, to));
         Self { pictures, reader }
     }
 
@@ -71,8 +76,7 @@ impl Screen {
     }
 }
 
-async fn read(hub: Hub, call: CallId, peer: PeerId, to: mpsc::UnboundedSender<Shown>) {
-    let stream = remote_stream(&call, &peer);
+async fn read(hub: Hub, stream: StreamId, to: mpsc::UnboundedSender<Shown>) {
     let (mut demuxer, mut decoder, mut cursor) = (Demuxer::new(), Decoder::new().unwrap(), None);
     while let Chunk::Media { body, next } = hub.read(&stream, cursor).await.unwrap() {
         cursor = Some(next);

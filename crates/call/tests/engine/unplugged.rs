@@ -2,7 +2,7 @@
 
 use ahoy_call::{
     engine::{EngineCommand, EngineConfig},
-    event::{CallEvent, Device},
+    event::{CallEvent, Device, Silence},
     message::MediaState,
 };
 use ahoy_media::{audio::microphone::MicrophoneSpec, video::capture::CameraSpec};
@@ -129,8 +129,11 @@ fn a_microphone_that_is_merely_silent_is_not_told_as_off() {
             let config = EngineConfig { microphone: Some(microphone), ..both() };
             let Call { mut caller, mut callee, .. } = Call::connect(config, both()).await;
             told(&mut callee, MediaState::BOTH).await;
-            until_lost(&mut caller, Device::Microphone).await;
-            // Whatever was told of the silence comes before this.
+            let silent = |event: &CallEvent| {
+                matches!(event, CallEvent::Unheard { silence: Silence::Microphone, .. }).then_some(())
+            };
+            caller.until("the silence", silent).await;
+            // Whatever was told of it comes before this.
             caller.does(EngineCommand::SetVideo(false));
             let next = callee.until("a media state", |event| match event {
                 CallEvent::MediaState { media, .. } => Some(*media),

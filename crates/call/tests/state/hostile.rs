@@ -15,7 +15,7 @@ fn strays() -> Vec<Payload> {
         answer("a"),
         trickle("c"),
         Payload::Ringing,
-        Payload::MediaState(MediaState::NONE),
+        Payload::MediaState { media: MediaState::NONE, hears: false },
         Payload::CallHold { held: true },
     ]
 }

@@ -7,6 +7,10 @@ use ahoy_call::{
 
 use crate::script::{BOB, Script, answer, candidate, offer, request, trickle};
 
+fn says(media: MediaState) -> Payload {
+    Payload::MediaState { media, hears: true }
+}
+
 #[test]
 fn a_call_we_make() {
     let mut call = Script::calling();
@@ -138,7 +142,7 @@ fn muting_stops_the_media_and_tells_the_other_side() {
     let muted = MediaState { audio: false, video: true };
     call.user(Input::SetMedia(muted)).expect(&["send media-state v", "sending v"]);
     call.user(Input::SetMedia(muted)).expect(&[]);
-    call.gets(Payload::MediaState(MediaState::NONE)).expect(&["event media-state -"]);
+    call.gets(says(MediaState::NONE)).expect(&["event media-state -"]);
 }
 
 #[test]
@@ -190,8 +194,8 @@ fn a_device_lost_during_hold_is_told_and_nothing_is_sent() {
 #[test]
 fn only_the_newest_media_state_and_hold_count() {
     let mut call = Script::caller_in_call();
-    call.gets_from(BOB, "call", 20, Payload::MediaState(MediaState::BOTH)).expect(&["event media-state av"]);
-    call.gets_from(BOB, "call", 19, Payload::MediaState(MediaState::NONE)).expect(&[]);
+    call.gets_from(BOB, "call", 20, says(MediaState::BOTH)).expect(&["event media-state av"]);
+    call.gets_from(BOB, "call", 19, says(MediaState::NONE)).expect(&[]);
     call.gets_from(BOB, "call", 22, Payload::CallHold { held: false }).expect(&[]);
     call.gets_from(BOB, "call", 21, Payload::CallHold { held: true }).expect(&[]);
 }
@@ -223,4 +227,22 @@ fn the_callers_offer_wins_when_offers_cross() {
     call.link(LinkEvent::LocalOffer("o2".into())).expect(&["send call-offer o2"]);
     call.gets(offer("o3")).expect(&[]);
     call.gets(answer("a2")).expect(&["accept-answer a2"]);
+}
+
+#[test]
+fn who_is_not_heard_is_told_so_and_learns_when_it_is_again() {
+    let mut call = Script::caller_in_call();
+    let hears = |hears| Input::Hears { peer: BOB.into(), hears };
+    call.user(hears(true)).expect(&[]);
+    call.user(hears(false)).expect(&["send media-state av deaf", "event unheard FromPeer"]);
+    call.user(hears(false)).expect(&[]);
+    // Whatever else is said meanwhile does not take it back.
+    call.user(Input::SetMedia(PICTURE)).expect(&["send media-state v deaf", "sending v"]);
+    call.user(hears(true)).expect(&["send media-state v", "event heard FromPeer"]);
+
+    let deaf = |media| Payload::MediaState { media, hears: false };
+    call.gets(says(MediaState::BOTH)).expect(&["event media-state av"]);
+    call.gets(deaf(MediaState::BOTH)).expect(&["event unheard ToPeer"]);
+    call.gets(deaf(PICTURE)).expect(&["event media-state v"]);
+    call.gets(says(MediaState::BOTH)).expect(&["event media-state av", "event heard ToPeer"]);
 }

@@ -12,6 +12,7 @@ mod link;
 mod state;
 #[cfg(test)]
 mod state_tests;
+mod telling;
 
 use std::net::SocketAddr;
 

@@ -23,9 +23,10 @@ use iroh::EndpointId;
 use super::{
     Code, Down,
     io::{Input, LinkId, Output, Parcel, Ticket},
+    telling::{News, Telling},
 };
 use crate::{
-    DeliverError, MAX_MESSAGE_BYTES, Presence, Whereabouts,
+    DeliverError, MAX_MESSAGE_BYTES, Whereabouts,
     backoff::Backoff,
     event::MessageKey,
     frame::{Frame, Hello, Status},
@@ -92,8 +93,7 @@ pub(crate) struct PeerState {
     chances: fastrand::Rng,
     whereabouts: Whereabouts,
     ours: Status,
-    said: (Presence, Option<String>),
-    told: (Presence, Option<String>),
+    telling: Telling,
     offline_at: Option<Instant>,
     refused: bool,
     pending: VecDeque<Pending>,
@@ -121,8 +121,7 @@ impl PeerState {
             chances,
             whereabouts,
             ours,
-            said: (Presence::Offline, None),
-            told: (Presence::Offline, None),
+            telling: Telling::new(now),
             offline_at: None,
             refused: false,
             pending: VecDeque::new(),
@@ -146,7 +145,7 @@ impl PeerState {
         };
         // Every deadline is the same time after its message came, so the first is the earliest.
         let deadline = self.pending.front().map(|pending| pending.deadline);
-        [dial, self.offline_at, deadline].into_iter().flatten().min()
+        [dial, self.offline_at, deadline, self.telling.next_tick()].into_iter().flatten().min()
     }
 
     pub(crate) fn handle(&mut self, input: Input, now: Instant) {
@@ -164,9 +163,8 @@ impl PeerState {
             Input::Send { ticket, parcel } => self.send(ticket, parcel, now),
             Input::Received { key, kept } => self.received(key, kept),
             Input::Seen(addresses) => {
-                let new = self.whereabouts.prefer(addresses);
-                if new {
-                    self.outputs.push_back(Output::Moved(self.whereabouts.clone()));
+                if self.whereabouts.prefer(addresses) {
+                    self.telling.has_moved();
                 }
                 // Somebody was just seen there.
                 self.dial_soon(now);
@@ -199,18 +197,24 @@ impl PeerState {
         }
         if self.offline_at.is_some_and(|at| at <= now) {
             self.offline_at = None;
-            self.said.0 = Presence::Offline;
+            self.telling.is_offline();
         }
-        if self.said != self.told {
-            self.told = self.said.clone();
-            let (presence, name) = self.told.clone();
-            self.outputs.push_back(Output::Presence { presence, name });
-        }
+        self.tell(now);
         if matches!(self.dial, Dial::At(at) if at <= now) && self.links.is_empty() && !self.whereabouts.is_empty() {
             self.dial = Dial::Running;
             self.outputs.push_back(Output::Dial(self.whereabouts.clone()));
         }
         self.pump();
+    }
+
+    fn tell(&mut self, now: Instant) {
+        let News { said, moved } = self.telling.news(now);
+        if moved {
+            self.outputs.push_back(Output::Moved(self.whereabouts.clone()));
+        }
+        if let Some((presence, name)) = said {
+            self.outputs.push_back(Output::Presence { presence, name });
+        }
     }
 
     fn dial_soon(&mut self, now: Instant) {
@@ -247,7 +251,7 @@ impl PeerState {
 
     /// Takes in what the peer says of itself.
     fn heard(&mut self, status: Status, remote: Option<SocketAddr>) {
-        self.said = (status.presence, status.name.as_deref().and_then(text::name));
+        self.telling.says(status.presence, status.name.as_deref().and_then(text::name));
         let mut whereabouts = status.whereabouts.checked();
         if whereabouts.is_empty() {
             whereabouts = self.whereabouts.clone();
@@ -255,7 +259,7 @@ impl PeerState {
         whereabouts.prefer(remote);
         if whereabouts != self.whereabouts {
             self.whereabouts = whereabouts;
-            self.outputs.push_back(Output::Moved(self.whereabouts.clone()));
+            self.telling.has_moved();
         }
     }
 

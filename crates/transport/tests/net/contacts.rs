@@ -99,3 +99,17 @@ async fn a_removed_contact_is_refused_and_told_so() {
     assert!(ben.send(&anna, 1).await.is_err());
     assert!(anna.send(&ben, 1).await.is_err());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_unblocked_gets_what_is_sent_from_then_on() {
+    let (mut anna, ben) = pair().await;
+    for number in 0..3 {
+        anna.send(&ben, number).await.unwrap();
+        assert_eq!(seq(&ben.receive().await), number);
+    }
+    anna.transport.block(ben.id());
+    anna.transport.unblock(ben.id());
+    anna.until_presence(ben.id(), Presence::Online).await;
+    anna.send(&ben, 7).await.unwrap();
+    assert_eq!(seq(&ben.receive().await), 7);
+}

@@ -5,6 +5,7 @@
 
 mod capture;
 mod pipeline;
+mod silence;
 mod source;
 
 use std::{
@@ -97,8 +98,8 @@ pub enum MicrophoneEvent {
         /// Its name.
         device: String,
     },
-    /// The device has given nothing but digital silence for this long: it is muted in the system or by a switch of its
-    /// own, or it hangs.
+    /// Unmuted, it has given nothing but silence for this long: it is muted in the system or by a switch of its own, or it
+    /// hangs.
     Silent {
         /// Since when.
         for_: Duration,

@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use super::{Controls, EncodedAudio, MicrophoneEvent, MicrophoneSettings, source::Source};
+use super::{Controls, EncodedAudio, MicrophoneEvent, MicrophoneSettings, silence::Silence, source::Source};
 use crate::{
     audio::{
         FRAME_SAMPLES, Frame,
@@ -65,10 +65,24 @@ impl Pipeline {
 
     pub fn run(mut self, mut sink: impl FnMut(EncodedAudio<'_>), events: impl Fn(MicrophoneEvent)) {
         let mut frame: Frame = [0.0; FRAME_SAMPLES];
+        let mut silence = Silence::new(Instant::now());
         self.reference.clear();
         while !self.controls.stop.load(Ordering::Acquire) {
             let Some(captured_at) = self.source.next(&mut frame, &events) else { continue };
+            let (now, muted) = (Instant::now(), self.controls.muted.load(Ordering::Acquire));
+            let change = if self.source.is_away() {
+                silence.forget(now)
+            } else if muted {
+                silence.pause(now);
+                None
+            } else {
+                silence.observe(&frame, now)
+            };
+            if let Some(change) = change {
+                events(change);
+            }
             self.process(&mut frame);
+            // Looked at again: it may have been muted in between.
             if self.controls.muted.load(Ordering::Acquire) {
                 frame.fill(0.0);
             }

@@ -22,9 +22,6 @@ const MAX_CATCH_UP: Duration = Duration::from_secs(1);
 const MAX_SLEEP: Duration = Duration::from_millis(5);
 /// The shortest: what a frame is late at most because it was looked for too early.
 const MIN_SLEEP: Duration = Duration::from_micros(500);
-/// A user notices within this that nobody hears them; a pause in talking is never digital silence.
-const SILENT_AFTER: Duration = Duration::from_secs(5);
-
 pub(super) enum Source {
     Tone { generator: tone::Generator, pace: Pace, wall: WallClock },
     File { samples: Vec<f32>, next: usize, pace: Pace },
@@ -56,6 +53,14 @@ impl Source {
         match self {
             Self::Device(device) => device.overruns(),
             Self::Tone { .. } | Self::File { .. } => 0,
+        }
+    }
+
+    /// Whether its device is gone, and silence stands in for it.
+    pub fn is_away(&self) -> bool {
+        match self {
+            Self::Device(device) => matches!(device.state, DeviceState::Lost(_)),
+            Self::Tone { .. } | Self::File { .. } => false,
         }
     }
 
@@ -154,9 +159,6 @@ pub(super) struct Device {
     end: Instant,
     /// Silence has been given since the last real frame.
     filling: bool,
-    /// When something other than digital silence came last.
-    heard: Instant,
-    silence_told: bool,
     /// Overruns of the streams before this one.
     earlier_overruns: u64,
 }
@@ -175,8 +177,6 @@ impl Device {
             state: DeviceState::Open(Box::new(capture)),
             end: now,
             filling: false,
-            heard: now,
-            silence_told: false,
             earlier_overruns: 0,
         })))
     }
@@ -186,7 +186,7 @@ impl Device {
         let wait = match &mut self.state {
             DeviceState::Open(capture) => {
                 if let Some(captured_at) = capture.read(frame) {
-                    return self.accept(captured_at, frame, events);
+                    return self.accept(captured_at);
                 }
                 capture.missing() / 2
             }
@@ -195,7 +195,7 @@ impl Device {
         let now = Instant::now();
         let patience = if matches!(self.state, DeviceState::Open(_)) && !self.filling { STALL } else { FRAME };
         if now >= self.end + patience {
-            return Some(self.silence(now, frame, events));
+            return Some(self.silence(now, frame));
         }
         // Half of what is missing each time: a few looks a frame find it within half a millisecond, without a wake-up from
         // the callback, which would be a system call there.
@@ -226,31 +226,23 @@ impl Device {
                 if let Some(capture) = reopening.poll() {
                     let device = capture.name.clone();
                     self.state = DeviceState::Open(Box::new(capture));
-                    self.heard = Instant::now();
                     events(MicrophoneEvent::Restored { device });
                 }
             }
         }
     }
 
-    fn accept(&mut self, captured_at: Instant, frame: &Frame, events: &impl Fn(MicrophoneEvent)) -> Option<Instant> {
+    fn accept(&mut self, captured_at: Instant) -> Option<Instant> {
         // After a stall the device may bring what it held back. Silence went out for that time already.
         if self.filling && captured_at + FRAME / 2 < self.end {
             return None;
         }
         self.filling = false;
         self.end = captured_at + FRAME;
-        if frame.iter().any(|sample| *sample != 0.0) {
-            self.heard = Instant::now();
-            if std::mem::take(&mut self.silence_told) {
-                events(MicrophoneEvent::Audible);
-            }
-        }
-        self.tell_silence(events);
         Some(captured_at)
     }
 
-    fn silence(&mut self, now: Instant, frame: &mut Frame, events: &impl Fn(MicrophoneEvent)) -> Instant {
+    fn silence(&mut self, now: Instant, frame: &mut Frame) -> Instant {
         if now.saturating_duration_since(self.end) > MAX_CATCH_UP {
             self.end = now - FRAME;
         }
@@ -258,17 +250,6 @@ impl Device {
         self.filling = true;
         let captured_at = self.end;
         self.end += FRAME;
-        if matches!(self.state, DeviceState::Open(_)) {
-            self.tell_silence(events);
-        }
         captured_at
-    }
-
-    fn tell_silence(&mut self, events: &impl Fn(MicrophoneEvent)) {
-        let for_ = self.heard.elapsed();
-        if for_ >= SILENT_AFTER && !self.silence_told {
-            self.silence_told = true;
-            events(MicrophoneEvent::Silent { for_ });
-        }
     }
 }

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     audio::{FRAME_SAMPLES, Frame, SAMPLE_RATE, resample::Resampler},
-    device::audio::{AudioDeviceError, AudioDirection, DeviceChoice, choose, prefer},
+    device::audio::{AudioDeviceError, AudioDirection, DeviceChoice, choose, prefer, turn},
 };
 
 /// Periods that are tried, in frames of 48 kHz: 5 ms, and 10 and 20 ms for hardware that refuses it or a machine that does
@@ -25,8 +25,9 @@ use crate::{
 /// 5 ms).
 const PERIODS: [u32; 3] = [240, 480, 960];
 
-/// Closing takes a millisecond, but for ever where the device went in this very moment (see [`Device::abandon`]).
-const CLOSE_LIMIT: Duration = Duration::from_secs(1);
+/// Closing takes a millisecond, but for ever where the device went in this very moment (see [`Device::abandon`]); before it
+/// one that hangs may be waited for.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
 pub(super) struct Device {
     sink: Option<MixerDeviceSink>,
@@ -64,6 +65,7 @@ impl Device {
                 let reason = format!("a sample rate of {} Hz", config.sample_rate());
                 AudioDeviceError::Unsupported { direction, device: name.clone(), reason }
             })?;
+            let turn = turn();
             let opened = DeviceSinkBuilder::default()
                 .with_device(chosen.device.clone())
                 .with_supported_config(&config)
@@ -73,6 +75,7 @@ impl Device {
                     let _ = signals.send(Signal::Failed { puller, error });
                 })
                 .open_stream();
+            drop(turn);
             match opened {
                 Ok(mut sink) => {
                     sink.log_on_drop(false);
@@ -108,7 +111,9 @@ impl Device {
         thread::Builder::new()
             .name("speaker-close".into())
             .spawn(move || {
+                let turn = turn();
                 drop(sink);
+                drop(turn);
                 let _ = closed.send(());
             })
             .ok()
@@ -117,8 +122,7 @@ impl Device {
 }
 
 impl Drop for Device {
-    /// Waits until it is closed: cpal 0.18.2 deletes a PulseAudio stream twice, and the second time could hit a stream that
-    /// was opened in between.
+    /// Waits until it is closed: the device is free for whoever opens it next.
     fn drop(&mut self) {
         if let Some(closed) = self.close() {
             let _ = closed.recv_timeout(CLOSE_LIMIT);

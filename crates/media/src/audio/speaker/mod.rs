@@ -83,12 +83,31 @@ impl Speaker {
         events: impl Fn(SpeakerEvent) + Send + Sync + 'static,
     ) -> Result<Self, AudioDeviceError> {
         let (signals, receiver) = mpsc::channel();
-        let supervisor = supervisor::Supervisor::open(spec, mixer, reference, signals.clone())?;
+        let supervisor = supervisor::Supervisor::open(spec, mixer, reference, signals.clone(), Box::new(events))?;
         let thread = thread::Builder::new()
             .name("speaker".into())
-            .spawn(move || supervisor.run(&receiver, &events))
+            .spawn(move || supervisor.run(&receiver))
             .map_err(|e| AudioDeviceError::Thread { direction: AudioDirection::Output, reason: e.to_string() })?;
         Ok(Self { signals, thread: Some(thread) })
+    }
+
+    /// Plays on another output from now on, and tells `events` of it instead. The one before is closed first. Until the new
+    /// one is open, and where it cannot be opened, the mixer runs on unheard. Waits for both; one choice at a time.
+    ///
+    /// # Errors
+    /// As of [`Speaker::open`].
+    pub fn choose(
+        &self,
+        spec: &SpeakerSpec,
+        events: impl Fn(SpeakerEvent) + Send + Sync + 'static,
+    ) -> Result<(), AudioDeviceError> {
+        let (answer, opened) = mpsc::channel();
+        let _ = self.signals.send(supervisor::Signal::Choose { spec: spec.clone(), events: Box::new(events), answer });
+        let ended = |_| AudioDeviceError::Thread {
+            direction: AudioDirection::Output,
+            reason: "the speaker's thread has ended".into(),
+        };
+        opened.recv().map_err(ended)?
     }
 }
 
@@ -150,6 +169,32 @@ mod tests {
         assert!(written <= start.elapsed().as_secs_f64(), "{written} s in {:?}", start.elapsed());
         drop(speaker);
         assert_eq!(wav::open(&path).unwrap().len() % FRAME_SAMPLES, 0);
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn another_output_is_played_on_and_one_that_cannot_be_opened_keeps_the_mixer() {
+        let dir = std::env::temp_dir().join(format!("ahoy-speaker-choose-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let path = |name| dir.join(name);
+        let samples = |path: &std::path::Path| wav::open(path).map_or(0, |samples| samples.len());
+        let until_grown = |path: &std::path::Path| {
+            let (start, before) = (Instant::now(), samples(path));
+            while samples(path) < before + 10 * FRAME_SAMPLES {
+                assert!(start.elapsed() < Duration::from_secs(10), "{path:?} does not grow");
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        };
+        let speaker = open(&SpeakerSpec::File(path("first.wav"))).unwrap();
+        until_grown(&path("first.wav"));
+        speaker.choose(&SpeakerSpec::File(path("second.wav")), |_| {}).unwrap();
+        let first = samples(&path("first.wav"));
+        until_grown(&path("second.wav"));
+        let missing = SpeakerSpec::File(path("nowhere/out.wav"));
+        assert!(speaker.choose(&missing, |_| {}).unwrap_err().to_string().contains("nowhere/out.wav"));
+        speaker.choose(&SpeakerSpec::File(path("third.wav")), |_| {}).unwrap();
+        until_grown(&path("third.wav"));
+        assert_eq!(samples(&path("first.wav")), first, "the first output is still written");
         std::fs::remove_dir_all(&dir).unwrap();
     }
 

@@ -2,6 +2,7 @@
 
 use std::{
     sync::{Arc, mpsc},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -28,10 +29,17 @@ const LATENESS: Duration = Duration::from_secs(10);
 /// After a longer sleep (a suspended computer) the clock starts anew instead of catching up.
 const MAX_CATCH_UP: Duration = Duration::from_millis(200);
 
+/// Is told what happens to the output.
+pub(super) type Events = Box<dyn Fn(SpeakerEvent) + Send>;
+/// Is told whether another output could be opened.
+pub(super) type Answer = mpsc::Sender<Result<(), AudioDeviceError>>;
+
 /// What the supervisor is woken by.
 pub(super) enum Signal {
     /// A device's stream says something.
     Failed { puller: Puller, error: cpal::Error },
+    /// Another output is chosen.
+    Choose { spec: SpeakerSpec, events: Events, answer: Answer },
     /// The speaker is closed.
     Stop,
 }
@@ -46,6 +54,48 @@ enum Output {
         reopening: Reopening<Device>,
         relaxing: bool,
     },
+    /// Another output was chosen. The one before is being closed, then this one opened.
+    Changing {
+        opened: mpsc::Receiver<Result<Opened, AudioDeviceError>>,
+        answer: Answer,
+    },
+}
+
+/// An output that was opened, and nobody plays on yet.
+enum Opened {
+    Null,
+    File(wav::Writer),
+    Device(DeviceChoice, Device),
+}
+
+impl Opened {
+    /// Blocks as long as a driver takes, with a limit.
+    fn open(
+        spec: &SpeakerSpec,
+        playout: &Arc<Playout>,
+        signals: &mpsc::Sender<Signal>,
+    ) -> Result<Self, AudioDeviceError> {
+        let device = |choice: DeviceChoice| {
+            let (opened, signals) = (Arc::clone(playout), signals.clone());
+            let open = move |choice: &DeviceChoice| Device::open(choice, 0, &opened, &signals);
+            let device = open_within(AudioDirection::Output, &choice, open)?;
+            Ok(Self::Device(choice, device))
+        };
+        match spec {
+            SpeakerSpec::None => Ok(Self::Null),
+            SpeakerSpec::File(path) => Ok(Self::File(wav::Writer::create(path)?)),
+            SpeakerSpec::Device(name) => device(DeviceChoice::Named(name.clone())),
+            SpeakerSpec::Default => device(DeviceChoice::Default),
+        }
+    }
+
+    fn play(self, playout: &Playout) -> Output {
+        match self {
+            Self::Null => Output::Null,
+            Self::File(writer) => Output::File(writer),
+            Self::Device(choice, device) => Output::Playing(Playing::start(choice, device, playout)),
+        }
+    }
 }
 
 struct Playing {
@@ -63,6 +113,7 @@ pub(super) struct Supervisor {
     playout: Arc<Playout>,
     output: Output,
     signals: mpsc::Sender<Signal>,
+    events: Events,
     /// Periods up to this, in frames of 48 kHz, have been too short for this machine.
     beyond: u32,
     /// When the clock's next frame is due.
@@ -76,24 +127,15 @@ impl Supervisor {
         mixer: Mixer,
         reference: EchoReferenceWriter,
         signals: mpsc::Sender<Signal>,
+        events: Events,
     ) -> Result<Self, AudioDeviceError> {
         let playout = Arc::new(Playout::new(mixer, reference));
-        let playing = |choice: DeviceChoice| {
-            let (opened, signals) = (Arc::clone(&playout), signals.clone());
-            let open = move |choice: &DeviceChoice| Device::open(choice, 0, &opened, &signals);
-            let device = open_within(AudioDirection::Output, &choice, open)?;
-            Ok::<_, AudioDeviceError>(Output::Playing(Playing::start(choice, device, &playout)))
-        };
-        let output = match spec {
-            SpeakerSpec::None => Output::Null,
-            SpeakerSpec::File(path) => Output::File(wav::Writer::create(path)?),
-            SpeakerSpec::Device(name) => playing(DeviceChoice::Named(name.clone()))?,
-            SpeakerSpec::Default => playing(DeviceChoice::Default)?,
-        };
-        Ok(Self { playout, output, signals, beyond: 0, due: Instant::now() + FRAME, frame: [0.0; FRAME_SAMPLES] })
+        let output = Opened::open(spec, &playout, &signals)?.play(&playout);
+        let (due, frame) = (Instant::now() + FRAME, [0.0; FRAME_SAMPLES]);
+        Ok(Self { playout, output, signals, events, beyond: 0, due, frame })
     }
 
-    pub fn run(mut self, signals: &mpsc::Receiver<Signal>, events: &dyn Fn(SpeakerEvent)) {
+    pub fn run(mut self, signals: &mpsc::Receiver<Signal>) {
         loop {
             let wait = match &self.output {
                 Output::Playing(playing) if !playing.stalled => STALL,
@@ -101,15 +143,16 @@ impl Supervisor {
             };
             match signals.recv_timeout(wait) {
                 Ok(Signal::Stop) | Err(mpsc::RecvTimeoutError::Disconnected) => return,
-                Ok(Signal::Failed { puller, error }) => self.failed(puller, &error, events),
+                Ok(Signal::Failed { puller, error }) => self.failed(puller, &error),
+                Ok(Signal::Choose { spec, events, answer }) => self.change(spec, events, answer),
                 Err(mpsc::RecvTimeoutError::Timeout) => {}
             }
-            self.follow(events);
-            self.pull(events);
+            self.follow();
+            self.pull();
         }
     }
 
-    fn failed(&mut self, puller: Puller, error: &cpal::Error, events: &dyn Fn(SpeakerEvent)) {
+    fn failed(&mut self, puller: Puller, error: &cpal::Error) {
         let Output::Playing(playing) = &self.output else { return };
         if playing.device.puller != puller || !ends_stream(error) {
             return;
@@ -121,7 +164,7 @@ impl Supervisor {
         if let Some(playing) = self.go_away(reopening, false) {
             playing.device.abandon();
         }
-        events(SpeakerEvent::Lost(error));
+        (self.events)(SpeakerEvent::Lost(error));
     }
 
     /// Opens the device with a longer period: later sound is better than sound with holes.
@@ -149,18 +192,18 @@ impl Supervisor {
         self.due = Instant::now();
         match std::mem::replace(&mut self.output, away) {
             Output::Playing(playing) => Some(playing),
-            Output::Null | Output::File(_) | Output::Away { .. } => None,
+            Output::Null | Output::File(_) | Output::Away { .. } | Output::Changing { .. } => None,
         }
     }
 
     /// Notices that a device has come back, or stalls, or plays again.
-    fn follow(&mut self, events: &dyn Fn(SpeakerEvent)) {
+    fn follow(&mut self) {
         match &mut self.output {
             Output::Away { choice, reopening, relaxing } => {
                 let Some(device) = reopening.poll() else { return };
                 let (name, relaxing) = (device.name.clone(), *relaxing);
                 self.output = Output::Playing(Playing::start(choice.clone(), device, &self.playout));
-                events(match relaxing {
+                (self.events)(match relaxing {
                     true => SpeakerEvent::Relaxed { device: name },
                     false => SpeakerEvent::Restored { device: name },
                 });
@@ -182,12 +225,49 @@ impl Supervisor {
                     self.relax();
                 }
             }
+            Output::Changing { opened, answer } => {
+                let result = match opened.try_recv() {
+                    Ok(result) => result,
+                    Err(mpsc::TryRecvError::Empty) => return,
+                    Err(mpsc::TryRecvError::Disconnected) => Err(no_thread("the opening broke off")),
+                };
+                let answer = answer.clone();
+                let (output, result) = match result {
+                    Ok(opened) => (opened.play(&self.playout), Ok(())),
+                    Err(error) => (Output::Null, Err(error)),
+                };
+                self.output = output;
+                // Whoever does not wait any more has stopped.
+                let _ = answer.send(result);
+            }
             Output::Null | Output::File(_) => {}
         }
     }
 
+    /// Plays on another output. The one before is closed first, where waiting for it hurts nobody: not all hardware plays
+    /// two, and both may be the same.
+    fn change(&mut self, spec: SpeakerSpec, events: Events, answer: Answer) {
+        self.events = events;
+        self.beyond = 0;
+        self.playout.give_turn(Puller::CLOCK);
+        if matches!(self.output, Output::Playing(_)) {
+            self.due = Instant::now();
+        }
+        let old = std::mem::replace(&mut self.output, Output::Null);
+        let (playout, signals) = (Arc::clone(&self.playout), self.signals.clone());
+        let (give, opened) = mpsc::channel();
+        let opening = thread::Builder::new().name("speaker-change".into()).spawn(move || {
+            drop(old);
+            let _ = give.send(Opened::open(&spec, &playout, &signals));
+        });
+        match opening {
+            Ok(_) => self.output = Output::Changing { opened, answer },
+            Err(error) => drop(answer.send(Err(no_thread(&error.to_string())))),
+        }
+    }
+
     /// Pulls what is due, if it is the clock's turn, by absolute deadlines: so a late wake-up never adds up.
-    fn pull(&mut self, events: &dyn Fn(SpeakerEvent)) {
+    fn pull(&mut self) {
         if matches!(&self.output, Output::Playing(playing) if !playing.stalled) {
             return;
         }
@@ -202,10 +282,14 @@ impl Supervisor {
                 && let Err(error) = writer.write(&self.frame)
             {
                 self.output = Output::Null;
-                events(SpeakerEvent::Lost(error.into()));
+                (self.events)(SpeakerEvent::Lost(error.into()));
             }
         }
     }
+}
+
+fn no_thread(reason: &str) -> AudioDeviceError {
+    AudioDeviceError::Thread { direction: AudioDirection::Output, reason: reason.to_owned() }
 }
 
 impl Playing {

@@ -1,0 +1,69 @@
+//! Which way a link's media take: from machine to machine, or by a relay.
+
+use std::{sync::Arc, time::Duration};
+
+use rtc::peer_connection::transport::{RTCIceCandidate, RTCIceCandidateType};
+use serde::{Deserialize, Serialize};
+
+use super::{outgoing::OutgoingTrack, stats::SharedStats};
+
+/// How often the stack is asked, as it does not tell: a new way is shown within this time.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Which way media take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Route {
+    /// From machine to machine.
+    Direct,
+    /// By a relay (TURN), of this side's or the other's.
+    Relayed,
+}
+
+impl Route {
+    /// The route of a selected pair; `known` are the candidates that the other side named. A relay whose check comes before
+    /// its candidate is known is taken for an address of the peer's own ("peer-reflexive", RFC 8445 section 7.3.1.3), so its
+    /// address decides.
+    fn of(local: &RTCIceCandidate, remote: &RTCIceCandidate, known: &[RTCIceCandidate]) -> Self {
+        let is_relay = |candidate: &RTCIceCandidate| candidate.typ == RTCIceCandidateType::Relay;
+        let is_there =
+            |candidate: &&RTCIceCandidate| (&candidate.address, candidate.port) == (&remote.address, remote.port);
+        let relayed = is_relay(local) || is_relay(remote) || known.iter().filter(is_there).any(is_relay);
+        if relayed { Self::Relayed } else { Self::Direct }
+    }
+}
+
+/// Keeps the figures' route up to date until the link goes down.
+pub(super) async fn watch(track: Arc<OutgoingTrack>, stats: SharedStats) {
+    let mut due = tokio::time::interval(INTERVAL);
+    due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        due.tick().await;
+        // Nothing is selected yet, or any more.
+        let Some(ice) = track.ice_transport().await else { continue };
+        let Ok(Some(pair)) = ice.get_selected_candidate_pair().await else { continue };
+        let known = ice.get_remote_candidates().await.unwrap_or_default();
+        stats.lock().route = Some(Route::of(pair.local(), pair.remote(), &known));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_relay_at_either_end_makes_a_route_relayed() {
+        use RTCIceCandidateType::{Host, Prflx, Relay, Srflx};
+        let at = |typ, port| RTCIceCandidate { typ, address: "192.0.2.1".into(), port, ..Default::default() };
+        for (local, remote, known, route) in [
+            (Host, at(Host, 1), vec![at(Host, 1), at(Relay, 2)], Route::Direct),
+            (Srflx, at(Prflx, 1), vec![], Route::Direct),
+            (Relay, at(Host, 1), vec![at(Host, 1)], Route::Relayed),
+            (Host, at(Relay, 2), vec![at(Relay, 2)], Route::Relayed),
+            (Host, at(Prflx, 2), vec![at(Host, 1), at(Relay, 2)], Route::Relayed),
+            (Prflx, at(Relay, 2), vec![], Route::Relayed),
+        ] {
+            assert_eq!(Route::of(&at(local, 9), &remote, &known), route, "{local:?} {remote:?} {known:?}");
+        }
+    }
+}

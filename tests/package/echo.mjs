@@ -1,0 +1,97 @@
+// echo.mjs PORT PROGRAM PICTURE: by the WebKitWebDriver at PORT starts PROGRAM for the first time, lets it call Echo with the
+// test pattern, and reads from the window that the pattern comes back with rising numbers. Leaves what was seen in PICTURE.
+import { writeFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const [port, program, picture] = process.argv.slice(2);
+/** For a machine that compiles beside it. */
+const LIMIT_MS = 120_000;
+const POLL_MS = 100;
+/** A second of the picture. */
+const FRAMES = 30;
+/** By this key an element's reference is told from other objects (WebDriver, section 12). */
+const ELEMENT = 'element-6066-11e4-a52e-4f735466cecf';
+
+async function request(method, path, body) {
+  const answer = await fetch(`http://127.0.0.1:${port}${path}`, { method, body: body && JSON.stringify(body) });
+  const { value } = await answer.json();
+  if (value?.error) throw new Error(`${value.error}: ${value.message}`);
+  return value;
+}
+
+/** What `attempt` gives, once it gives something and does not throw. */
+async function until(what, attempt) {
+  const end = Date.now() + LIMIT_MS;
+  for (let last = 'no'; ; await sleep(POLL_MS)) {
+    try {
+      const value = await attempt();
+      if (value) return value;
+    } catch (error) {
+      last = error.message;
+    }
+    if (Date.now() > end) throw new Error(`not within ${LIMIT_MS / 1000} s: ${what} (${last})`);
+  }
+}
+
+await until('the driver listens', () => request('GET', '/status'));
+const options = { binary: program, args: ['--loopback-only'] };
+const started = Date.now();
+const { sessionId } = await request('POST', '/session', {
+  capabilities: { alwaysMatch: { 'webkitgtk:browserOptions': options } },
+});
+const post = (path, body) => request('POST', `/session/${sessionId}${path}`, body);
+const execute = (script, ...args) => post('/execute/sync', { script, args });
+const test = (name) => `[data-test="${name}"]`;
+const find = async (css) => (await post('/element', { using: 'css selector', value: css }))[ELEMENT];
+const seen = (css) => until(`${css} is seen`, () => execute('return document.querySelector(arguments[0])?.checkVisibility()', css));
+/** What the bare system lacks (a sound server, a camera, a tray) is told in notices; one that lies over the form is closed. */
+const dismiss = () => execute(`document.querySelector('${test('notice')} button')?.click()`);
+const click = (css) =>
+  until(`${css} is clicked`, async () => {
+    try {
+      await post(`/element/${await find(css)}/click`, {});
+    } catch (error) {
+      if (error.message.startsWith('element click intercepted')) await dismiss();
+      throw error;
+    }
+    return true;
+  });
+const type = (css, text) =>
+  until(`${css} is typed into`, async () => (await post(`/element/${await find(css)}/value`, { text }), true));
+/** In the page: the counter in the second row of cells of the test pattern (docs/architecture.md), or null. */
+const COUNTER = `
+  const canvas = document.querySelector(arguments[0]);
+  if (!canvas?.width) return null;
+  const { data } = canvas.getContext('2d').getImageData(0, Math.floor(canvas.height * 0.15), canvas.width, 1);
+  const level = (cell) => data[4 * Math.floor(((cell + 0.5) * canvas.width) / 26) + 1] / 255;
+  if ([0, 25].some((cell) => Math.abs(level(cell) - 0.5) > 0.2)) return null;
+  return Array.from({ length: 24 }, (_, bit) => (level(bit + 1) > 0.5 ? 2 ** bit : 0)).reduce((a, b) => a + b);`;
+
+try {
+  await seen(test('first-run'));
+  console.log(`first start: ${Date.now() - started} ms from the driver's start to the page`);
+  await type(test('first-name'), 'Ada');
+  await click(`${test('device-camera')} option[value=pattern]`);
+  await click(`${test('device-microphone')} option[value=tone]`);
+  await click(test('first-done'));
+  await click(`${test('contact')} .person`);
+  await click(`${test('contact-page')} ${test('call-video')}[aria-disabled=false]`);
+  await seen('[data-test=call][data-phase=active]');
+  const counters = new Set();
+  await until(`${FRAMES} frames come back`, async () => {
+    const counter = await execute(COUNTER, `${test('remote')} canvas, canvas${test('remote')}`);
+    if (counter !== null) counters.add(counter);
+    return counters.size >= FRAMES;
+  });
+  const order = [...counters];
+  if (order.some((counter, n) => n > 0 && counter <= order[n - 1])) throw new Error(`frames out of order: ${order}`);
+  await writeFile(picture, Buffer.from(await request('GET', `/session/${sessionId}/screenshot`), 'base64'));
+  console.log(`Echo showed ${order.length} frames of ours, ${order[0]} to ${order.at(-1)}`);
+  await click(test('hang-up'));
+  await seen('[data-phase=ended]').catch(() => seen(test('contact')));
+} catch (error) {
+  console.error(`echo: ${error.message}\n${await execute('return document.body.innerText').catch(() => '')}`);
+  process.exitCode = 1;
+} finally {
+  await request('DELETE', `/session/${sessionId}`);
+}
