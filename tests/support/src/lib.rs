@@ -3,18 +3,24 @@
 //!
 //! Both ends of a call look the same from here: a [`Peer`](peer::Peer) takes JSON lines and gives JSON lines. An `ahoy-peer`
 //! has them on its stdin and stdout ([`native`]), a page in Chromium on a WebSocket ([`browser`]); [`peer::connect`] carries
-//! the envelopes of one to the other, which makes a test the signaling server of its call. The whole app without its window ([`bridge`]) finds its
-//! peers by itself; its line carries what its page would say.
+//! the envelopes of one to the other, which makes a test the signaling server of its call. The
+//! whole app without its window ([`bridge`]) finds its peers by itself; its line carries what its page would say.
+//!
+//! The app in its window has no such line: an [`App`](app::App) on a [`Desktop`](desktop::Desktop) of the test's own is
+//! clicked and typed into ([`webdriver`]).
 //!
 //! Whatever goes wrong here panics with what the program last said: this code runs in tests alone.
 #![deny(missing_docs)]
 
 mod again;
+pub mod app;
 pub mod bridge;
 pub mod browser;
 pub mod camera;
 pub mod content;
+pub mod desktop;
 pub mod native;
 pub mod peer;
 pub mod process;
 pub mod sound;
+pub mod webdriver;
