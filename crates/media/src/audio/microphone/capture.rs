@@ -17,9 +17,7 @@ use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::{
     audio::{FRAME_SAMPLES, Frame, SAMPLE_RATE, resample::Resampler},
-    device::audio::{
-        AudioDeviceError, AudioDirection, DeviceChoice, choose, ends_stream, names_own_rate, prefer, turn,
-    },
+    device::audio::{AudioDeviceError, AudioDirection, DeviceChoice, choose, ends_stream, names_own_rate, prefer},
 };
 
 /// What is asked of the device, in parts of a second: 10 ms, one frame. PulseAudio splits it between the source and the
@@ -41,8 +39,8 @@ struct Mark {
 }
 
 pub(super) struct Capture {
-    /// Keeps the device open; there until the drop.
-    stream: Option<cpal::Stream>,
+    /// Keeps the device open.
+    _stream: cpal::Stream,
     pub name: String,
     rate: u32,
     samples: Consumer<f32>,
@@ -72,12 +70,10 @@ impl Capture {
         let overruns = Arc::new(AtomicU64::new(0));
         let writer = Writer { samples: producer, marks: marks_in, position: 0, overruns: Arc::clone(&overruns) };
         let (report, errors) = mpsc::channel();
-        let turn = turn();
         let stream = build(&chosen.device, config, format, writer, report).map_err(error)?;
         stream.play().map_err(error)?;
-        drop(turn);
         Ok(Self {
-            stream: Some(stream),
+            _stream: stream,
             rate: config.sample_rate,
             samples,
             marks,
@@ -145,14 +141,6 @@ impl Capture {
             self.position += late as u64;
             self.overruns.fetch_add(late as u64, Ordering::Relaxed);
         }
-    }
-}
-
-impl Drop for Capture {
-    fn drop(&mut self) {
-        let turn = turn();
-        drop(self.stream.take());
-        drop(turn);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     num::NonZero,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc},
+    sync::{Arc, mpsc},
     thread,
     time::Duration,
 };
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     audio::{FRAME_SAMPLES, Frame, SAMPLE_RATE, resample::Resampler},
-    device::audio::{AudioDeviceError, AudioDirection, DeviceChoice, choose, prefer, turn},
+    device::audio::{AudioDeviceError, AudioDirection, DeviceChoice, Lease, choose, prefer},
 };
 
 /// Periods that are tried, in frames of 48 kHz: 5 ms, and 10 and 20 ms for hardware that refuses it or a machine that does
@@ -25,46 +25,12 @@ use crate::{
 /// 5 ms).
 const PERIODS: [u32; 3] = [240, 480, 960];
 
-/// Closing takes a millisecond, but for ever where the device went in this very moment (see [`Device::abandon`]); before it
-/// one that hangs may be waited for.
-const CLOSE_LIMIT: Duration = Duration::from_secs(2);
-
-/// How many output streams of this process are open, and what tells when one is closed.
-static OPEN: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
-
-/// One of [`OPEN`].
-struct Counted;
-
-impl Counted {
-    fn new() -> Self {
-        *open_streams() += 1;
-        Self
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        *open_streams() -= 1;
-        OPEN.1.notify_all();
-    }
-}
-
-fn open_streams() -> MutexGuard<'static, usize> {
-    OPEN.0.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Waits until fewer streams of this process are open than `before`; whether that came.
-///
-/// PulseAudio takes no stream beside one that plays: cpal 0.18.2 gives all of them the same synchronisation group, and such
-/// a group can only grow while it stands still. A ringing that has just been stopped is gone in a moment.
-fn another_closes(before: usize) -> bool {
-    let waited = OPEN.1.wait_timeout_while(open_streams(), CLOSE_LIMIT, |open| *open > 0 && *open >= before);
-    let (open, _) = waited.unwrap_or_else(PoisonError::into_inner);
-    *open < before
-}
+/// Closing takes a millisecond, but for ever where the device went in this very moment (see [`Device::abandon`]).
+const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 
 pub(super) struct Device {
-    sink: Option<(MixerDeviceSink, Counted)>,
+    /// The stream, and the connection that it has to itself: given back once the stream is closed.
+    sink: Option<(MixerDeviceSink, Lease)>,
     pub name: String,
     pub puller: Puller,
     /// What it really plays at once, in frames of 48 kHz.
@@ -94,34 +60,26 @@ impl Device {
         for period in PERIODS.into_iter().filter(|period| *period > beyond) {
             let frames = in_range(period, &config);
             let puller = playout.device();
+            let signals = signals.clone();
             let source = MixerSource::new(Arc::clone(playout), puller, config.sample_rate()).ok_or_else(|| {
                 let reason = format!("a sample rate of {} Hz", config.sample_rate());
                 AudioDeviceError::Unsupported { direction, device: name.clone(), reason }
             })?;
-            let open = || {
-                let signals = signals.clone();
-                let _turn = turn();
-                DeviceSinkBuilder::default()
-                    .with_device(chosen.device.clone())
-                    .with_supported_config(&config)
-                    .with_buffer_size(cpal::BufferSize::Fixed(frames))
-                    .with_error_callback(move |error| {
-                        // Nobody listens any more: the stream is being closed.
-                        let _ = signals.send(Signal::Failed { puller, error });
-                    })
-                    .open_stream()
-            };
-            let before = *open_streams();
-            let opened = match open() {
-                Err(error) if is_refused(&error) && another_closes(before) => open(),
-                opened => opened,
-            };
+            let opened = DeviceSinkBuilder::default()
+                .with_device(chosen.device.clone())
+                .with_supported_config(&config)
+                .with_buffer_size(cpal::BufferSize::Fixed(frames))
+                .with_error_callback(move |error| {
+                    // Nobody listens any more: the stream is being closed.
+                    let _ = signals.send(Signal::Failed { puller, error });
+                })
+                .open_stream();
             match opened {
                 Ok(mut sink) => {
                     sink.log_on_drop(false);
                     sink.mixer().add(source);
                     let period = in_frames_of_48_khz(frames, &config);
-                    return Ok(Self { sink: Some((sink, Counted::new())), name, puller, period });
+                    return Ok(Self { sink: Some((sink, chosen.lease)), name, puller, period });
                 }
                 Err(error) => result = Err(of_rodio(&name, error)),
             }
@@ -151,9 +109,7 @@ impl Device {
         thread::Builder::new()
             .name("speaker-close".into())
             .spawn(move || {
-                let turn = turn();
                 drop(sink);
-                drop(turn);
                 let _ = closed.send(());
             })
             .ok()
@@ -162,19 +118,12 @@ impl Device {
 }
 
 impl Drop for Device {
-    /// Waits until it is closed: the device is free for whoever opens it next.
+    /// Waits until it is closed: cpal 0.18.2 deletes a PulseAudio stream twice, and the second time could hit a stream that
+    /// was opened in between.
     fn drop(&mut self) {
         if let Some(closed) = self.close() {
             let _ = closed.recv_timeout(CLOSE_LIMIT);
         }
-    }
-}
-
-/// "Invalid argument", which PulseAudio says of what it would take at another time.
-fn is_refused(error: &DeviceSinkError) -> bool {
-    match error {
-        DeviceSinkError::PlayError(e) | DeviceSinkError::BuildError(e) => e.kind() == cpal::ErrorKind::InvalidInput,
-        _ => false,
     }
 }
 

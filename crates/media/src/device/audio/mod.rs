@@ -4,7 +4,6 @@
 
 mod error;
 mod host;
-mod turn;
 
 use std::fmt;
 
@@ -12,8 +11,7 @@ use serde::Serialize;
 
 pub(crate) use error::ends_stream;
 pub use error::{AudioDeviceError, AudioDirection};
-pub(crate) use host::{Reopening, choose, names_own_rate, open_within, prefer};
-pub(crate) use turn::turn;
+pub(crate) use host::{Lease, Reopening, choose, names_own_rate, open_within, prefer};
 
 /// The synthetic microphone's id, and its spelling in a [`crate::audio::microphone::MicrophoneSpec`].
 pub const TEST_TONE_ID: &str = "tone";
