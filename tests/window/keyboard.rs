@@ -82,7 +82,9 @@ async fn first_start(app: &App, name: &str) {
     // A list takes the entry whose beginning is typed.
     for (list, entry, value) in [("camera", "test p", "pattern"), ("microphone", "test t", "tone")] {
         let css = format!("[data-test=device-{list}]");
-        app.sees(&format!("{css} option[value={value}]")).await;
+        // Entries of a list that is not open are not seen.
+        let listed = "return document.querySelector(arguments[0]) !== null";
+        app.waits(&format!("{value} is listed"), listed, json!([format!("{css} option[value={value}]")])).await;
         tab_to(app, &format!("device-{list}")).await;
         app.types(entry).await;
         let chosen = "return document.querySelector(arguments[0]).value === arguments[1]";

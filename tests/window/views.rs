@@ -96,6 +96,8 @@ async fn every_view(theme: &'static str) {
     ada.receives(unix_ms(), "test pattern", Content::shows_pattern).await;
     let app = &ada.app;
     app.sees(&test("quality")).await;
+    // That this desktop shows no notifications.
+    app.click_at("[data-test=notice] button").await;
     audit.look(app, "call").await;
     app.click("figures").await;
     app.sees("[data-figure=bitrate] path").await;

@@ -106,7 +106,7 @@ impl Calls {
             tokio::select! {
                 request = inbox.recv() => match request {
                     Some(Request::Command(command)) => self.command(command),
-                    Some(Request::Signal(call, payload)) => self.from_page(&call, payload),
+                    Some(Request::Signal(call, payload)) => self.page_says(&call, payload),
                     Some(Request::SendFailed { call, to, error }) => {
                         self.board.handle(Instant::now(), &call, Input::SendFailed { to, error });
                     }
@@ -170,7 +170,7 @@ impl Calls {
         }
     }
 
-    fn from_page(&mut self, call: &CallId, payload: SignalPayload) {
+    fn page_says(&mut self, call: &CallId, payload: SignalPayload) {
         let peer = self.board.call(call).and_then(|call| call.participants().next()).map(|(peer, _)| peer.clone());
         let Some(peer) = peer else { return };
         let events = match payload {

@@ -458,7 +458,8 @@ async fn a_setting_that_changes_while_a_call_begins_loses_no_call() {
     for on in [false, true, false] {
         let set = fixture.app.settings_set(values(json!({"noiseSuppression": on})));
         let (set, call) = tokio::join!(set, fixture.app.call_start(&echo, false));
-        (set.unwrap(), call.unwrap());
+        set.unwrap();
+        call.unwrap();
         fixture.phase(CallPhase::Active).await;
         fixture.app.call_hang_up().unwrap();
         fixture.phase(CallPhase::Ended).await;

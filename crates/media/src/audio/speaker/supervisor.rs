@@ -47,7 +47,7 @@ pub(super) enum Signal {
 enum Output {
     Null,
     File(wav::Writer),
-    Playing(Playing),
+    Playing(Box<Playing>),
     /// The device is gone, or being opened anew because its period was too short.
     Away {
         choice: DeviceChoice,
@@ -93,7 +93,7 @@ impl Opened {
         match self {
             Self::Null => Output::Null,
             Self::File(writer) => Output::File(writer),
-            Self::Device(choice, device) => Output::Playing(Playing::start(choice, device, playout)),
+            Self::Device(choice, device) => Output::Playing(Box::new(Playing::start(choice, device, playout))),
         }
     }
 }
@@ -180,12 +180,12 @@ impl Supervisor {
             Device::open(&choice, beyond, &playout, &signals)
         });
         if let Some(playing) = self.go_away(reopening, true) {
-            let _ = give.send(playing);
+            let _ = give.send(*playing);
         }
     }
 
     /// Leaves the turn to the clock until the device is open again; gives what was there.
-    fn go_away(&mut self, reopening: Reopening<Device>, relaxing: bool) -> Option<Playing> {
+    fn go_away(&mut self, reopening: Reopening<Device>, relaxing: bool) -> Option<Box<Playing>> {
         let Output::Playing(playing) = &self.output else { return None };
         let away = Output::Away { choice: playing.choice.clone(), reopening, relaxing };
         self.playout.give_turn(Puller::CLOCK);
@@ -202,7 +202,7 @@ impl Supervisor {
             Output::Away { choice, reopening, relaxing } => {
                 let Some(device) = reopening.poll() else { return };
                 let (name, relaxing) = (device.name.clone(), *relaxing);
-                self.output = Output::Playing(Playing::start(choice.clone(), device, &self.playout));
+                self.output = Output::Playing(Box::new(Playing::start(choice.clone(), device, &self.playout)));
                 (self.events)(match relaxing {
                     true => SpeakerEvent::Relaxed { device: name },
                     false => SpeakerEvent::Restored { device: name },
