@@ -18,7 +18,8 @@ use ahoy_media::audio::{
 };
 use ahoy_test_support::sound::{self, with_daemon};
 
-const LIMIT: Duration = Duration::from_secs(40);
+/// Seen: 5 to 18 s, and once over 40 on two busy cores, where each beep was heard until then.
+const LIMIT: Duration = Duration::from_secs(120);
 const ECHO_ONLY: ProcessingSettings = ProcessingSettings { echo_cancellation: true, ..ProcessingSettings::OFF };
 
 /// Root mean square of each half second that the far end gets back.
