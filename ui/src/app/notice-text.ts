@@ -18,7 +18,6 @@ const TEXT: Record<string, [what: Key, todo: Key]> = {
   'microphone-lost': ['notice.microphone-lost.what', 'notice.microphone-lost.todo'],
   'speaker-missing': ['notice.speaker-missing.what', 'notice.speaker-missing.todo'],
   'speaker-lost': ['notice.speaker-lost.what', 'notice.speaker-lost.todo'],
-  'device-next-call': ['notice.device-next-call.what', 'notice.device-next-call.todo'],
   'request-sent': ['notice.request-sent.what', 'notice.request-sent.todo'],
   'request-unreachable': ['notice.request-unreachable.what', 'notice.request-unreachable.todo'],
   'invite-not-a-link': ['notice.invite-not-a-link.what', 'notice.invite-not-a-link.todo'],
