@@ -5,72 +5,12 @@ use ahoy_media::audio::{
     FRAME_SAMPLES, Frame, SAMPLE_RATE,
     process::{ProcessingSettings, Processor},
 };
+use ahoy_test_support::speech::{Noise, power, speech};
 
 const SECOND: usize = SAMPLE_RATE as usize;
 /// From the loudspeaker's sample to the microphone's, devices included.
 const ECHO_DELAY: usize = SECOND / 10;
 const ECHO_ONLY: ProcessingSettings = ProcessingSettings { echo_cancellation: true, ..ProcessingSettings::OFF };
-
-/// Noise from a fixed seed, -1 to 1.
-struct Noise(u64);
-
-impl Noise {
-    fn next(&mut self) -> f32 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 40) as f32 / (1 << 23) as f32 - 1.0
-    }
-}
-
-/// A resonance of the mouth: a two-pole filter.
-#[derive(Default)]
-struct Formant([f32; 2]);
-
-impl Formant {
-    fn filter(&mut self, input: f32, hz: f32, bandwidth: f32) -> f32 {
-        let radius = (-std::f32::consts::PI * bandwidth / SAMPLE_RATE as f32).exp();
-        let angle = std::f32::consts::TAU * hz / SAMPLE_RATE as f32;
-        let [last, before] = self.0;
-        let output = (1.0 - radius) * input + 2.0 * radius * angle.cos() * last - radius * radius * before;
-        self.0 = [output, last];
-        output
-    }
-}
-
-/// Something that has what matters of speech: a voice that glides, syllables of changing vowels with hisses between
-/// them, and pauses. Root mean square over all is 0.1.
-fn speech(seed: u64, pitch: f32, samples: usize) -> Vec<f32> {
-    const VOWELS: [[f32; 3]; 5] = [
-        [730.0, 1090.0, 2440.0],
-        [270.0, 2290.0, 3010.0],
-        [300.0, 870.0, 2240.0],
-        [530.0, 1840.0, 2480.0],
-        [570.0, 840.0, 2410.0],
-    ];
-    let mut noise = Noise(seed);
-    let mut formants: [Formant; 3] = Default::default();
-    let (mut phase, mut output) = (0.0_f32, Vec::with_capacity(samples));
-    while output.len() < samples {
-        let vowel = VOWELS[((noise.next() + 1.0) * 2.5) as usize % VOWELS.len()];
-        let pause = noise.next() > 0.7;
-        let length = SECOND / 8 + ((noise.next() + 1.0) * SECOND as f32 / 12.0) as usize;
-        let hiss = (SECOND as f32 * 0.03 * (noise.next() + 1.0)) as usize;
-        let hz = pitch * (1.0 + 0.2 * noise.next());
-        for n in 0..length {
-            let position = n as f32 / length as f32;
-            phase = (phase + hz * (1.1 - 0.2 * position) / SAMPLE_RATE as f32).fract();
-            let voiced = if n > hiss { (1.0 - phase).powi(4) - 0.2 } else { 0.0 };
-            let hissed = if n < hiss { 0.3 * noise.next() } else { 0.02 * noise.next() };
-            let envelope = if pause { 0.0 } else { (std::f32::consts::PI * position).sin() };
-            let source = voiced + hissed;
-            let filtered: f32 =
-                formants.iter_mut().zip(vowel).map(|(formant, hz)| formant.filter(source, hz, 80.0)).sum();
-            output.push(envelope * (filtered + 0.2 * hissed));
-        }
-    }
-    output.truncate(samples);
-    let scale = 0.1 / power(&output).sqrt();
-    output.iter().map(|sample| (sample * scale).clamp(-1.0, 1.0)).collect()
-}
 
 /// What the microphone hears of the loudspeaker: `far` delayed, through 60 ms of room, 6 dB lower.
 fn echo_of(far: &[f32]) -> Vec<f32> {
@@ -78,8 +18,8 @@ fn echo_of(far: &[f32]) -> Vec<f32> {
     let mut room: Vec<(usize, f32)> = (0..60)
         .map(|ms| {
             (
-                ms * SECOND / 1000 + ((noise.next() + 1.0) * 20.0) as usize,
-                0.3 * noise.next() * (-(ms as f32) / 12.0).exp(),
+                ms * SECOND / 1000 + ((noise.sample() + 1.0) * 20.0) as usize,
+                0.3 * noise.sample() * (-(ms as f32) / 12.0).exp(),
             )
         })
         .collect();
@@ -91,10 +31,6 @@ fn echo_of(far: &[f32]) -> Vec<f32> {
                 .sum::<f32>()
         })
         .collect()
-}
-
-fn power(samples: &[f32]) -> f32 {
-    samples.iter().map(|sample| sample * sample).sum::<f32>() / samples.len() as f32
 }
 
 fn decibels(ratio: f32) -> f32 {
@@ -137,7 +73,7 @@ impl Call {
         let echo = echo_of(&far);
         let mut room = Noise(3);
         // The noise of a quiet room, at -70 dBFS.
-        let microphone = near.iter().zip(&echo).map(|(near, echo)| near + echo + 5e-4 * room.next()).collect();
+        let microphone = near.iter().zip(&echo).map(|(near, echo)| near + echo + 5e-4 * room.sample()).collect();
         Self { far, near, echo, microphone }
     }
 }
@@ -221,7 +157,7 @@ fn steady_noise_is_suppressed_and_speech_in_it_kept() {
     let mut noise = Noise(7);
     let mut near = speech(2, 190.0, 12 * SECOND);
     near[..6 * SECOND].fill(0.0);
-    let microphone: Vec<f32> = near.iter().map(|sample| sample + 0.01 * noise.next()).collect();
+    let microphone: Vec<f32> = near.iter().map(|sample| sample + 0.01 * noise.sample()).collect();
     let output = process(settings, &vec![0.0; 12 * SECOND], &microphone);
     let suppressed = decibels(power(&microphone[3 * SECOND..6 * SECOND]) / power(&output[3 * SECOND..6 * SECOND]));
     assert!(suppressed > 8.0, "{suppressed:.1} dB");

@@ -1,5 +1,5 @@
 //! Fixtures of the tests: peers as processes and as pages of a browser, the line between them, and what a machine without
-//! hardware lacks ([`camera`], [`sound`]).
+//! hardware lacks ([`camera`], [`sound`], [`speech`]).
 //!
 //! Both ends of a call look the same from here: a [`Peer`](peer::Peer) takes JSON lines and gives JSON lines. An `ahoy-peer`
 //! has them on its stdin and stdout ([`native`]), a page in Chromium on a WebSocket ([`browser`]); [`peer::connect`] carries
@@ -23,4 +23,5 @@ pub mod native;
 pub mod peer;
 pub mod process;
 pub mod sound;
+pub mod speech;
 pub mod webdriver;
