@@ -145,6 +145,7 @@ impl PeerOptions {
             relay_only: self.relay_only,
             loopback_only: self.loopback_only,
             impairment: self.net.clone(),
+            own_picture: false,
             echo: false,
         }
     }

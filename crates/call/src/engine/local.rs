@@ -279,14 +279,18 @@ impl LocalMedia {
     fn open_camera(&mut self) {
         let Some(spec) = self.config.camera.clone() else { return };
         let (format, target) = (self.config.video, self.target);
-        let (sink, tell, events) = (self.routes.video_sink(&self.hub), self.tell.clone(), self.tell.clone());
+        let (routes, tell, events) = (self.routes.clone(), self.tell.clone(), self.tell.clone());
+        if self.config.own_picture {
+            routes.begin_preview(&self.hub);
+        }
         self.camera.begin(move |opening| {
             let open = || {
                 let (writer, reader) = slot();
                 let tell_news = move |event| tell_camera(&events, opening, event);
                 let camera = Camera::open(&spec, format, writer, tell_news).map_err(|error| error.advice())?;
-                let encoder =
-                    VideoEncoder::spawn(reader, camera.format(), target, sink).map_err(|error| unencodable(&error))?;
+                let (sink, tap) = (routes.video_sink(), routes.preview_tap(camera.format().fps));
+                let encoder = VideoEncoder::spawn_with_tap(reader, camera.format(), target, sink, tap);
+                let encoder = encoder.map_err(|error| unencodable(&error))?;
                 Ok(Pictures { _camera: camera, encoder })
             };
             tell.opened(Opened::Camera(open()));

@@ -8,8 +8,8 @@
 //! Signaler ──────┼─▶ Switchboard ──▶ ──┼─▶ PeerLink of each peer
 //! LinkReport ────┘   (pure state)      └─▶ CallEvent
 //!
-//! camera ─▶ encoder ─┬─▶ each link            each link ─▶ hub stream of that peer ─▶ page
-//!                    └─▶ hub stream "local"             └▶ mixer ─▶ speaker
+//! camera ─┬─▶ encoder ─▶ each link            each link ─▶ hub stream of that peer ─▶ page
+//!         └─▶ small encoder ─▶ hub stream "local"       └▶ mixer ─▶ speaker
 //! microphone ────────▶ each link
 //! ```
 
@@ -67,6 +67,8 @@ pub struct EngineConfig {
     pub loopback_only: bool,
     /// A bad network, for tests.
     pub impairment: Option<Impairment>,
+    /// Our own picture is shown to us too, as the hub stream [`LOCAL_STREAM`]: some 2 % of a core.
+    pub own_picture: bool,
     /// Instead of what the devices give, each peer gets back what it sends; no device is opened but the speaker.
     pub echo: bool,
 }
@@ -146,7 +148,7 @@ pub struct EngineEvent {
 /// The engine's events, in order; ends when the engine has stopped.
 pub type Events = mpsc::UnboundedReceiver<EngineEvent>;
 
-/// Name of the hub stream with our own picture, as it is sent.
+/// Name of the hub stream with our own picture: small, see [`SmallEncoder`](ahoy_media::video::small::SmallEncoder).
 pub const LOCAL_STREAM: &str = "local";
 
 /// Name of the hub stream with a peer's picture. It lasts as long as the peer is in the call.

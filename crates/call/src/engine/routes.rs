@@ -10,7 +10,7 @@ use std::{
 
 use ahoy_media::{
     audio::microphone::EncodedAudio,
-    video::EncodedFrame,
+    video::{EncodedFrame, I420Frame, small::SmallEncoder},
     webm::hub::{Hub, StreamId, StreamWriter},
 };
 use bytes::Bytes;
@@ -39,11 +39,20 @@ pub(super) struct Routes {
 /// What we send, as we see it ourselves.
 struct Preview {
     stream: StreamWriter,
+    /// Its reader cannot go on without a key frame.
+    wants_key_frame: Arc<AtomicBool>,
     /// Time of its first picture.
     first: Option<Instant>,
 }
 
 impl Preview {
+    fn open(hub: &Hub) -> Self {
+        let wants_key_frame = Arc::new(AtomicBool::new(false));
+        let wanted = Arc::clone(&wants_key_frame);
+        let stream = hub.open(StreamId::new(LOCAL_STREAM), move || wanted.store(true, Ordering::Relaxed));
+        Self { stream, wants_key_frame, first: None }
+    }
+
     fn push(&mut self, frame: &EncodedFrame) {
         let first = *self.first.get_or_insert(frame.captured_at);
         self.stream.push(frame, frame.captured_at.saturating_duration_since(first));
@@ -78,18 +87,36 @@ impl Routes {
         self.preview().take();
     }
 
-    /// The encoder's sink. `preview` gets the very bytes that the peers get.
-    pub(super) fn video_sink(&self, hub: &Hub) -> impl FnMut(EncodedFrame) + Send + 'static {
-        let routes = self.clone();
-        let want_key = self.notices.clone();
-        self.preview().get_or_insert_with(|| Preview {
-            stream: hub.open(StreamId::new(LOCAL_STREAM), move || drop(want_key.send(Notice::KeyFrameWanted))),
-            first: None,
-        });
+    /// From now on there is a preview.
+    pub(super) fn begin_preview(&self, hub: &Hub) {
+        self.preview().get_or_insert_with(|| Preview::open(hub));
+    }
+
+    /// The encoder's tap: shows us what a camera of that rate gives, where there is a preview.
+    pub(super) fn preview_tap(&self, fps: u32) -> impl FnMut(&I420Frame) + Send + 'static {
+        let (routes, mut small) = (self.clone(), SmallEncoder::default());
         move |frame| {
-            if let Some(preview) = &mut *routes.preview() {
-                preview.push(&frame);
+            let Some(key) =
+                routes.preview().as_ref().map(|preview| preview.wants_key_frame.swap(false, Ordering::Relaxed))
+            else {
+                return;
+            };
+            match (small.encode(frame, fps, key), &mut *routes.preview()) {
+                (Ok(Some(encoded)), Some(preview)) => preview.push(&encoded),
+                (Ok(_), _) => {}
+                // The stream cannot go on without it.
+                (Err(error), _) => {
+                    tracing::warn!(%error, "our own picture cannot be shown");
+                    routes.end_preview();
+                }
             }
+        }
+    }
+
+    /// The encoder's sink.
+    pub(super) fn video_sink(&self) -> impl FnMut(EncodedFrame) + Send + 'static {
+        let routes = self.clone();
+        move |frame| {
             let mut behind = false;
             for (_, link) in routes.lock().iter() {
                 behind |= !link.send_video(&frame);

@@ -37,6 +37,7 @@ pub fn both() -> EngineConfig {
         relay_only: false,
         loopback_only: true,
         impairment: None,
+        own_picture: true,
         echo: false,
     }
 }

@@ -63,6 +63,18 @@ impl VideoEncoder {
         bitrate: Bitrate,
         sink: impl FnMut(EncodedFrame) + Send + 'static,
     ) -> Result<Self, Vp8Error> {
+        Self::spawn_with_tap(reader, format, bitrate, sink, |_| {})
+    }
+
+    /// As [`Self::spawn`]; `tap` gets each picture once it has been encoded and given to `sink`, so that nobody waits for
+    /// what it does with it but the next picture.
+    pub fn spawn_with_tap(
+        reader: FrameReader,
+        format: VideoFormat,
+        bitrate: Bitrate,
+        sink: impl FnMut(EncodedFrame) + Send + 'static,
+        mut tap: impl FnMut(&I420Frame) + Send + 'static,
+    ) -> Result<Self, Vp8Error> {
         let encoder = Encoder::new(format, bitrate)?;
         let shared = Arc::new(Shared {
             stop: AtomicBool::new(false),
@@ -71,7 +83,7 @@ impl VideoEncoder {
             stats: Mutex::default(),
         });
         let worker = Worker { encoder, bitrate, failing: false, shared: shared.clone(), sink };
-        let thread = thread::Builder::new().name("vp8-encoder".into()).spawn(move || worker.run(reader));
+        let thread = thread::Builder::new().name("vp8-encoder".into()).spawn(move || worker.run(reader, &mut tap));
         let thread = thread.map_err(|error| Vp8Error::Thread(error.to_string()))?;
         Ok(Self { shared, thread: Some(thread) })
     }
@@ -112,11 +124,12 @@ struct Worker<S> {
 }
 
 impl<S: FnMut(EncodedFrame)> Worker<S> {
-    fn run(mut self, mut reader: FrameReader) {
+    fn run(mut self, mut reader: FrameReader, tap: &mut dyn FnMut(&I420Frame)) {
         while !self.shared.stop.load(Relaxed) {
             match reader.wait(STOP_CHECK) {
                 Next::Frame(frame) => {
                     self.encode(&frame);
+                    tap(&frame);
                     reader.recycle(frame);
                 }
                 Next::Timeout => {}

@@ -6,6 +6,7 @@ pub mod encode;
 pub mod frame;
 pub mod pattern;
 pub mod slot;
+pub mod small;
 pub mod vp8;
 
 pub use frame::{EncodedFrame, I420Frame};
