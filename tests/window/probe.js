@@ -17,10 +17,26 @@ const level = (pixels, width, cell) => {
   return sum / ((to - from) * 3 * 255);
 };
 
+const scratch = document.createElement('canvas').getContext('2d', { alpha: false, willReadFrequently: true });
+
+/** One line of what a canvas or a video shows, `row` (0 to 1) of its height from the top. */
+const line = (picture, row) => {
+  const [width, height] = size(picture);
+  const y = Math.floor(height * row);
+  if (picture.tagName === 'CANVAS') return picture.getContext('2d', { alpha: false }).getImageData(0, y, width, 1).data;
+  scratch.canvas.width = width;
+  scratch.canvas.height = 1;
+  scratch.drawImage(picture, 0, y, width, 1, 0, 0, width, 1);
+  return scratch.getImageData(0, 0, width, 1).data;
+};
+
+const size = (picture) =>
+  picture.tagName === 'CANVAS' ? [picture.width, picture.height] : [picture.videoWidth, picture.videoHeight];
+
 /** The number in a row of cells; null where it is none. */
-const number = (canvas, row) => {
-  const { width, height } = canvas;
-  const { data } = canvas.getContext('2d', { alpha: false }).getImageData(0, Math.floor(height * row), width, 1);
+const number = (picture, row) => {
+  const [width] = size(picture);
+  const data = line(picture, row);
   const isGrey = (cell) => Math.abs(level(data, width, cell) - 0.5) < 0.2;
   if (!isGrey(0) || !isGrey(CELLS - 1)) return null;
   let value = 0;
@@ -35,9 +51,9 @@ const number = (canvas, row) => {
 const look = () => {
   if (probes.get(name) !== probe) return;
   requestAnimationFrame(look);
-  const canvas = document.querySelector(css);
-  if (!canvas?.width || !canvas.checkVisibility({ visibilityProperty: true })) return;
-  const [time, counter] = [number(canvas, 0.05), number(canvas, 0.15)];
+  const picture = document.querySelector(css);
+  if (!picture || !size(picture)[0] || !picture.checkVisibility({ visibilityProperty: true })) return;
+  const [time, counter] = [number(picture, 0.05), number(picture, 0.15)];
   const read = time === null || counter === null ? null : counter;
   if (read === last) return;
   last = read;

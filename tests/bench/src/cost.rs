@@ -1,6 +1,10 @@
 //! What a program costs with all the processes that it started, by the system's own counts.
 
-use std::{collections::HashMap, fs, time::Instant};
+use std::{
+    collections::HashMap,
+    fs,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
 
 /// Ticks a second of the CPU times in `/proc` (`USER_HZ`; 100 on every Linux that has run on a desktop).
 pub const TICKS_PER_SECOND: f64 = 100.0;
@@ -24,6 +28,26 @@ fn stat(pid: i32) -> Option<Vec<String>> {
 
 fn parent(pid: i32) -> Option<i32> {
     stat(pid)?.get(1)?.parse().ok()
+}
+
+/// The processes that `pid` has started and that run.
+pub fn children(pid: i32) -> Vec<i32> {
+    processes().into_iter().filter(|&other| parent(other) == Some(pid)).collect()
+}
+
+/// When a process was started, in unix ms; known to a tick, which is 10 ms.
+pub fn started_at_ms(pid: i32) -> Option<f64> {
+    // starttime: ticks since this machine's start
+    let after_boot = stat(pid)?.get(19)?.parse::<f64>().ok()? / TICKS_PER_SECOND;
+    let uptime = fs::read_to_string("/proc/uptime").ok()?;
+    let uptime: f64 = uptime.split_ascii_whitespace().next()?.parse().ok()?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs_f64();
+    Some((now - uptime + after_boot) * 1000.0)
+}
+
+fn processes() -> Vec<i32> {
+    let names = fs::read_dir("/proc").into_iter().flatten().flatten().map(|entry| entry.file_name());
+    names.filter_map(|name| name.to_str()?.parse().ok()).collect()
 }
 
 fn ticks(pid: i32) -> Option<f64> {
@@ -63,9 +87,7 @@ impl Program {
     }
 
     fn processes(&self) -> Vec<i32> {
-        let names = fs::read_dir("/proc").into_iter().flatten().flatten().map(|entry| entry.file_name());
-        let parents: HashMap<i32, i32> =
-            names.filter_map(|name| name.to_str()?.parse().ok()).filter_map(|pid| Some((pid, parent(pid)?))).collect();
+        let parents: HashMap<i32, i32> = processes().into_iter().filter_map(|pid| Some((pid, parent(pid)?))).collect();
         let descends = |&pid: &i32| {
             std::iter::successors(Some(pid), |pid| parents.get(pid).copied()).any(|ancestor| ancestor == self.root)
         };
@@ -103,6 +125,18 @@ mod tests {
     use std::{process::Command, time::Duration};
 
     use super::*;
+
+    #[test]
+    fn a_process_was_started_a_moment_ago() {
+        let before = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs_f64() * 1000.0;
+        let mut sleeper = Command::new("sleep").arg("60").spawn().expect("a process");
+        let pid = sleeper.id().cast_signed();
+        let started = started_at_ms(pid).expect("it runs");
+        assert!((started - before).abs() < 5000.0, "{started} {before}");
+        assert!(children(std::process::id().cast_signed()).contains(&pid));
+        sleeper.kill().expect("it runs");
+        sleeper.wait().expect("it ends");
+    }
 
     #[test]
     fn children_count_with_the_program_that_started_them() {

@@ -9,6 +9,7 @@ mod machine;
 mod sample;
 mod table;
 mod voice;
+mod window;
 
 use std::{fs, path::Path, time::Duration};
 
@@ -16,6 +17,7 @@ use crate::{
     calm::Calm,
     sample::median,
     table::{Goal, Row},
+    window::Player,
 };
 
 /// Width, height and rate of the picture.
@@ -29,6 +31,8 @@ const SETTLING: Duration = Duration::from_secs(3);
 const CALLS: usize = 5;
 /// How long such a call is held.
 const SHORT_CALL_SECONDS: u32 = 2;
+/// How long four streams are watched.
+const MANY_STREAMS_SECONDS: u32 = 10;
 const LOSSY_NET: &str = "loss=0.05,delay=50,seed=1";
 
 /// Processes of a call that has ended are gone after this.
@@ -74,6 +78,9 @@ async fn main() {
 async fn measure(seconds: u32, calm: &mut Calm) -> Vec<Row> {
     let ours = calm.phase("Ahoy's call", ahoy::call(seconds, None)).await.figures();
     let theirs = calm.phase("Chromium's call", chromium::call(seconds)).await;
+    let window = calm.phase("a call of two windows", window::call(seconds, Player::WebCodecs)).await;
+    let plain = calm.phase("the same without WebCodecs", window::call(seconds, Player::MediaSource)).await;
+    let streams = calm.phase("four streams in a window", window::many_streams(MANY_STREAMS_SECONDS)).await;
     let (mut our_starts, mut their_starts) = (Vec::new(), Vec::new());
     for call in 1..=CALLS {
         let what = |whose| format!("{whose} first picture, {call} of {CALLS}");
@@ -113,6 +120,20 @@ async fn measure(seconds: u32, calm: &mut Calm) -> Vec<Row> {
         alone("5 % loss, 50 ms: picture frozen (% of the time)", frozen, Goal::AtMost(1.0)),
         alone("5 % loss, 50 ms: undecodable pictures", lossy.worst("unreadable"), Goal::AtMost(0.0)),
         alone("5 % loss, 50 ms: sound made up (%)", lossy.worst("concealed_percent"), Goal::AtMost(5.0)),
+        row("window: drawn → read, p50 (ms)", window.picture_p50_ms, theirs.picture_p50_ms, Goal::Share(1.0)),
+        row("window: drawn → read, p95 (ms)", window.picture_p95_ms, theirs.picture_p95_ms, Goal::Share(1.0)),
+        alone("window, MediaSource: drawn → read, p95 (ms)", plain.picture_p95_ms, Goal::AtMost(150.0)),
+        row(
+            "window: answer clicked → first picture at both sides (ms)",
+            window.answer_to_picture_ms,
+            median(&their_starts),
+            Goal::Share(1.0),
+        ),
+        row("window: CPU of one app in a call (cores)", window.cores, theirs.cores, Goal::Share(0.7)),
+        alone("window: memory of one app, idle (MB)", window.idle_mb, Goal::AtMost(150.0)),
+        row("window: memory of one app in a call (MB)", window.call_mb, theirs.memory_mb, Goal::AtMost(250.0)),
+        alone("window: start → contacts on the screen (ms)", window.start_ms, Goal::AtMost(1000.0)),
+        alone("window: 4 streams of 640x360@30, pictures a second of the slowest", streams, Goal::AtLeast(29.0)),
     ]
 }
 

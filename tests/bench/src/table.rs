@@ -7,6 +7,8 @@ use std::fmt::Write;
 pub enum Goal {
     /// No more than this.
     AtMost(f64),
+    /// No less than this.
+    AtLeast(f64),
     /// No more than this part of Chromium's.
     Share(f64),
     /// Both.
@@ -31,6 +33,7 @@ impl Goal {
     fn reached(self, ahoy: f64, ratio: Option<f64>) -> bool {
         match self {
             Self::AtMost(most) => ahoy <= most,
+            Self::AtLeast(least) => ahoy >= least,
             Self::Share(share) => ratio.is_some_and(|ratio| ratio <= share),
             Self::AtMostAndShare(most, share) => ahoy <= most && ratio.is_some_and(|ratio| ratio <= share),
             Self::Near(wanted, tolerance) => (ahoy - wanted).abs() <= tolerance,
@@ -40,6 +43,7 @@ impl Goal {
     fn text(self) -> String {
         match self {
             Self::AtMost(most) => format!("≤ {most}"),
+            Self::AtLeast(least) => format!("≥ {least}"),
             Self::Share(share) => format!("ratio ≤ {share}"),
             Self::AtMostAndShare(most, share) => format!("≤ {most}, ratio ≤ {share}"),
             Self::Near(wanted, tolerance) => format!("{wanted} ± {tolerance}"),
@@ -94,6 +98,7 @@ mod tests {
         assert!(row(Some(50.0), Some(60.0), share).ends_with("**no** |"));
         assert!(row(Some(61.0), Some(200.0), share).ends_with("**no** |"));
         assert!(row(Some(5.0), None, share).ends_with("**no** |"), "nothing to compare with");
+        assert!(row(Some(28.9), None, Goal::AtLeast(29.0)).ends_with("| ≥ 29 | **no** |"));
         assert_eq!(row(Some(29.6), None, Goal::Near(30.0, 0.5)), "| x | 29.6 | – | – | 30 ± 0.5 | yes |");
         assert_eq!(row(None, Some(1.0), Goal::AtMost(2.0)), "| x | – | 1.00 | – | ≤ 2 | not measured |");
     }

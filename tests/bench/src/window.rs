@@ -1,10 +1,16 @@
 //! The app's side as a person has it: two windows call each other, on a desktop of their own, with the same picture, sound,
 //! size and rate.
 
-use std::time::Duration;
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
 
+use ahoy_media::video::{I420Frame, pattern};
 use ahoy_test_support::{
     app::{App, test},
+    camera::{self, EmulatedCamera},
     desktop::Desktop,
 };
 use serde_json::{Value, json};
@@ -13,7 +19,7 @@ use tokio::time::sleep;
 use crate::{
     SETTLING,
     cost::{self, Program},
-    sample::{largest, percentile},
+    sample::{largest, percentile, smallest},
 };
 
 /// What a call costs is measured for this long, after the windows have stopped to look at what they show.
@@ -32,6 +38,7 @@ pub enum Player {
 }
 
 /// What is measured of a call of two windows. Of the two sides, the worse.
+#[derive(Debug)]
 pub struct Figures {
     /// From the drawing of a picture until its cells can be read in the other window, in ms.
     pub picture_p50_ms: Option<f64>,
@@ -67,7 +74,7 @@ pub async fn call(seconds: u32, player: Player) -> Figures {
         if player == Player::MediaSource {
             run(side, "delete window.VideoDecoder").await;
         }
-        run_with(side, include_str!("../../window/probe.js"), json!(["remote", REMOTE])).await;
+        run_with(side, PROBE, json!(["remote", REMOTE])).await;
     }
     run(&callee, NOTE_ANSWER).await;
     caller.click_at("[data-test=contact-page] [data-test=call-video][aria-disabled=false]").await;
@@ -110,6 +117,80 @@ pub async fn call(seconds: u32, player: Player) -> Figures {
     }
 }
 
+/// What a window shows at once in the row of many streams.
+const STREAMS: usize = 4;
+/// Pictures that the camera of that row sends round and round.
+const PICTURES: u32 = 30;
+
+/// The fewest pictures a second that any of [`STREAMS`] pictures of 640x360@30 has in one window, over `seconds`. The window
+/// shows calls of two only, so it is one remote stream that is read, decoded and painted that often, each by a player of its
+/// own in a quarter of the window; the call's own picture, small meanwhile, comes on top.
+pub async fn many_streams(seconds: u32) -> Option<f64> {
+    let desktop = Desktop::start().await;
+    let camera = small_camera();
+    let caller = App::start(&desktop, "ada", Some(settings("Ada"))).await;
+    let with_camera = json!({ "camera": camera::ID });
+    let callee = App::start_with(&desktop, "ben", Some(merged(settings("Ben"), with_camera)), camera.environment()).await;
+    meet(&caller, &callee).await;
+    run_with(&caller, PROBE, json!(["remote", REMOTE])).await;
+    caller.click_at("[data-test=contact-page] [data-test=call-video][aria-disabled=false]").await;
+    callee.click("answer-video").await;
+    caller.waits("a picture", FIRST_PICTURE, json!([])).await;
+    run(&caller, "window.ahoyProbes.clear()").await;
+    caller.click("call-leave").await;
+
+    let player = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ui/dist-bench/streams.js");
+    let player = fs::read_to_string(&player).unwrap_or_else(|error| panic!("{}: {error}", player.display()));
+    run(&caller, &player).await;
+    let shown = caller.driver().execute_async(SHOW_STREAMS, json!([STREAMS])).await;
+    let shown = shown.unwrap_or_else(|refusal| panic!("{STREAMS} streams: {refusal}"));
+    assert!(shown.is_null(), "{STREAMS} streams: {shown}");
+    for stream in 0..STREAMS {
+        run_with(&caller, PROBE, json!([stream.to_string(), format!("[data-bench=\"{stream}\"]")])).await;
+    }
+    sleep(SETTLING).await;
+    run(&caller, COUNT_PICTURES).await;
+    let start = Instant::now();
+    sleep(Duration::from_secs(seconds.into())).await;
+    let counts = run(&caller, COUNT_PICTURES).await;
+    let elapsed = start.elapsed().as_secs_f64();
+    let counts: Vec<_> = counts.as_array().into_iter().flatten().map(|count| Some(count.as_f64()? / elapsed)).collect();
+    assert_eq!(counts.len(), STREAMS);
+    smallest(counts)
+}
+
+/// A camera that has the test pattern in 640x360@30 and nothing else.
+fn small_camera() -> EmulatedCamera {
+    let (width, height) = (640, 360);
+    let camera = EmulatedCamera::new();
+    camera.offer(&format!("NV12 {width} {height} 30"));
+    let picture = |counter| {
+        let mut frame = I420Frame::black(width, height, Instant::now());
+        pattern::draw(&mut frame, 0, counter);
+        let (y, u, v) = frame.planes();
+        y.iter().copied().chain(u.iter().zip(v).flat_map(|(&u, &v)| [u, v])).collect()
+    };
+    camera.send("NV12", (0..PICTURES).map(picture));
+    camera.plug_in(0);
+    camera
+}
+
+fn merged(mut settings: Value, more: Value) -> Value {
+    if let (Some(settings), Value::Object(more)) = (settings.as_object_mut(), more) {
+        settings.extend(more);
+    }
+    settings
+}
+
+/// Reads the cells of what a selector finds, in the page.
+const PROBE: &str = include_str!("../../window/probe.js");
+/// Plays the running call's remote stream so often; the answer is what went wrong.
+const SHOW_STREAMS: &str = "const [count, done] = arguments; \
+    window.__TAURI_INTERNALS__.invoke('calls_list').then(([{ remoteStream }]) => window.ahoyBenchStreams(remoteStream, count)) \
+    .then(() => done(null), (error) => done(String(error)))";
+/// How many pictures each probe has seen since this was asked last.
+const COUNT_PICTURES: &str = "return [...window.ahoyProbes.values()].map((probe) => probe.frames.splice(0).filter(([, , counter]) => counter !== null).length)";
+
 /// Somebody who has started Ahoy before, and sends the test signal.
 fn settings(name: &str) -> Value {
     json!({ "version": 1, "name": name, "firstRunDone": true, "camera": "pattern", "microphone": "tone", "language": "en" })
@@ -118,7 +199,8 @@ fn settings(name: &str) -> Value {
 /// Notes when the answer is clicked.
 const NOTE_ANSWER: &str = "document.addEventListener('click', (event) => { if (event.target.closest('[data-test=answer-video]')) window.ahoyAnswered = Date.now(); }, true)";
 /// When the first picture was seen, once one was.
-const FIRST_PICTURE: &str = "return window.ahoyProbes.get('remote').frames.find(([, , counter]) => counter !== null)?.[0]";
+const FIRST_PICTURE: &str =
+    "return window.ahoyProbes.get('remote').frames.find(([, , counter]) => counter !== null)?.[0]";
 /// Ages in ms of the pictures seen since this was asked last.
 const TAKE_AGES: &str = "return window.ahoyProbes.get('remote').frames.splice(0).filter(([, , counter]) => counter !== null).map(([, age]) => age)";
 /// Unix time in ms at which the contacts were drawn.
@@ -143,7 +225,7 @@ async fn start_ms(side: &App) -> Option<f64> {
 
 /// The app's first process: what the driver has started.
 fn process(side: &App) -> i32 {
-    cost::children(side.driver().process()).into_iter().next().expect("the driver has started the app")
+    cost::children(side.driver().id()).into_iter().next().expect("the driver has started the app")
 }
 
 async fn run(side: &App, script: &str) -> Value {

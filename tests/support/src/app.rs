@@ -52,9 +52,23 @@ impl App {
     /// # Panics
     /// The app, the driver or the sound daemon is missing or does not start.
     pub async fn start(desktop: &Desktop, profile: &str, settings: Option<Value>) -> Self {
+        Self::start_with(desktop, profile, settings, []).await
+    }
+
+    /// As [`App::start`], with more in its environment.
+    ///
+    /// # Panics
+    /// As [`App::start`].
+    pub async fn start_with(
+        desktop: &Desktop,
+        profile: &str,
+        settings: Option<Value>,
+        more: impl IntoIterator<Item = (&'static str, OsString)>,
+    ) -> Self {
         let folder = TempDir::new().expect("a folder for the app's files");
         let sound = SoundDaemon::start();
-        let environment = environment(desktop, &sound, folder.path());
+        let mut environment = environment(desktop, &sound, folder.path());
+        environment.extend(more);
         if let Some(settings) = settings {
             let file = folder.path().join("config/ahoy").join(profile).join("settings.json");
             fs::create_dir_all(file.parent().expect("a folder")).expect("a folder for the settings");

@@ -2,17 +2,23 @@
 //! directory that the test lays out and changes.
 
 use std::{
-    env, fs,
+    env,
+    ffi::OsString,
+    fs,
     path::{Path, PathBuf},
     process::Command,
     thread,
     time::{Duration, Instant},
 };
 
+use tempfile::TempDir;
+
 use crate::again::run_again;
 
 /// Names the camera's directory to the emulator, and says to the process started by [`with_camera`] that it is the one.
 const ROOT: &str = "AHOY_V4L2_ROOT";
+/// The emulator, compiled, beside the camera's directory.
+const LIBRARY: &str = "v4l2-emulator.so";
 /// The longest wait for a line in the camera's log.
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -24,19 +30,18 @@ pub const ID: &str = "usb-Ahoy_Emulated_camera-video-index0";
 /// The directory that the emulator reads; what is in it is told at the top of the emulator's source.
 pub struct EmulatedCamera {
     root: PathBuf,
+    /// Goes with it, in the process that made it.
+    _folder: Option<TempDir>,
 }
 
 /// Runs `body` in a process that has the emulated camera, not plugged in yet. `test` is the full name of the calling test,
 /// which has nothing else in it.
 pub fn with_camera(test: &str, body: impl FnOnce(&EmulatedCamera)) {
     if let Some(root) = env::var_os(ROOT) {
-        return body(&EmulatedCamera { root: root.into() });
+        return body(&EmulatedCamera { root: root.into(), _folder: None });
     }
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let (root, library) = (directory.path().join("root"), directory.path().join("v4l2-emulator.so"));
-    fs::create_dir(&root).expect("the camera's directory");
-    compile(&library);
-    run_again(test, [("LD_PRELOAD", library.into()), (ROOT, root.into())]);
+    let camera = EmulatedCamera::new();
+    run_again(test, camera.environment());
 }
 
 fn compile(library: &Path) {
@@ -51,6 +56,25 @@ fn compile(library: &Path) {
 }
 
 impl EmulatedCamera {
+    /// A camera for programs that are started with [`EmulatedCamera::environment`], not plugged in yet.
+    ///
+    /// # Panics
+    /// There is no C compiler.
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Self {
+        let folder = TempDir::new().expect("a temporary directory");
+        let root = folder.path().join("root");
+        fs::create_dir(&root).expect("the camera's directory");
+        compile(&folder.path().join(LIBRARY));
+        Self { root, _folder: Some(folder) }
+    }
+
+    /// By what a program sees it.
+    pub fn environment(&self) -> [(&'static str, OsString); 2] {
+        let library = self.root.with_file_name(LIBRARY);
+        [("LD_PRELOAD", library.into()), (ROOT, self.root.clone().into())]
+    }
+
     /// Writes a file of the camera's directory.
     pub fn write(&self, path: &str, content: impl AsRef<[u8]>) {
         let path = self.root.join(path);
