@@ -237,6 +237,17 @@ async fn two_calls_follow_each_other_with_what_was_set_between_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn echo_can_be_called_where_calls_go_by_relay_only_and_there_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut fixture = Fixture::with_test_devices(folder.path()).await;
+    fixture.app.settings_set(values(json!({"relayOnly": true}))).await.unwrap();
+    fixture.app.call_start(&fixture.echo().await, true).await.unwrap();
+    let active = fixture.phase(CallPhase::Active).await;
+    pictures(fixture.app.hub(), &active.remote_stream.unwrap(), 5).await;
+    fixture.app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_cannot_be_called_is_not() {
     let folder = tempfile::tempdir().unwrap();
     let fixture = Fixture::start(folder.path()).await;

@@ -25,10 +25,12 @@ export class CallModel {
     private readonly session: Session,
     settings: SettingsModel,
     devices: DevicesModel,
+    /** Whether a peer runs on this machine. */
+    isHere: (peer: string) => boolean,
   ) {
     this.remote = new LivePicture(session.ipc);
     this.local = new LivePicture(session.ipc);
-    this.browser = new BrowserMedia(session, settings, devices, (stats) => this.#take(stats));
+    this.browser = new BrowserMedia(session, settings, devices, (stats) => this.#take(stats), isHere);
   }
 
   get route(): Route | null {
