@@ -224,18 +224,25 @@ impl App {
         }
         let peer_name = self.peer_name(endpoint).await;
         let record = self.begin(endpoint, ahoy_store::Direction::Incoming, video).await;
-        let before = {
+        let (before, ringing) = {
             let mut state = self.state();
             let mode = state.caller.mode();
             let mut running = Running::new(id, peer, peer_name, Direction::Incoming, video, mode);
             running.record = record;
             let before = state.running.replace(running).filter(|before| before.call.end.is_none());
             state.tests.stop();
-            if !settings.do_not_disturb {
-                state.tests.ring(choice::speaker(settings.ringer.as_deref()));
-            }
-            before
+            let ringer = || choice::speaker(settings.ringer.as_deref());
+            let ringing = (!settings.do_not_disturb).then(|| state.tests.ring(ringer()));
+            (before, ringing)
         };
+        if let Some(ringing) = ringing {
+            let this = self.this.clone();
+            tokio::spawn(async move {
+                if let (Ok(opened), Some(app)) = (ringing.await, this.upgrade()) {
+                    app.on_ringer(opened);
+                }
+            });
+        }
         // A call of ours that the engine got too late: it has one that rings, and refuses ours.
         if let Some(record) = before.and_then(|before| before.record) {
             self.write_down(record, Note::Ended(HangupReason::Failed)).await;

@@ -517,6 +517,32 @@ async fn where_calls_are_switched_off_nothing_rings() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_ringer_that_is_missing_is_told_once_until_it_is_there_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut fixture = Fixture::start(folder.path()).await;
+    fixture.app.settings_set(values(json!({"ringer": "nothing-like-it"}))).await.unwrap();
+    let media = message::MediaState { audio: true, video: false };
+    let peer = PeerId::from(fixture.befriend().to_string());
+    fixture.engine_says(&CallId::random(), CallEvent::Incoming { peer, media }).await;
+    let notice = fixture.wait("what it rings on", |event| match event {
+        AppEvent::Notice { notice } => Some(notice.clone()),
+        _ => None,
+    });
+    let notice = notice.await;
+    // Where there is no sound server, there is no other speaker either.
+    assert!(["ringer-missing", "speaker-missing"].contains(&&*notice.code), "{notice:?}");
+
+    let missing = || Err(Notice::new("ringer-missing", "Missing.", "Connect it."));
+    let told = |fixture: &mut Fixture| std::iter::from_fn(|| fixture.events.try_recv().ok()).count();
+    told(&mut fixture);
+    for (opened, times) in [(missing(), 1), (missing(), 0), (Ok(()), 0), (missing(), 1)] {
+        fixture.app.on_ringer(opened);
+        assert_eq!(told(&mut fixture), times);
+    }
+    fixture.app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_contact_that_calls_all_the_time_fills_no_history() {
     let folder = tempfile::tempdir().unwrap();
     let fixture = Fixture::start(folder.path()).await;

@@ -17,6 +17,7 @@ const TEXT: Record<string, [what: Key, todo: Key]> = {
   'microphone-missing': ['notice.microphone-missing.what', 'notice.microphone-missing.todo'],
   'microphone-lost': ['notice.microphone-lost.what', 'notice.microphone-lost.todo'],
   'speaker-missing': ['notice.speaker-missing.what', 'notice.speaker-missing.todo'],
+  'ringer-missing': ['notice.ringer-missing.what', 'notice.ringer-missing.todo'],
   'speaker-lost': ['notice.speaker-lost.what', 'notice.speaker-lost.todo'],
   'request-sent': ['notice.request-sent.what', 'notice.request-sent.todo'],
   'request-unreachable': ['notice.request-unreachable.what', 'notice.request-unreachable.todo'],
