@@ -70,6 +70,11 @@ impl Running {
         Self { call, record: None, missing: MediaState::default(), silences: Vec::new() }
     }
 
+    /// Whether it is this call, and rings here.
+    pub fn rings(&self, id: &str) -> bool {
+        self.call.id == id && self.call.phase == CallPhase::Incoming
+    }
+
     /// Takes an event of this call, at its time; gives what is to be written down.
     pub fn apply(&mut self, event: &CallEvent, now: UnixMs) -> Option<Note> {
         let mut note = None;
@@ -155,8 +160,7 @@ impl Running {
         let not_there = not_there.into_iter().find_map(|(is_so, why)| is_so.then_some(why));
         // Where the connection is lost, that is what to tell.
         let not_here = call.phase == CallPhase::Active && is(Silence::FromPeer);
-        call.unheard =
-            not_there.filter(|_| flows && call.wanted.audio).or_else(|| not_here.then_some(Unheard::There));
+        call.unheard = not_there.filter(|_| flows && call.wanted.audio).or_else(|| not_here.then_some(Unheard::There));
     }
 
     fn lose(&mut self, device: Device, how: &str, what: &str, todo: &str) {
@@ -270,9 +274,7 @@ mod tests {
         let unheard = |silence| CallEvent::Unheard { silence, what: "w".into(), todo: "t".into() };
         let mut running = running(Direction::Outgoing);
         running.apply(&CallEvent::Connected { peer: peer() }, T);
-        for (silence, why) in
-            [(Silence::Microphone, Unheard::SilentMicrophone), (Silence::ToPeer, Unheard::OnTheWay)]
-        {
+        for (silence, why) in [(Silence::Microphone, Unheard::SilentMicrophone), (Silence::ToPeer, Unheard::OnTheWay)] {
             running.apply(&unheard(silence), T);
             running.apply(&unheard(silence), T);
             assert_eq!((running.call.unheard, running.call.sending.audio), (Some(why), true), "{silence:?}");

@@ -131,6 +131,16 @@ impl App {
         if trying { self.device_test(kind, true).await } else { Ok(()) }
     }
 
+    /// Waits for what it rings on.
+    pub(super) fn follow_ringer(&self, ringing: Opening) {
+        let this = self.this.clone();
+        tokio::spawn(async move {
+            if let (Ok(opened), Some(app)) = (ringing.await, this.upgrade()) {
+                app.on_ringer(opened);
+            }
+        });
+    }
+
     /// Tells of a ringer that is missing, once until it is there again: many calls may ring meanwhile.
     pub(super) fn on_ringer(&self, opened: Result<(), Notice>) {
         match opened {
@@ -320,7 +330,8 @@ fn chosen_or_default<T>(
     }
     match open(&SpeakerSpec::Default) {
         Ok(output) => {
-            let todo = "Calls ring on the system's speaker instead. Connect it again, or choose another one to ring on.";
+            let todo =
+                "Calls ring on the system's speaker instead. Connect it again, or choose another one to ring on.";
             (Some(output), Err(Notice::new(RINGER_MISSING, missing.what, todo)))
         }
         Err(nothing) => (None, Err(nothing)),
@@ -364,7 +375,12 @@ mod tests {
         let missing = |spec: &SpeakerSpec| Notice::new("speaker-missing", format!("No {spec}."), "Connect it.");
         for (ringer, there, rings, told) in [
             (&desk, vec![&desk, &SpeakerSpec::Default], Some(&desk), None),
-            (&desk, vec![&SpeakerSpec::Default], Some(&SpeakerSpec::Default), Some((RINGER_MISSING, "No device:desk."))),
+            (
+                &desk,
+                vec![&SpeakerSpec::Default],
+                Some(&SpeakerSpec::Default),
+                Some((RINGER_MISSING, "No device:desk.")),
+            ),
             (&desk, vec![], None, Some(("speaker-missing", "No default."))),
             (&SpeakerSpec::Default, vec![], None, Some(("speaker-missing", "No default."))),
         ] {

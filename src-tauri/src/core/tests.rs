@@ -394,7 +394,9 @@ async fn two_apps_become_contacts_by_an_invite_and_call_each_other() {
     let incoming = ada.phase(CallPhase::Incoming).await;
     assert_eq!((&*incoming.peer_name, &incoming.peer), ("Bob", &bob_at_adas.id));
     bob.phase(CallPhase::Ringing).await;
-    ada.app.call_accept(true).unwrap();
+    assert_eq!(ada.app.call_accept("another", true).unwrap_err().code, "not-ringing");
+    ada.app.call_accept(&incoming.id, true).unwrap();
+    assert_eq!(ada.app.call_decline(&incoming.id).unwrap_err().code, "not-ringing");
     let (at_adas, at_bobs) = (ada.phase(CallPhase::Active).await, bob.phase(CallPhase::Active).await);
     pictures(ada.app.hub(), &at_adas.remote_stream.unwrap(), 15).await;
     pictures(bob.app.hub(), &at_bobs.remote_stream.unwrap(), 15).await;
@@ -498,6 +500,32 @@ async fn a_call_that_the_engine_does_not_take_ends() {
     fixture.engine_says(&CallId::random(), CallEvent::Incoming { peer, media }).await;
     assert_eq!(fixture.app.calls()[0].peer, caller.to_string());
     assert_eq!(fixture.outcomes().await, [(Outcome::Failed, Direction::Outgoing); 2]);
+    fixture.app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_click_for_a_call_that_another_one_has_replaced_answers_neither() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut fixture = Fixture::start(folder.path()).await;
+    let media = message::MediaState { audio: true, video: false };
+    let [first, second] = [CallId::random(), CallId::random()];
+    for (call, ends) in [(&first, true), (&second, false)] {
+        let peer = PeerId::from(fixture.befriend().to_string());
+        fixture.engine_says(call, CallEvent::Incoming { peer, media }).await;
+        if ends {
+            let (reason, by) = (message::HangupReason::Hangup, ahoy_call::event::Side::Remote);
+            fixture.engine_says(call, CallEvent::Ended { reason, by, text: "Over.".into() }).await;
+        }
+    }
+    for late in [fixture.app.call_accept(first.as_str(), true), fixture.app.call_decline(first.as_str())] {
+        let notice = late.unwrap_err();
+        assert_eq!(notice.code, "not-ringing");
+        assert!(!notice.what.is_empty() && !notice.todo.is_empty());
+    }
+    let rings = fixture.app.calls();
+    assert_eq!((&*rings[0].id, rings[0].phase), (second.as_str(), CallPhase::Incoming));
+    assert!(!rings[0].wanted.video, "the click for the other call has changed this one");
+    fixture.app.call_decline(second.as_str()).unwrap();
     fixture.app.stop().await;
 }
 

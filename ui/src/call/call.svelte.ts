@@ -59,8 +59,9 @@ export class CallModel {
     return started !== undefined;
   }
 
-  accept = (video: boolean) => this.session.attempt('call_accept', { video });
-  decline = () => this.session.attempt('call_decline', {});
+  /** What is answered is the call that was on the screen, whatever rings when the answer arrives. */
+  accept = (video: boolean) => this.session.attempt('call_accept', { call: this.current?.id ?? '', video });
+  decline = () => this.session.attempt('call_decline', { call: this.current?.id ?? '' });
   hangUp = () => this.session.attempt('call_hang_up', {});
 
   toggleAudio = () => this.#toggle('audio');

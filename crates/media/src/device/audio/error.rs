@@ -252,8 +252,16 @@ mod tests {
     #[test]
     fn what_never_was_there_was_not_disconnected() {
         for (choice, kind, wanted) in [
-            (DeviceChoice::Default, ErrorKind::DeviceNotAvailable, "there is no microphone: connect one, and check that the"),
-            (DeviceChoice::Named("d".into()), ErrorKind::DeviceNotAvailable, "the microphone \"Desk\" is not there: connect"),
+            (
+                DeviceChoice::Default,
+                ErrorKind::DeviceNotAvailable,
+                "there is no microphone: connect one, and check that the",
+            ),
+            (
+                DeviceChoice::Named("d".into()),
+                ErrorKind::DeviceNotAvailable,
+                "the microphone \"Desk\" is not there: connect",
+            ),
             (DeviceChoice::Default, ErrorKind::DeviceBusy, "the microphone \"Desk\" is in use: close"),
         ] {
             let error = cpal::Error::with_message(kind, "why");
