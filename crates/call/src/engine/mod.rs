@@ -15,6 +15,7 @@
 
 mod actor;
 mod device;
+pub mod figures;
 mod hearing;
 mod keyframes;
 mod local;
