@@ -122,6 +122,21 @@ describe('WebCodecs', () => {
     expect(decoder.state).toBe('closed');
   });
 
+  it('takes all that a late joiner is given at once, and is then as strict as ever', () => {
+    const picture = webCodecsPicture(() => {});
+    picture.reset();
+    const since = Array.from({ length: 89 }, (_, index) => [...delta(33 * index + 33)]);
+    picture.push(initSegmentWith(new Uint8Array([...cluster(new Uint8Array(3), true, 0), ...since.flat()])));
+    const decoder = FakeDecoder.all[0] as FakeDecoder;
+    expect(decoder.decoded).toHaveLength(90);
+    decoder.decodeQueueSize = 90;
+    picture.push(delta(3000));
+    decoder.decodeQueueSize = 3;
+    picture.push(delta(3033));
+    decoder.decodeQueueSize = 90;
+    expect(() => picture.push(delta(3066))).toThrow('slower');
+  });
+
   it('gives up on a stream that no decoder takes', () => {
     const { picture } = start();
     const again = () => {

@@ -1,7 +1,10 @@
 import { Demuxer } from './demux';
 import type { MakePicture, Picture } from './player';
 
-/** Frames that may be inside the decoder. More means that it is slower than the stream: it is started anew then. */
+/**
+ * Frames that may be inside the decoder, besides those that came at once: who joins late gets everything since the last
+ * key frame. More means that it is slower than the stream: it is started anew then.
+ */
 const QUEUE_MAX = 15;
 /** Decoders that fail one after the other without a picture between them. */
 const RESTARTS_MAX = 5;
@@ -61,6 +64,8 @@ export const webCodecsPicture: MakePicture = (onState): Picture => {
   let playing = false;
   let restarts = 0;
   let wantsKey = true;
+  /** The most frames that came at once and may still be inside the decoder. */
+  let backlog = 0;
   let decoder: VideoDecoder | null = null;
 
   const observer = new ResizeObserver(([entry]) => {
@@ -107,12 +112,15 @@ export const webCodecsPicture: MakePicture = (onState): Picture => {
       closeDecoder();
     },
     push(bytes) {
-      for (const { timestampMs, key, data } of demuxer.current.push(bytes)) {
+      const frames = demuxer.current.push(bytes);
+      const inside = decoder?.decodeQueueSize ?? 0;
+      if (inside > QUEUE_MAX + backlog) {
+        closeDecoder();
+        throw new Error('the decoder is slower than the stream');
+      }
+      backlog = Math.max(inside > QUEUE_MAX ? backlog : 0, frames.length);
+      for (const { timestampMs, key, data } of frames) {
         if (wantsKey && !key) continue;
-        if (decoder && decoder.decodeQueueSize > QUEUE_MAX) {
-          closeDecoder();
-          if (!key) throw new Error('the decoder is slower than the stream');
-        }
         if (!decoder) {
           restarts += 1;
           if (restarts > RESTARTS_MAX) throw new Error('the decoder takes nothing of this stream');
