@@ -236,7 +236,9 @@ impl App {
             let ringing = (!settings.do_not_disturb).then(|| state.tests.ring(ringer()));
             (before, ringing)
         };
-        ringing.into_iter().for_each(|ringing| self.follow_ringer(ringing));
+        if let Some(ringing) = ringing {
+            self.follow_ringer(ringing);
+        }
         // A call of ours that the engine got too late: it has one that rings, and refuses ours.
         if let Some(record) = before.and_then(|before| before.record) {
             self.write_down(record, Note::Ended(HangupReason::Failed)).await;
