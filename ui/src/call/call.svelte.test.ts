@@ -90,14 +90,12 @@ describe('a call in the webview', () => {
 
   it('goes by relay only where that is set, but for a peer on this machine', () => {
     const policies: unknown[] = [];
-    class Connection {
-      constructor({ iceTransportPolicy }: RTCConfiguration) {
-        policies.push(iceTransportPolicy);
-      }
-      close() {}
-    }
-    vi.stubGlobal('RTCPeerConnection', Connection);
-    vi.stubGlobal('MediaStream', class {});
+    const connect = function ({ iceTransportPolicy }: RTCConfiguration) {
+      policies.push(iceTransportPolicy);
+      return { close() {} };
+    };
+    vi.stubGlobal('RTCPeerConnection', connect);
+    vi.stubGlobal('MediaStream', function () {});
     const none = { audio: false, video: false };
     const begin = (peer: string) => call({ id: `to-${peer}`, peer, mode: 'browser', phase: 'connecting', direction: 'incoming', wanted: none });
     begin('ada');
