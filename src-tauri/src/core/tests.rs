@@ -396,7 +396,6 @@ async fn two_apps_become_contacts_by_an_invite_and_call_each_other() {
     bob.phase(CallPhase::Ringing).await;
     assert_eq!(ada.app.call_accept("another", true).unwrap_err().code, "not-ringing");
     ada.app.call_accept(&incoming.id, true).unwrap();
-    assert_eq!(ada.app.call_decline(&incoming.id).unwrap_err().code, "not-ringing");
     let (at_adas, at_bobs) = (ada.phase(CallPhase::Active).await, bob.phase(CallPhase::Active).await);
     pictures(ada.app.hub(), &at_adas.remote_stream.unwrap(), 15).await;
     pictures(bob.app.hub(), &at_bobs.remote_stream.unwrap(), 15).await;
@@ -506,7 +505,7 @@ async fn a_call_that_the_engine_does_not_take_ends() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_click_for_a_call_that_another_one_has_replaced_answers_neither() {
     let folder = tempfile::tempdir().unwrap();
-    let mut fixture = Fixture::start(folder.path()).await;
+    let fixture = Fixture::start(folder.path()).await;
     let media = message::MediaState { audio: true, video: false };
     let [first, second] = [CallId::random(), CallId::random()];
     for (call, ends) in [(&first, true), (&second, false)] {
