@@ -168,7 +168,7 @@ mod tests {
     fn after(seconds: u32) -> PeerStats {
         let mut stats = nothing();
         let (times, link) = (u64::from(seconds), &mut stats.link);
-        link.round_trip = Some(Duration::from_micros(12_345));
+        link.round_trip = Some(Duration::from_micros(12_346));
         (link.video_out.bytes, link.audio_out.bytes) = (times * 100_000, times * 25_000);
         (link.video_out.frames, link.video_out.key_frames, link.video_out.nacks) = (times * 30, times, times * 2);
         (link.video_in.receive.bytes, link.audio_in_bytes) = (times * 50_000, times * 12_500);
