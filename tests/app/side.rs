@@ -169,7 +169,10 @@ impl Side {
     pub async fn answers(&self, video: bool) {
         match &self.page {
             Some(_) => self.press(&format!("[data-test=answer-{}]", kind(video))).await,
-            None => drop(self.app.tell("call_accept", json!({"video": video})).await),
+            None => {
+                let calls = self.app.tell("calls_list", json!({})).await;
+                self.app.tell("call_accept", json!({"call": calls[0]["id"], "video": video})).await;
+            }
         }
     }
 

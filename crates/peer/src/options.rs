@@ -143,6 +143,7 @@ impl PeerOptions {
             opus: OpusSettings { frame: self.frame, ..OpusSettings::default() },
             ice_servers: self.ice_servers.clone(),
             relay_only: self.relay_only,
+            same_machine: None,
             loopback_only: self.loopback_only,
             impairment: self.net.clone(),
             own_picture: false,

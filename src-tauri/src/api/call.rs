@@ -68,12 +68,16 @@ pub enum Quality {
     Poor,
 }
 
-/// Who cannot be heard.
+/// Who cannot be heard, and what of it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "kebab-case")]
 pub enum Unheard {
-    /// The other side does not hear us.
-    Here,
+    /// Our microphone is missing or lost.
+    NoMicrophone,
+    /// Our microphone gives silence.
+    SilentMicrophone,
+    /// Our microphone gives sound, and the other side gets none.
+    OnTheWay,
     /// We do not hear the other side.
     There,
 }

@@ -22,8 +22,14 @@ struct CallTo {
 }
 
 #[derive(Deserialize)]
-struct Video {
+struct Answer {
+    call: String,
     video: bool,
+}
+
+#[derive(Deserialize)]
+struct Ringing {
+    call: String,
 }
 
 #[derive(Deserialize)]
@@ -101,8 +107,11 @@ pub async fn run(app: &App, command: &str, args: Value) -> Result<Value, Notice>
             let CallTo { contact, video } = read(args)?;
             answer(app.call_start(&contact, video).await?)
         }
-        "call_accept" => answer(app.call_accept(read::<Video>(args)?.video)?),
-        "call_decline" => answer(app.call_decline()?),
+        "call_accept" => {
+            let Answer { call, video } = read(args)?;
+            answer(app.call_accept(&call, video)?)
+        }
+        "call_decline" => answer(app.call_decline(&read::<Ringing>(args)?.call)?),
         "call_hang_up" => answer(app.call_hang_up()?),
         "call_hold" => answer(app.call_hold(read::<On>(args)?.on)?),
         "call_audio" => answer(app.call_audio(read::<On>(args)?.on)?),

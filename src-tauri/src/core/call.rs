@@ -70,6 +70,11 @@ impl Running {
         Self { call, record: None, missing: MediaState::default(), silences: Vec::new() }
     }
 
+    /// Whether it is this call, and rings here.
+    pub fn rings(&self, id: &str) -> bool {
+        self.call.id == id && self.call.phase == CallPhase::Incoming
+    }
+
     /// Takes an event of this call, at its time; gives what is to be written down.
     pub fn apply(&mut self, event: &CallEvent, now: UnixMs) -> Option<Note> {
         let mut note = None;
@@ -146,14 +151,16 @@ impl Running {
         let id: Option<CallId> = call.id.parse().ok().filter(|_| native && linked);
         call.remote_stream = id.map(|id| remote_stream(&id, &PeerId::from(&*call.peer)).to_string());
         let is = |silence| self.silences.contains(&silence);
-        let not_there = self.missing.audio || is(Silence::Microphone) || is(Silence::ToPeer);
+        // The nearest cause: without sound from here, none can arrive there.
+        let not_there = [
+            (self.missing.audio, Unheard::NoMicrophone),
+            (is(Silence::Microphone), Unheard::SilentMicrophone),
+            (is(Silence::ToPeer), Unheard::OnTheWay),
+        ];
+        let not_there = not_there.into_iter().find_map(|(is_so, why)| is_so.then_some(why));
         // Where the connection is lost, that is what to tell.
         let not_here = call.phase == CallPhase::Active && is(Silence::FromPeer);
-        call.unheard = if flows && call.wanted.audio && not_there {
-            Some(Unheard::Here)
-        } else {
-            not_here.then_some(Unheard::There)
-        };
+        call.unheard = not_there.filter(|_| flows && call.wanted.audio).or_else(|| not_here.then_some(Unheard::There));
     }
 
     fn lose(&mut self, device: Device, how: &str, what: &str, todo: &str) {
@@ -255,7 +262,7 @@ mod tests {
             |what: &str| CallEvent::DeviceLost { device: Device::Microphone, what: what.into(), todo: "t".into() };
         running.apply(&lost("a"), T);
         running.apply(&lost("b"), T);
-        assert_eq!((running.call.unheard, running.call.sending.audio), (Some(Unheard::Here), false));
+        assert_eq!((running.call.unheard, running.call.sending.audio), (Some(Unheard::NoMicrophone), false));
         assert_eq!(running.call.notices, [Notice::new("microphone-lost", "B.", "T.")]);
         running.apply(&CallEvent::DeviceBack { device: Device::Microphone }, T);
         assert_eq!((running.call.unheard, running.call.sending.audio), (None, true));
@@ -267,10 +274,10 @@ mod tests {
         let unheard = |silence| CallEvent::Unheard { silence, what: "w".into(), todo: "t".into() };
         let mut running = running(Direction::Outgoing);
         running.apply(&CallEvent::Connected { peer: peer() }, T);
-        for silence in [Silence::Microphone, Silence::ToPeer] {
+        for (silence, why) in [(Silence::Microphone, Unheard::SilentMicrophone), (Silence::ToPeer, Unheard::OnTheWay)] {
             running.apply(&unheard(silence), T);
             running.apply(&unheard(silence), T);
-            assert_eq!((running.call.unheard, running.call.sending.audio), (Some(Unheard::Here), true), "{silence:?}");
+            assert_eq!((running.call.unheard, running.call.sending.audio), (Some(why), true), "{silence:?}");
             running.want(|wanted| wanted.audio = false);
             assert_eq!(running.call.unheard, None, "who is muted does not want to be heard");
             running.want(|wanted| wanted.audio = true);
@@ -282,8 +289,13 @@ mod tests {
         running.apply(&CallEvent::Reconnecting { peer: peer() }, T);
         assert_eq!(running.call.unheard, None);
         running.apply(&CallEvent::Reconnected { peer: peer() }, T);
+        running.apply(&unheard(Silence::ToPeer), T);
+        assert_eq!(running.call.unheard, Some(Unheard::OnTheWay));
         running.apply(&unheard(Silence::Microphone), T);
-        assert_eq!(running.call.unheard, Some(Unheard::Here), "what the user can mend comes first");
+        assert_eq!(running.call.unheard, Some(Unheard::SilentMicrophone), "what the user can mend comes first");
+        let lost = CallEvent::DeviceLost { device: Device::Microphone, what: "w".into(), todo: "t".into() };
+        running.apply(&lost, T);
+        assert_eq!(running.call.unheard, Some(Unheard::NoMicrophone), "a microphone that is gone gives no silence");
     }
 
     #[test]

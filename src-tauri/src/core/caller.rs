@@ -3,11 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use ahoy_call::{
-    engine::{Engine, EngineCommand, Events, PeerStats},
-    id::CallId,
+    engine::{Engine, EngineCommand, EngineConfig, Events, PeerStats},
+    id::{CallId, PeerId},
     signaler::Signaler,
 };
 use ahoy_media::webm::hub::Hub;
+use ahoy_store::EndpointId;
 
 use super::{Sink, browser::BrowserCalls, choice::MediaChoice};
 use crate::api::{CallMode, SignalPayload};
@@ -23,9 +24,10 @@ pub enum Caller {
 }
 
 impl Caller {
-    /// Calls by the engine.
-    pub fn native(choice: &MediaChoice, signaler: Arc<dyn Signaler>, hub: Hub) -> (Self, Events) {
-        let (engine, events) = Engine::start(choice.engine(), signaler, hub);
+    /// Calls by the engine; the echo contact is on this machine.
+    pub fn native(choice: &MediaChoice, echo: EndpointId, signaler: Arc<dyn Signaler>, hub: Hub) -> (Self, Events) {
+        let config = EngineConfig { same_machine: Some(PeerId::from(echo.to_string())), ..choice.engine() };
+        let (engine, events) = Engine::start(config, signaler, hub);
         (Self::Native(engine), events)
     }
 

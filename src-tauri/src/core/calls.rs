@@ -18,7 +18,7 @@ use super::{
     figures::{Figures, Measured},
     now,
 };
-use crate::api::{AppEvent, Call, CallPhase, Direction, Notice, Presence, SignalPayload};
+use crate::api::{AppEvent, Call, CallPhase, Direction, Notice, SignalPayload};
 
 /// Between two lines of figures.
 const FIGURES_INTERVAL: Duration = Duration::from_secs(1);
@@ -35,7 +35,7 @@ impl App {
         self.bring_up_to_date().await;
         match self.current_call().filter(|call| call.end.is_none()) {
             Some(call) if call.phase == CallPhase::Incoming && call.peer == peer.to_string() => {
-                self.call_accept(video)?;
+                self.call_accept(&call.id, video)?;
                 return self.current_call().ok_or_else(no_call);
             }
             Some(_) => return Err(busy()),
@@ -72,26 +72,27 @@ impl App {
         Some(call)
     }
 
-    /// Takes the call that rings.
+    /// Takes a call that rings.
     ///
     /// # Errors
-    /// None rings.
-    pub fn call_accept(&self, video: bool) -> Result<(), Notice> {
-        self.with_call(
-            |running| running.call.phase == CallPhase::Incoming,
+    /// It does not ring any more; another one may.
+    pub fn call_accept(&self, call: &str, video: bool) -> Result<(), Notice> {
+        let accepted = self.with_call(
+            |running| running.rings(call),
             |running| {
                 running.want(|wanted| (wanted.audio, wanted.video) = (true, video));
                 vec![EngineCommand::SetAudio(true), EngineCommand::SetVideo(video), EngineCommand::Accept]
             },
-        )
+        );
+        accepted.map_err(|_| not_ringing())
     }
 
-    /// Does not take the call that rings.
+    /// Does not take a call that rings.
     ///
     /// # Errors
-    /// None rings.
-    pub fn call_decline(&self) -> Result<(), Notice> {
-        self.with_call(|running| running.call.phase == CallPhase::Incoming, |_| vec![EngineCommand::Decline])
+    /// It does not ring any more; another one may.
+    pub fn call_decline(&self, call: &str) -> Result<(), Notice> {
+        self.with_call(|running| running.rings(call), |_| vec![EngineCommand::Decline]).map_err(|_| not_ringing())
     }
 
     /// Ends the call.
@@ -224,18 +225,20 @@ impl App {
         }
         let peer_name = self.peer_name(endpoint).await;
         let record = self.begin(endpoint, ahoy_store::Direction::Incoming, video).await;
-        let before = {
+        let (before, ringing) = {
             let mut state = self.state();
             let mode = state.caller.mode();
             let mut running = Running::new(id, peer, peer_name, Direction::Incoming, video, mode);
             running.record = record;
             let before = state.running.replace(running).filter(|before| before.call.end.is_none());
             state.tests.stop();
-            if !settings.do_not_disturb {
-                state.tests.ring(choice::speaker(settings.ringer.as_deref()));
-            }
-            before
+            let ringer = || choice::speaker(settings.ringer.as_deref());
+            let ringing = (!settings.do_not_disturb).then(|| state.tests.ring(ringer()));
+            (before, ringing)
         };
+        if let Some(ringing) = ringing {
+            self.follow_ringer(ringing);
+        }
         // A call of ours that the engine got too late: it has one that rings, and refuses ours.
         if let Some(record) = before.and_then(|before| before.record) {
             self.write_down(record, Note::Ended(HangupReason::Failed)).await;
@@ -354,41 +357,15 @@ impl App {
     fn current_call(&self) -> Option<Call> {
         self.state().running.as_ref().map(|running| running.call.clone())
     }
-
-    /// Whom a contact's id means, if that contact can be called now.
-    async fn callable(&self, contact: &str) -> Result<EndpointId, Notice> {
-        if self.settings().video_disabled {
-            let todo = "Switch calls on again in the settings.";
-            return Err(Notice::new("calls-disabled", "You have disabled calls.", todo));
-        }
-        if self.current_media_mode().why == crate::api::MediaModeReason::WebviewCannot {
-            return Err(Notice::new(
-                "webview-cannot",
-                "This webview has no WebRTC of its own.",
-                "Switch on Ahoy's own calls in the settings.",
-            ));
-        }
-        let peer = super::contacts::parse(contact)?;
-        if peer == self.echo.id() {
-            return Ok(peer);
-        }
-        match self.database(move |store| store.contact(peer)).await? {
-            Some(contact) if contact.blocked => {
-                Err(Notice::new("contact-blocked", "You have blocked this contact.", "Unblock the contact to call it."))
-            }
-            Some(contact) if self.state().present.get(&peer) == Some(&Presence::NoCalls) => Err(Notice::new(
-                "contact-no-calls",
-                format!("{} takes no calls.", contact.shown_name()),
-                "You see when calls can be taken again: the call buttons are back then.",
-            )),
-            Some(_) => Ok(peer),
-            None => Err(super::contacts::unknown()),
-        }
-    }
 }
 
 fn no_call() -> Notice {
     Notice::new("no-call", "There is no such call any more.", "Call again, if you like.")
+}
+
+fn not_ringing() -> Notice {
+    let todo = "See in the history who it was, and call back.";
+    Notice::new("not-ringing", "This call does not ring any more.", todo)
 }
 
 fn busy() -> Notice {

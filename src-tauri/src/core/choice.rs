@@ -98,6 +98,7 @@ impl MediaChoice {
             opus: opus(),
             ice_servers: self.ice_servers.iter().map(server).collect(),
             relay_only: self.relay_only,
+            same_machine: None,
             loopback_only: self.loopback_only,
             impairment: None,
             own_picture: true,

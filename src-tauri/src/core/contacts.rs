@@ -12,7 +12,7 @@ use super::{
     now, qr,
 };
 use crate::{
-    api::{AppEvent, Contact, ContactRequest, Invite, Notice, Presence},
+    api::{AppEvent, Contact, ContactRequest, Invite, MediaModeReason, Notice, Presence},
     settings::Values,
 };
 
@@ -47,6 +47,37 @@ impl App {
             last_seen: state.last_seen.get(&contact.peer).map(|at| at.0),
         };
         Ok(std::iter::once(echo).chain(kept.into_iter().map(contact)).collect())
+    }
+
+    /// Whom a contact's id means, if that contact can be called now.
+    pub(super) async fn callable(&self, contact: &str) -> Result<EndpointId, Notice> {
+        if self.settings().video_disabled {
+            let todo = "Switch calls on again in the settings.";
+            return Err(Notice::new("calls-disabled", "You have disabled calls.", todo));
+        }
+        if self.current_media_mode().why == MediaModeReason::WebviewCannot {
+            return Err(Notice::new(
+                "webview-cannot",
+                "This webview has no WebRTC of its own.",
+                "Switch on Ahoy's own calls in the settings.",
+            ));
+        }
+        let peer = parse(contact)?;
+        if peer == self.echo.id() {
+            return Ok(peer);
+        }
+        match self.database(move |store| store.contact(peer)).await? {
+            Some(contact) if contact.blocked => {
+                Err(Notice::new("contact-blocked", "You have blocked this contact.", "Unblock the contact to call it."))
+            }
+            Some(contact) if self.state().present.get(&peer) == Some(&Presence::NoCalls) => Err(Notice::new(
+                "contact-no-calls",
+                format!("{} takes no calls.", contact.shown_name()),
+                "You see when calls can be taken again: the call buttons are back then.",
+            )),
+            Some(_) => Ok(peer),
+            None => Err(unknown()),
+        }
     }
 
     /// Who asks to be a contact.

@@ -1,9 +1,14 @@
-//! From totals to the figures of a second.
+//! From totals to what the page shows of a second.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use ahoy_call::{engine::PeerStats, link};
-use ahoy_media::audio::SAMPLE_RATE;
+use ahoy_call::{
+    engine::{
+        PeerStats,
+        figures::{between, rounded, since},
+    },
+    link,
+};
 use ahoy_store::UnixMs;
 
 use super::quality::{Marker, Second};
@@ -33,7 +38,7 @@ impl Figures {
     pub fn next(&mut self, totals: PeerStats, at: UnixMs) -> Option<Measured> {
         let now = Instant::now();
         let (before_at, before) = self.before.replace((now, totals.clone()))?;
-        let stats = difference(&before, &totals, (now - before_at).as_secs_f64().max(1e-3), at);
+        let stats = stats(&before, &totals, now - before_at, at);
         let route = totals.link.route.map(|route| match route {
             link::Route::Direct => Route::Direct,
             link::Route::Relayed => Route::Relayed,
@@ -42,50 +47,27 @@ impl Figures {
     }
 }
 
-/// Totals start anew with a new stream; then nothing is known of the time between.
-fn since(now: u64, before: u64) -> u64 {
-    now.saturating_sub(before)
-}
-
-fn difference(before: &PeerStats, now: &PeerStats, seconds: f64, at: UnixMs) -> Stats {
-    let (old, new) = (&before.link, &now.link);
-    let kbps = |bytes: u64| rounded(bytes as f64 * 8.0 / 1000.0 / seconds);
-    let per_second = |count: u64| rounded(count as f64 / seconds);
-    let (old_out, new_out) = (&old.video_out, &new.video_out);
-    let (old_in, new_in) = (&old.video_in, &new.video_in);
-    let (old_rx, new_rx) = (&old_in.receive, &new_in.receive);
-    let (old_jitter, new_jitter) = (&before.audio.jitter, &now.audio.jitter);
-    let encoder = now.video.map(|video| video.encoder);
-    let concealed = since(new_jitter.concealed_samples, old_jitter.concealed_samples);
+fn stats(before: &PeerStats, now: &PeerStats, elapsed: Duration, at: UnixMs) -> Stats {
+    let (sent, received) = between(before, now, elapsed);
     Stats {
         at: at.0,
-        rtt_ms: new.round_trip.map(|rtt| rounded(rtt.as_secs_f64() * 1e3)),
-        loss_percent: rounded(new.loss_out * 100.0),
-        out: StatsOut {
-            kbps: kbps(since(new_out.bytes, old_out.bytes) + since(new.audio_out.bytes, old.audio_out.bytes)),
-            fps: per_second(since(new_out.frames, old_out.frames)),
-            width: encoder.map_or(0, |encoder| encoder.width),
-            height: encoder.map_or(0, |encoder| encoder.height),
-        },
+        rtt_ms: now.round_trip_ms(),
+        loss_percent: rounded(now.link.loss_out * 100.0),
+        out: StatsOut { kbps: sent.kbps, fps: sent.fps, width: sent.width, height: sent.height },
         incoming: StatsIn {
-            kbps: kbps(since(new_rx.bytes, old_rx.bytes) + since(new.audio_in_bytes, old.audio_in_bytes)),
-            fps: per_second(since(new_rx.frames, old_rx.frames)),
-            width: new_in.size.0,
-            height: new_in.size.1,
-            lost: since(new_rx.lost, old_rx.lost),
-            recovered: since(new_rx.recovered, old_rx.recovered),
-            freezes: since(new_in.freezes, old_in.freezes),
-            jitter_buffer_ms: rounded(f64::from(new_jitter.buffered_ms)),
-            concealed_ms: rounded(concealed as f64 * 1e3 / f64::from(SAMPLE_RATE)),
-            skew_ms: new_in.skew.map(|skew| rounded(skew * 1e3)),
+            kbps: received.kbps,
+            fps: received.fps,
+            width: received.width,
+            height: received.height,
+            lost: received.lost,
+            recovered: received.recovered,
+            freezes: received.freezes,
+            jitter_buffer_ms: received.jitter_buffer_ms,
+            concealed_ms: received.concealed_ms,
+            skew_ms: received.av_skew_ms,
         },
         target_kbps: now.video.map(|video| video.target.kbps() as f64),
     }
-}
-
-/// To a hundredth: more digits would claim more than is measured.
-fn rounded(figure: f64) -> f64 {
-    (figure * 100.0).round() / 100.0
 }
 
 /// What of the second makes its mark.

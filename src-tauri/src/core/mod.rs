@@ -136,7 +136,7 @@ impl App {
         let started = Transport::start(config, roster, Arc::new(doorkeeper)).await;
         let (transport, network_events) = started.map_err(no_network)?;
         let hub = Hub::new();
-        let (caller, events) = Caller::native(&choice, Arc::new(transport.clone()), hub.clone());
+        let (caller, events) = Caller::native(&choice, echo.id(), Arc::new(transport.clone()), hub.clone());
         let app = Arc::new_cyclic(|this| Self {
             store,
             temporary,
@@ -306,7 +306,7 @@ impl App {
         let _ = tokio::time::timeout(caller::FAREWELL_LIMIT, old.stop()).await;
         let signaler = Arc::new(self.transport.clone());
         let (caller, events) = match mode {
-            CallMode::Native => Caller::native(&choice, signaler, self.hub.clone()),
+            CallMode::Native => Caller::native(&choice, self.echo.id(), signaler, self.hub.clone()),
             CallMode::Browser => Caller::browser(signaler, Arc::clone(&self.sink)),
         };
         let forwarding = tokio::spawn(forward(Weak::clone(&self.this), events));

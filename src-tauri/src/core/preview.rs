@@ -42,6 +42,10 @@ const PREVIEW_BITRATE: Bitrate = Bitrate::from_kbps(1500);
 const LEVEL_INTERVAL: Duration = Duration::from_millis(50);
 /// What a meter shows as nothing: a quiet room behind a quiet microphone, in dBFS.
 const LEVEL_FLOOR: f32 = -60.0;
+/// Code of what is told where calls ring on another speaker than the chosen one.
+const RINGER_MISSING: &str = "ringer-missing";
+/// The same where they cannot be heard at all.
+const SPEAKER_MISSING: &str = "speaker-missing";
 /// How often a camera under test looks whether it is to end, or owes a key frame.
 const CAMERA_TICK: Duration = Duration::from_millis(20);
 
@@ -71,10 +75,11 @@ impl Tests {
         *self = Self { ringing: self.ringing.take(), ..Self::default() };
     }
 
-    /// A call rings here.
-    pub fn ring(&mut self, ringer: SpeakerSpec) {
-        let (handle, _) = spawn("ringing", move |stop, opened| play(&ringer, RINGTONE, stop, opened, |_| {}));
+    /// A call rings here. Where the chosen ringer is not there, the system's speaker rings, and that is told as an error.
+    pub fn ring(&mut self, ringer: SpeakerSpec) -> Opening {
+        let (handle, opening) = spawn("ringing", move |stop, opened| ring(&ringer, stop, opened));
         self.ringing = Some(handle);
+        opening
     }
 
     /// It rings no more.
@@ -126,6 +131,29 @@ impl App {
         if trying { self.device_test(kind, true).await } else { Ok(()) }
     }
 
+    /// Waits for what it rings on.
+    pub(super) fn follow_ringer(&self, ringing: Opening) {
+        let this = self.this.clone();
+        tokio::spawn(async move {
+            if let (Ok(opened), Some(app)) = (ringing.await, this.upgrade()) {
+                app.on_ringer(opened);
+            }
+        });
+    }
+
+    /// Tells of a ringer that is missing, once until it is there again: many calls may ring meanwhile.
+    pub(super) fn on_ringer(&self, opened: Result<(), Notice>) {
+        match opened {
+            Ok(()) => self.state().notices.retain(|notice| ![RINGER_MISSING, SPEAKER_MISSING].contains(&&*notice.code)),
+            Err(notice) => {
+                let known = self.state().notices.contains(&notice);
+                if !known {
+                    self.notice(notice);
+                }
+            }
+        }
+    }
+
     fn begin_test(&self, kind: DeviceKind) -> (Handle, Opening) {
         let (settings, sink, hub) = (self.settings(), Arc::clone(&self.sink), self.hub.clone());
         let level = move |peak: f32| sink(AppEvent::Level { kind, peak });
@@ -153,7 +181,7 @@ impl App {
 }
 
 /// Becomes whether the device could be opened.
-type Opening = oneshot::Receiver<Result<(), Notice>>;
+pub type Opening = oneshot::Receiver<Result<(), Notice>>;
 type Opened = oneshot::Sender<Result<(), Notice>>;
 
 fn spawn(name: &str, run: impl FnOnce(&AtomicBool, Opened) + Send + 'static) -> (Handle, Opening) {
@@ -262,22 +290,61 @@ fn sample((tones, _): Tune, at: f32) -> f32 {
     LOUDNESS * tones.iter().map(tone).sum::<f32>()
 }
 
-fn play(spec: &SpeakerSpec, tune: Tune, stop: &AtomicBool, opened: Opened, level: impl Fn(f32)) {
+/// An open speaker, and what is heard of it.
+fn output(spec: &SpeakerSpec) -> Result<(Speaker, PcmStream), Notice> {
     let (handle, mixer) = mixer();
-    let stream = handle.add_pcm_stream();
+    let stream = handle.add_pcm_stream().map_err(|error| failed("speaker", &error))?;
     let speaker = Speaker::open(spec, mixer, echo_reference().0, |event| tracing::debug!(?event, "speaker"));
-    match (speaker, stream) {
-        (Err(error), _) => drop(opened.send(Err(failed("speaker", &error)))),
-        (Ok(_), Err(error)) => drop(opened.send(Err(failed("speaker", &error)))),
-        (Ok(_speaker), Ok(mut stream)) => {
+    Ok((speaker.map_err(|error| failed("speaker", &error))?, stream))
+}
+
+fn play(spec: &SpeakerSpec, tune: Tune, stop: &AtomicBool, opened: Opened, level: impl Fn(f32)) {
+    match output(spec) {
+        Err(notice) => drop(opened.send(Err(notice))),
+        Ok((_speaker, stream)) => {
             let _ = opened.send(Ok(()));
-            let mut position = 0;
-            while !stop.load(Ordering::Acquire) {
-                fill(&mut stream, tune, &mut position);
-                level(stream.level());
-                thread::sleep(LEVEL_INTERVAL);
-            }
+            repeat(stream, tune, stop, level);
         }
+    }
+}
+
+fn ring(ringer: &SpeakerSpec, stop: &AtomicBool, opened: Opened) {
+    let (output, told) = chosen_or_default(ringer, output);
+    let _ = opened.send(told);
+    if let Some((_speaker, stream)) = output {
+        repeat(stream, RINGTONE, stop, |_| {});
+    }
+}
+
+/// Opens the chosen ringer, or else the system's speaker: who calls is to be heard. Says so where it is not the chosen one.
+fn chosen_or_default<T>(
+    ringer: &SpeakerSpec,
+    open: impl Fn(&SpeakerSpec) -> Result<T, Notice>,
+) -> (Option<T>, Result<(), Notice>) {
+    let missing = match open(ringer) {
+        Ok(output) => return (Some(output), Ok(())),
+        Err(missing) => missing,
+    };
+    if !matches!(ringer, SpeakerSpec::Device(_)) {
+        return (None, Err(missing));
+    }
+    match open(&SpeakerSpec::Default) {
+        Ok(output) => {
+            let todo =
+                "Calls ring on the system's speaker instead. Connect it again, or choose another one to ring on.";
+            (Some(output), Err(Notice::new(RINGER_MISSING, missing.what, todo)))
+        }
+        Err(nothing) => (None, Err(nothing)),
+    }
+}
+
+/// Plays a tune again and again.
+fn repeat(mut stream: PcmStream, tune: Tune, stop: &AtomicBool, level: impl Fn(f32)) {
+    let mut position = 0;
+    while !stop.load(Ordering::Acquire) {
+        fill(&mut stream, tune, &mut position);
+        level(stream.level());
+        thread::sleep(LEVEL_INTERVAL);
     }
 }
 
@@ -299,6 +366,29 @@ mod tests {
     fn the_meter_is_linear_in_decibels() {
         for (dbfs, shown) in [(f32::NEG_INFINITY, 0.0), (-60.0, 0.0), (-30.0, 0.5), (0.0, 1.0), (3.0, 1.0)] {
             assert_eq!(meter(dbfs), shown);
+        }
+    }
+
+    #[test]
+    fn who_calls_is_heard_where_the_chosen_ringer_is_missing() {
+        let desk = SpeakerSpec::Device("desk".into());
+        let missing = |spec: &SpeakerSpec| Notice::new("speaker-missing", format!("No {spec}."), "Connect it.");
+        for (ringer, there, rings, told) in [
+            (&desk, vec![&desk, &SpeakerSpec::Default], Some(&desk), None),
+            (
+                &desk,
+                vec![&SpeakerSpec::Default],
+                Some(&SpeakerSpec::Default),
+                Some((RINGER_MISSING, "No device:desk.")),
+            ),
+            (&desk, vec![], None, Some(("speaker-missing", "No default."))),
+            (&SpeakerSpec::Default, vec![], None, Some(("speaker-missing", "No default."))),
+        ] {
+            let open = |spec: &SpeakerSpec| there.contains(&spec).then(|| spec.clone()).ok_or_else(|| missing(spec));
+            let (output, notice) = chosen_or_default(ringer, open);
+            assert_eq!(output.as_ref(), rings, "{ringer} of {there:?}");
+            assert_eq!(notice.as_ref().err().map(|notice| (&*notice.code, &*notice.what)), told);
+            assert!(notice.err().is_none_or(|notice| !notice.todo.is_empty()));
         }
     }
 

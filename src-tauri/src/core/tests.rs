@@ -203,7 +203,7 @@ async fn two_calls_follow_each_other_with_what_was_set_between_them() {
         _ => None,
     });
     let call = unheard.await;
-    assert_eq!((call.unheard, call.sending.audio), (Some(Unheard::Here), false));
+    assert_eq!((call.unheard, call.sending.audio), (Some(Unheard::NoMicrophone), false));
     assert!(call.notices.iter().any(|notice| notice.code == "microphone-missing"), "{:?}", call.notices);
     fixture.app.device_choose(DeviceKind::Microphone, Some(TEST_TONE_ID.into())).await.unwrap();
     let heard = fixture.wait("heard", |event| match event {
@@ -230,9 +230,20 @@ async fn two_calls_follow_each_other_with_what_was_set_between_them() {
         _ => None,
     });
     let call = unheard.await;
-    assert_eq!(call.unheard, Some(Unheard::Here));
+    assert_eq!(call.unheard, Some(Unheard::NoMicrophone));
     // Where there is no sound server, there is no speaker either.
     assert!(call.notices.iter().any(|notice| notice.code == "microphone-missing"), "{:?}", call.notices);
+    fixture.app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn echo_can_be_called_where_calls_go_by_relay_only_and_there_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut fixture = Fixture::with_test_devices(folder.path()).await;
+    fixture.app.settings_set(values(json!({"relayOnly": true}))).await.unwrap();
+    fixture.app.call_start(&fixture.echo().await, true).await.unwrap();
+    let active = fixture.phase(CallPhase::Active).await;
+    pictures(fixture.app.hub(), &active.remote_stream.unwrap(), 5).await;
     fixture.app.stop().await;
 }
 
@@ -383,7 +394,8 @@ async fn two_apps_become_contacts_by_an_invite_and_call_each_other() {
     let incoming = ada.phase(CallPhase::Incoming).await;
     assert_eq!((&*incoming.peer_name, &incoming.peer), ("Bob", &bob_at_adas.id));
     bob.phase(CallPhase::Ringing).await;
-    ada.app.call_accept(true).unwrap();
+    assert_eq!(ada.app.call_accept("another", true).unwrap_err().code, "not-ringing");
+    ada.app.call_accept(&incoming.id, true).unwrap();
     let (at_adas, at_bobs) = (ada.phase(CallPhase::Active).await, bob.phase(CallPhase::Active).await);
     pictures(ada.app.hub(), &at_adas.remote_stream.unwrap(), 15).await;
     pictures(bob.app.hub(), &at_bobs.remote_stream.unwrap(), 15).await;
@@ -491,6 +503,32 @@ async fn a_call_that_the_engine_does_not_take_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_click_for_a_call_that_another_one_has_replaced_answers_neither() {
+    let folder = tempfile::tempdir().unwrap();
+    let fixture = Fixture::start(folder.path()).await;
+    let media = message::MediaState { audio: true, video: false };
+    let [first, second] = [CallId::random(), CallId::random()];
+    for (call, ends) in [(&first, true), (&second, false)] {
+        let peer = PeerId::from(fixture.befriend().to_string());
+        fixture.engine_says(call, CallEvent::Incoming { peer, media }).await;
+        if ends {
+            let (reason, by) = (message::HangupReason::Hangup, ahoy_call::event::Side::Remote);
+            fixture.engine_says(call, CallEvent::Ended { reason, by, text: "Over.".into() }).await;
+        }
+    }
+    for late in [fixture.app.call_accept(first.as_str(), true), fixture.app.call_decline(first.as_str())] {
+        let notice = late.unwrap_err();
+        assert_eq!(notice.code, "not-ringing");
+        assert!(!notice.what.is_empty() && !notice.todo.is_empty());
+    }
+    let rings = fixture.app.calls();
+    assert_eq!((&*rings[0].id, rings[0].phase), (second.as_str(), CallPhase::Incoming));
+    assert!(!rings[0].wanted.video, "the click for the other call has changed this one");
+    fixture.app.call_decline(second.as_str()).unwrap();
+    fixture.app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn where_calls_are_switched_off_nothing_rings() {
     let folder = tempfile::tempdir().unwrap();
     let mut fixture = Fixture::start(folder.path()).await;
@@ -503,6 +541,32 @@ async fn where_calls_are_switched_off_nothing_rings() {
     assert!(!rang, "a window comes up for a call that nobody wants");
     assert_eq!(fixture.outcomes().await, [(Outcome::Declined, Direction::Incoming)]);
     assert!(fixture.app.history_list(None).await.unwrap()[0].seen);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ringer_that_is_missing_is_told_once_until_it_is_there_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut fixture = Fixture::start(folder.path()).await;
+    fixture.app.settings_set(values(json!({"ringer": "nothing-like-it"}))).await.unwrap();
+    let media = message::MediaState { audio: true, video: false };
+    let peer = PeerId::from(fixture.befriend().to_string());
+    fixture.engine_says(&CallId::random(), CallEvent::Incoming { peer, media }).await;
+    let notice = fixture.wait("what it rings on", |event| match event {
+        AppEvent::Notice { notice } => Some(notice.clone()),
+        _ => None,
+    });
+    let notice = notice.await;
+    // Where there is no sound server, there is no other speaker either.
+    assert!(["ringer-missing", "speaker-missing"].contains(&&*notice.code), "{notice:?}");
+
+    let missing = || Err(Notice::new("ringer-missing", "Missing.", "Connect it."));
+    let told = |fixture: &mut Fixture| std::iter::from_fn(|| fixture.events.try_recv().ok()).count();
+    told(&mut fixture);
+    for (opened, times) in [(missing(), 1), (missing(), 0), (Ok(()), 0), (missing(), 1)] {
+        fixture.app.on_ringer(opened);
+        assert_eq!(told(&mut fixture), times);
+    }
+    fixture.app.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -67,13 +67,13 @@ async fn call_start(shell: State<'_, Shell>, contact: String, video: bool) -> An
 }
 
 #[tauri::command]
-async fn call_accept(shell: State<'_, Shell>, video: bool) -> Answer<()> {
-    shell.app()?.call_accept(video)
+async fn call_accept(shell: State<'_, Shell>, call: String, video: bool) -> Answer<()> {
+    shell.app()?.call_accept(&call, video)
 }
 
 #[tauri::command]
-async fn call_decline(shell: State<'_, Shell>) -> Answer<()> {
-    shell.app()?.call_decline()
+async fn call_decline(shell: State<'_, Shell>, call: String) -> Answer<()> {
+    shell.app()?.call_decline(&call)
 }
 
 #[tauri::command]

@@ -57,11 +57,11 @@ pub async fn serve(tauri: AppHandle, mut events: mpsc::UnboundedReceiver<AppEven
             },
             action = notifications.next() => {
                 let done = match action {
-                    notification::Action::Answer { video } => {
+                    notification::Action::Answer { call, video } => {
                         window::raise(&tauri);
-                        app.call_accept(video)
+                        app.call_accept(&call, video)
                     }
-                    notification::Action::Decline => app.call_decline(),
+                    notification::Action::Decline { call } => app.call_decline(&call),
                     notification::Action::Show => {
                         window::raise(&tauri);
                         window::tell(&tauri, &AppEvent::Open { view: View::Call, link: None });

@@ -56,24 +56,36 @@ trait Desktop {
 }
 
 /// What the user did with a notification.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Takes the call.
     Answer {
+        /// Its id.
+        call: String,
         /// With pictures, as the caller does.
         video: bool,
     },
     /// Does not.
-    Decline,
+    Decline {
+        /// Its id.
+        call: String,
+    },
     /// Wants to see the window.
     Show,
+}
+
+/// The notification of a call that rings.
+struct Ringing {
+    id: u32,
+    call: String,
+    video: bool,
 }
 
 /// The notifications of this program.
 pub struct Notifications {
     desktop: Option<(DesktopProxy<'static>, ActionInvokedStream)>,
-    /// The one that rings, and whether with pictures.
-    ringing: Option<(u32, bool)>,
+    /// The one that rings.
+    ringing: Option<Ringing>,
     missed: VecDeque<u32>,
     /// That there is nobody to notify is told once.
     told: bool,
@@ -95,13 +107,14 @@ impl Notifications {
         // Shown over full-screen windows, and by phones' conventions: somebody waits.
         let hints = HashMap::from([("urgency", Value::U8(2)), ("category", "x-gnome.call".into())]);
         let shown = self.show(&call.peer_name, body, &actions, hints, NEVER_EXPIRES).await;
-        self.ringing = shown.as_ref().ok().map(|id| (*id, call.receiving.video));
+        let ringing = |id: &u32| Ringing { id: *id, call: call.id.clone(), video: call.receiving.video };
+        self.ringing = shown.as_ref().ok().map(ringing);
         self.tell_once(shown)
     }
 
     /// It does not ring any more.
     pub async fn silence(&mut self) {
-        if let (Some((desktop, _)), Some((id, _))) = (&self.desktop, self.ringing.take()) {
+        if let (Some((desktop, _)), Some(Ringing { id, .. })) = (&self.desktop, self.ringing.take()) {
             // It may be closed already.
             let _ = timeout(ANSWER_LIMIT, desktop.close_notification(id)).await;
         }
@@ -139,10 +152,12 @@ impl Notifications {
                 continue;
             };
             let Ok(args) = signal.args() else { continue };
-            let ringing = self.ringing.filter(|(id, _)| *id == args.id);
+            let ringing = self.ringing.as_ref().filter(|ringing| ringing.id == args.id);
             match (args.action, ringing, self.missed.contains(&args.id)) {
-                (ANSWER, Some((_, video)), _) => return Action::Answer { video },
-                (DECLINE, Some(_), _) => return Action::Decline,
+                (ANSWER, Some(Ringing { call, video, .. }), _) => {
+                    return Action::Answer { call: call.clone(), video: *video };
+                }
+                (DECLINE, Some(Ringing { call, .. }), _) => return Action::Decline { call: call.clone() },
                 (DEFAULT, Some(_), _) | (DEFAULT, _, true) => return Action::Show,
                 _ => {}
             }
@@ -302,8 +317,8 @@ mod tests {
         assert!(!body.contains(['<', '&']) && !body.contains("Ada"), "{body}");
         desk.click(9, DECLINE).await;
         for (action, expected) in [
-            (ANSWER, Action::Answer { video: call.receiving.video }),
-            (DECLINE, Action::Decline),
+            (ANSWER, Action::Answer { call: call.id.clone(), video: call.receiving.video }),
+            (DECLINE, Action::Decline { call: call.id.clone() }),
             (DEFAULT, Action::Show),
         ] {
             desk.click(1, action).await;

@@ -55,7 +55,7 @@ export class App {
     this.history = new History(this.session);
     this.settings = new SettingsModel(this.session);
     this.devices = new DevicesModel(this.session);
-    this.call = new CallModel(this.session, this.settings, this.devices);
+    this.call = new CallModel(this.session, this.settings, this.devices, (peer) => this.contacts.byId(peer)?.echo ?? false);
     this.preview = new LivePicture(ipc);
   }
 

@@ -218,8 +218,9 @@ describe('keys', () => {
     expect(press(key('Enter'), app, page)).toBe(true);
     expect(press(key('Enter', { shiftKey: true }), app, page)).toBe(true);
     expect(press(key('Backspace'), app, page)).toBe(true);
-    expect(ipc.argsOf('call_accept')).toEqual([{ video: true }, { video: false }]);
-    expect(ipc.argsOf('call_decline')).toHaveLength(1);
+    const { id } = aCall();
+    expect(ipc.argsOf('call_accept')).toEqual([{ call: id, video: true }, { call: id, video: false }]);
+    expect(ipc.argsOf('call_decline')).toEqual([{ call: id }]);
   });
 
   it('answer nothing for who is typing, who gets to the buttons by F6', async () => {

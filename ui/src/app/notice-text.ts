@@ -4,6 +4,7 @@ import type { Notice } from '../ipc/types';
 /** What happened, what to do. Notices that need no more than that; others have names, places and figures in them. */
 const TEXT: Record<string, [what: Key, todo: Key]> = {
   busy: ['notice.busy.what', 'notice.busy.todo'],
+  'not-ringing': ['notice.not-ringing.what', 'notice.not-ringing.todo'],
   'no-call': ['notice.no-call.what', 'notice.no-call.todo'],
   'calls-disabled': ['notice.calls-disabled.what', 'notice.calls-disabled.todo'],
   'webview-cannot': ['notice.webview-cannot.what', 'notice.webview-cannot.todo'],
@@ -17,6 +18,7 @@ const TEXT: Record<string, [what: Key, todo: Key]> = {
   'microphone-missing': ['notice.microphone-missing.what', 'notice.microphone-missing.todo'],
   'microphone-lost': ['notice.microphone-lost.what', 'notice.microphone-lost.todo'],
   'speaker-missing': ['notice.speaker-missing.what', 'notice.speaker-missing.todo'],
+  'ringer-missing': ['notice.ringer-missing.what', 'notice.ringer-missing.todo'],
   'speaker-lost': ['notice.speaker-lost.what', 'notice.speaker-lost.todo'],
   'request-sent': ['notice.request-sent.what', 'notice.request-sent.todo'],
   'request-unreachable': ['notice.request-unreachable.what', 'notice.request-unreachable.todo'],

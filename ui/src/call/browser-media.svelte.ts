@@ -40,6 +40,8 @@ export class BrowserMedia {
     private readonly settings: SettingsModel,
     private readonly devices: DevicesModel,
     private readonly onStats: (stats: Stats) => void,
+    /** Whether a peer runs on this machine. */
+    private readonly isHere: (peer: string) => boolean,
   ) {}
 
   apply(event: AppEvent): void {
@@ -83,7 +85,8 @@ export class BrowserMedia {
     this.#call = new BrowserCall({
       polite: call.direction === 'incoming',
       iceServers: settings.current.iceServers.map(({ url, user, credential }) => ({ urls: url, username: user, credential })),
-      relayOnly: settings.current.relayOnly,
+      // There is nothing to hide from a peer that runs here.
+      relayOnly: settings.current.relayOnly && !this.isHere(call.peer),
       send: (payload) => void session.attempt('signal_send', { call: id, payload }),
       open: (kind) => this.#openTrack(kind),
       onRemote: (stream) => {

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { Session } from '../app/session.svelte';
 import { aCall, FakeIpc } from '../ipc/fake';
@@ -9,12 +9,14 @@ import { CallModel } from './call.svelte';
 
 let ipc: FakeIpc;
 let session: Session;
+let settings: SettingsModel;
 let model: CallModel;
 
 beforeEach(() => {
   ipc = new FakeIpc();
   session = new Session(ipc);
-  model = new CallModel(session, new SettingsModel(session), new DevicesModel(session));
+  settings = new SettingsModel(session);
+  model = new CallModel(session, settings, new DevicesModel(session), (peer) => peer === 'echo');
   model.remote.follow = vi.fn(async () => {});
   model.local.follow = vi.fn(async () => {});
 });
@@ -80,6 +82,27 @@ describe('a button', () => {
     await model.toggleAudio();
     await model.toggleHold();
     expect(ipc.asked).toEqual([]);
+  });
+});
+
+describe('a call in the webview', () => {
+  afterEach(() => vi.unstubAllGlobals());
+
+  it('goes by relay only where that is set, but for a peer on this machine', () => {
+    const policies: unknown[] = [];
+    const connect = function ({ iceTransportPolicy }: RTCConfiguration) {
+      policies.push(iceTransportPolicy);
+      return { close() {} };
+    };
+    vi.stubGlobal('RTCPeerConnection', connect);
+    vi.stubGlobal('MediaStream', function () {});
+    const none = { audio: false, video: false };
+    const begin = (peer: string) => call({ id: `to-${peer}`, peer, mode: 'browser', phase: 'connecting', direction: 'incoming', wanted: none });
+    begin('ada');
+    settings.current = { ...settings.current, relayOnly: true };
+    begin('ben');
+    begin('echo');
+    expect(policies).toEqual(['all', 'relay', 'all']);
   });
 });
 

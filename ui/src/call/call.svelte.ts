@@ -25,10 +25,12 @@ export class CallModel {
     private readonly session: Session,
     settings: SettingsModel,
     devices: DevicesModel,
+    /** Whether a peer runs on this machine. */
+    isHere: (peer: string) => boolean,
   ) {
     this.remote = new LivePicture(session.ipc);
     this.local = new LivePicture(session.ipc);
-    this.browser = new BrowserMedia(session, settings, devices, (stats) => this.#take(stats));
+    this.browser = new BrowserMedia(session, settings, devices, (stats) => this.#take(stats), isHere);
   }
 
   get route(): Route | null {
@@ -57,8 +59,9 @@ export class CallModel {
     return started !== undefined;
   }
 
-  accept = (video: boolean) => this.session.attempt('call_accept', { video });
-  decline = () => this.session.attempt('call_decline', {});
+  /** What is answered is the call that was on the screen, whatever rings when the answer arrives. */
+  accept = (video: boolean) => this.session.attempt('call_accept', { call: this.current?.id ?? '', video });
+  decline = () => this.session.attempt('call_decline', { call: this.current?.id ?? '' });
   hangUp = () => this.session.attempt('call_hang_up', {});
 
   toggleAudio = () => this.#toggle('audio');

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 
 import { aCall } from '../ipc/fake';
-import { duration, endDetail, moved, nearestCorner, phaseText } from './describe';
+import type { Unheard } from '../ipc/types';
+import { duration, endDetail, moved, nearestCorner, phaseText, unheardText } from './describe';
 
 describe('a call in words', () => {
   it.each([
@@ -18,6 +19,25 @@ describe('a call in words', () => {
   it('has the words of the shell where ours say less', () => {
     const end = (reason: string) => endDetail(aCall({ phase: 'ended', end: { reason, text: 'Why.' } }));
     expect([end('failed'), end('new'), end('hangup')]).toEqual(['Why.', 'Why.', null]);
+  });
+});
+
+describe('who is not heard', () => {
+  const told = (unheard: Unheard | null, more = {}) => unheardText(aCall({ unheard, ...more }));
+
+  it.each([
+    ['no-microphone', 'unheard.you', 'unheard.no-microphone'],
+    ['silent-microphone', 'unheard.you', 'unheard.silent-microphone'],
+    ['on-the-way', 'unheard.you', 'unheard.on-the-way'],
+    ['there', 'unheard.them', 'unheard.there'],
+  ] as const)('is told with the reason that is known: %s', (why, what, todo) => {
+    expect(told(why)).toMatchObject({ why, what, todo });
+  });
+
+  it('is told where somebody wants to be heard, in a call that runs', () => {
+    const muted = { wanted: { audio: false, video: true } };
+    expect([told(null), told('on-the-way', muted), told('there', { phase: 'ended' })]).toEqual([null, null, null]);
+    expect(told('there', muted)?.why).toBe('there');
   });
 });
 

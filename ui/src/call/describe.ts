@@ -1,5 +1,5 @@
 import type { Key } from '../i18n/i18n.svelte';
-import type { Call, CallPhase, Quality, Route } from '../ipc/types';
+import type { Call, CallPhase, Quality, Route, Unheard } from '../ipc/types';
 
 export const QUALITY_TEXT: Record<Quality, Key> = { good: 'quality.good', fair: 'quality.fair', poor: 'quality.poor' };
 export const ROUTE_TEXT: Record<Route, Key> = { direct: 'route.direct', relayed: 'route.relayed' };
@@ -34,6 +34,21 @@ export function endDetail(call: Call): string | null {
   const { end } = call;
   if (!end) return null;
   return end.reason === 'failed' || !(end.reason in END_TEXT) ? end.text : null;
+}
+
+const UNHEARD_TEXT: Record<Unheard, { icon: 'mic-off' | 'speaker' | 'warning'; what: Key; todo: Key }> = {
+  'no-microphone': { icon: 'mic-off', what: 'unheard.you', todo: 'unheard.no-microphone' },
+  'silent-microphone': { icon: 'mic-off', what: 'unheard.you', todo: 'unheard.silent-microphone' },
+  'on-the-way': { icon: 'warning', what: 'unheard.you', todo: 'unheard.on-the-way' },
+  there: { icon: 'speaker', what: 'unheard.them', todo: 'unheard.there' },
+};
+
+/** Who cannot be heard, why and what to do; null where it does not matter. */
+export function unheardText(call: Call) {
+  const why = isLive(call) ? call.unheard : null;
+  // Who is muted does not want to be heard.
+  if (!why || (why !== 'there' && !call.wanted.audio)) return null;
+  return { why, ...UNHEARD_TEXT[why] };
 }
 
 export function isLive(call: Call | null): call is Call {

@@ -21,8 +21,8 @@ export interface Commands {
   start: { args: None; result: Start };
   media_mode: { args: { rtcPeerConnection: boolean }; result: MediaMode };
   call_start: { args: { contact: string; video: boolean }; result: Call };
-  call_accept: { args: { video: boolean }; result: void };
-  call_decline: { args: None; result: void };
+  call_accept: { args: { call: string; video: boolean }; result: void };
+  call_decline: { args: { call: string }; result: void };
   call_hang_up: { args: None; result: void };
   call_hold: { args: { on: boolean }; result: void };
   call_audio: { args: { on: boolean }; result: void };

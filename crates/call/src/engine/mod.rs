@@ -15,6 +15,7 @@
 
 mod actor;
 mod device;
+pub mod figures;
 mod hearing;
 mod keyframes;
 mod local;
@@ -63,6 +64,8 @@ pub struct EngineConfig {
     pub ice_servers: Vec<IceServer>,
     /// Only by relay.
     pub relay_only: bool,
+    /// A peer that runs on this machine: there is nothing to hide from it, so `relay_only` is not for it.
+    pub same_machine: Option<PeerId>,
     /// Only this machine.
     pub loopback_only: bool,
     /// A bad network, for tests.

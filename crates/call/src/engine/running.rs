@@ -90,7 +90,7 @@ impl Running {
         };
         let stream = remote_stream(&self.id, peer);
         let sinks = remote::sinks(hub, stream, sound.as_ref(), peer.clone(), notices.clone(), echo);
-        let (link, reports) = PeerLink::spawn(link_config(config), sinks);
+        let (link, reports) = PeerLink::spawn(link_config(config, peer), sinks);
         tokio::spawn(forward(reports, self.id.clone(), peer.clone(), notices.clone()));
         let link = Arc::new(link);
         self.routes.add(peer.clone(), Arc::clone(&link));
@@ -201,10 +201,10 @@ impl Running {
     }
 }
 
-fn link_config(config: &EngineConfig) -> LinkConfig {
+fn link_config(config: &EngineConfig, peer: &PeerId) -> LinkConfig {
     LinkConfig {
         ice_servers: config.ice_servers.clone(),
-        relay_only: config.relay_only,
+        relay_only: config.relay_only && config.same_machine.as_ref() != Some(peer),
         loopback_only: config.loopback_only,
         impairment: config.impairment.clone(),
         video_bitrate: config.bitrate,
@@ -217,6 +217,40 @@ async fn forward(mut reports: Reports, call: CallId, peer: PeerId, notices: Noti
         let notice = Notice::Link { call: call.clone(), peer: peer.clone(), report };
         if notices.send(notice).is_err() {
             return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ahoy_media::{
+        audio::{opus::OpusSettings, process::ProcessingSettings, speaker::SpeakerSpec},
+        units::VideoFormat,
+    };
+
+    use super::*;
+
+    #[test]
+    fn only_what_is_on_this_machine_may_know_its_addresses() {
+        for (relay_only, peer, relayed) in
+            [(true, "away", true), (true, "here", false), (false, "away", false), (false, "here", false)]
+        {
+            let config = EngineConfig {
+                camera: None,
+                microphone: None,
+                speaker: SpeakerSpec::None,
+                video: VideoFormat::HD,
+                bitrate: Bitrate::from_kbps(1000),
+                processing: ProcessingSettings::OFF,
+                opus: OpusSettings::default(),
+                ice_servers: Vec::new(),
+                relay_only,
+                same_machine: Some("here".into()),
+                loopback_only: true,
+                impairment: None,
+                echo: false,
+            };
+            assert_eq!(link_config(&config, &peer.into()).relay_only, relayed, "{relay_only} {peer}");
         }
     }
 }

@@ -388,7 +388,10 @@ fn heard(silence: Silence, heard: bool) -> CallEvent {
     let (what, todo) = match silence {
         _ if heard => return CallEvent::Heard { silence },
         Silence::Microphone => ("the microphone gives nothing but silence", "check its switch, or choose another one"),
-        Silence::ToPeer => ("the other side gets no sound from you", "check your microphone, or choose another one"),
+        Silence::ToPeer => (
+            "your sound does not arrive at the other side",
+            "it gets lost on the way; if it does not come back, hang up and call again",
+        ),
         Silence::FromPeer => ("no sound comes from the other side", "ask in another way whether its microphone works"),
     };
     CallEvent::Unheard { silence, what: what.to_owned(), todo: todo.to_owned() }

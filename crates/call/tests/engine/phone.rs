@@ -35,6 +35,7 @@ pub fn both() -> EngineConfig {
         opus: OpusSettings::default(),
         ice_servers: vec![],
         relay_only: false,
+        same_machine: None,
         loopback_only: true,
         impairment: None,
         own_picture: true,

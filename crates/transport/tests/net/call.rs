@@ -28,6 +28,7 @@ fn config() -> EngineConfig {
         opus: OpusSettings::default(),
         ice_servers: vec![],
         relay_only: false,
+        same_machine: None,
         loopback_only: true,
         impairment: None,
         echo: false,

@@ -45,7 +45,7 @@ const SCENARIOS: Record<string, (start: Start) => Start> = {
   ringing: withCall({ ...quiet, phase: 'ringing' }),
   call: withCall({}),
   'call-audio': withCall({ receiving: { audio: true, video: false }, wanted: { audio: true, video: false }, remoteStream: null, route: 'relayed', quality: 'fair' }),
-  unheard: withCall({ unheard: 'here' }),
+  unheard: withCall({ unheard: 'silent-microphone' }),
   held: withCall({ phase: 'held', heldThere: true }),
   reconnecting: withCall({ phase: 'reconnecting', quality: 'poor', notices: [{ code: 'device-lost', what: 'The camera was unplugged.', todo: 'Plug it in again, or choose another one under Devices.' }] }),
   'webview-cannot': (start) => ({

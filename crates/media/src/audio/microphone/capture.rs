@@ -61,7 +61,7 @@ impl Capture {
         let direction = AudioDirection::Input;
         let chosen = choose(direction, choice)?;
         let name = chosen.name;
-        let error = |e: cpal::Error| AudioDeviceError::of(direction, &name, &e);
+        let error = |e: cpal::Error| AudioDeviceError::of_opening(direction, choice, &name, &e);
         let (config, format) = config(&chosen.device).map_err(error)?;
         let unsupported = |reason: String| AudioDeviceError::Unsupported { direction, device: name.clone(), reason };
         let resampler = Resampler::new(config.sample_rate, SAMPLE_RATE).map_err(|e| unsupported(e.to_string()))?;

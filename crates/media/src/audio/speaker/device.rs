@@ -55,7 +55,7 @@ impl Device {
             .device
             .default_output_config()
             .and_then(|default| Ok(prefer(default, SAMPLE_RATE, chosen.device.supported_output_configs()?)))
-            .map_err(|e| AudioDeviceError::of(direction, &name, &e))?;
+            .map_err(|e| AudioDeviceError::of_opening(direction, choice, &name, &e))?;
         let mut result = Err(AudioDeviceError::None { direction });
         for period in PERIODS.into_iter().filter(|period| *period > beyond) {
             let frames = in_range(period, &config);
@@ -81,7 +81,7 @@ impl Device {
                     let period = in_frames_of_48_khz(frames, &config);
                     return Ok(Self { sink: Some((sink, chosen.lease)), name, puller, period });
                 }
-                Err(error) => result = Err(of_rodio(&name, error)),
+                Err(error) => result = Err(of_rodio(choice, &name, error)),
             }
         }
         result
@@ -127,13 +127,13 @@ impl Drop for Device {
     }
 }
 
-fn of_rodio(name: &str, error: DeviceSinkError) -> AudioDeviceError {
+fn of_rodio(choice: &DeviceChoice, name: &str, error: DeviceSinkError) -> AudioDeviceError {
     let direction = AudioDirection::Output;
     match error {
         DeviceSinkError::PlayError(e)
         | DeviceSinkError::DefaultSinkConfigError(e)
         | DeviceSinkError::BuildError(e)
-        | DeviceSinkError::SupportedConfigsError(e) => AudioDeviceError::of(direction, name, &e),
+        | DeviceSinkError::SupportedConfigsError(e) => AudioDeviceError::of_opening(direction, choice, name, &e),
         DeviceSinkError::NoDevice => AudioDeviceError::None { direction },
         DeviceSinkError::UnsupportedSampleFormat => {
             AudioDeviceError::Unsupported { direction, device: name.to_owned(), reason: error.to_string() }

@@ -4,6 +4,7 @@ use std::{fmt, time::Duration};
 
 use cpal::ErrorKind;
 
+use super::DeviceChoice;
 use crate::{
     advice::Advice,
     audio::{opus::OpusError, wav::WavError},
@@ -52,7 +53,14 @@ pub enum AudioDeviceError {
         /// Its name.
         device: String,
     },
-    /// It went away.
+    /// It is listed, but not there: unplugged, or one that ALSA names whether it exists or not.
+    Absent {
+        /// Which end.
+        direction: AudioDirection,
+        /// Its name.
+        device: String,
+    },
+    /// It went away while it was open.
     Disconnected {
         /// Which end.
         direction: AudioDirection,
@@ -141,6 +149,10 @@ impl AudioDeviceError {
                 format!("the {direction} {device:?} is in use"),
                 format!("close the program that uses it, or choose another {direction}"),
             ),
+            Self::Absent { direction, device } => Advice::new(
+                format!("the {direction} {device:?} is not there"),
+                format!("connect it, or choose another {direction}"),
+            ),
             Self::Disconnected { direction, device } => Advice::new(
                 format!("the {direction} {device:?} was disconnected"),
                 format!("connect it again, or choose another {direction}"),
@@ -174,7 +186,24 @@ impl AudioDeviceError {
         }
     }
 
-    /// Says in terms of this device what cpal says.
+    /// Says in terms of a device that is being opened what cpal says: nothing was disconnected that never was open. Without
+    /// a sound server ALSA offers its default device also where there is no sound at all.
+    pub(crate) fn of_opening(
+        direction: AudioDirection,
+        choice: &DeviceChoice,
+        device: &str,
+        error: &cpal::Error,
+    ) -> Self {
+        match (error.kind(), choice) {
+            (ErrorKind::DeviceNotAvailable, DeviceChoice::Default) => Self::None { direction },
+            (ErrorKind::DeviceNotAvailable, DeviceChoice::Named(_)) => {
+                Self::Absent { direction, device: device.to_owned() }
+            }
+            _ => Self::of(direction, device, error),
+        }
+    }
+
+    /// Says in terms of this device, while it is open, what cpal says.
     pub(crate) fn of(direction: AudioDirection, device: &str, error: &cpal::Error) -> Self {
         let device = device.to_owned();
         let reason = error.to_string();
@@ -216,6 +245,27 @@ mod tests {
             let error = cpal::Error::with_message(kind, "why");
             assert!(ends_stream(&error));
             let text = AudioDeviceError::of(AudioDirection::Input, "Desk", &error).to_string();
+            assert!(text.starts_with(wanted), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_never_was_there_was_not_disconnected() {
+        for (choice, kind, wanted) in [
+            (
+                DeviceChoice::Default,
+                ErrorKind::DeviceNotAvailable,
+                "there is no microphone: connect one, and check that the",
+            ),
+            (
+                DeviceChoice::Named("d".into()),
+                ErrorKind::DeviceNotAvailable,
+                "the microphone \"Desk\" is not there: connect",
+            ),
+            (DeviceChoice::Default, ErrorKind::DeviceBusy, "the microphone \"Desk\" is in use: close"),
+        ] {
+            let error = cpal::Error::with_message(kind, "why");
+            let text = AudioDeviceError::of_opening(AudioDirection::Input, &choice, "Desk", &error).to_string();
             assert!(text.starts_with(wanted), "{text}");
         }
     }
