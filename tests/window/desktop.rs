@@ -50,7 +50,9 @@ async fn an_opened_invite_brings_the_window_back_and_waits_to_be_accepted() {
     let desktop = Desktop::start().await;
     let mut tray = Tray::start(&desktop).await;
     let start = async |profile: &'static str, name| App::start(&desktop, profile, Some(settled(name))).await;
-    let (ada, bea) = tokio::join!(start("ada", "Ada"), start("bea", "Bea"));
+    // The later window lies above.
+    let ada = start("ada", "Ada").await;
+    let bea = start("bea", "Bea").await;
     for _ in [&ada, &bea] {
         tray.icon().await;
     }
@@ -79,7 +81,9 @@ async fn a_call_is_declined_and_answered_where_notifications_are_shown() {
     let mut tray = Tray::start(&desktop).await;
     let mut notifications = Notifications::start(&desktop).await;
     let start = async |profile: &'static str, name| End::start(&desktop, profile, Some(settled(name))).await;
-    let (mut ada, bea) = tokio::join!(start("ada", "Ada"), start("bea", "Bea"));
+    // The later window lies above.
+    let mut ada = start("ada", "Ada").await;
+    let bea = start("bea", "Bea").await;
     for _ in [&ada, &bea] {
         tray.icon().await;
     }
@@ -119,7 +123,9 @@ async fn without_tray_and_notifications_calls_are_taken_in_the_window_and_end_wi
     let _alone = alone().await;
     let desktop = Desktop::start().await;
     let start = async |profile: &'static str, name| End::start(&desktop, profile, Some(settled(name))).await;
-    let (mut ada, bea) = tokio::join!(start("ada", "Ada"), start("bea", "Bea"));
+    // The later window lies above.
+    let mut ada = start("ada", "Ada").await;
+    let bea = start("bea", "Bea").await;
     meet(&ada.app, &bea.app).await;
 
     call(&ada.app, "Bea").await;
