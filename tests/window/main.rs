@@ -2,6 +2,7 @@
 //! contact, the keyboard alone, an audit of every view, and what a desktop does to a window.
 
 mod call;
+mod desktop;
 mod echo;
 mod end;
 mod keyboard;

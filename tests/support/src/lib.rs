@@ -7,7 +7,8 @@
 //! whole app without its window ([`bridge`]) finds its peers by itself; its line carries what its page would say.
 //!
 //! The app in its window has no such line: an [`App`](app::App) on a [`Desktop`](desktop::Desktop) of the test's own is
-//! clicked and typed into ([`webdriver`]).
+//! clicked and typed into ([`webdriver`]). Its window is closed and looked at from outside too ([`windows`]), and what else a
+//! desktop has, a test adds ([`services`]).
 //!
 //! Whatever goes wrong here panics with what the program last said: this code runs in tests alone.
 #![deny(missing_docs)]
@@ -22,6 +23,8 @@ pub mod desktop;
 pub mod native;
 pub mod peer;
 pub mod process;
+pub mod services;
 pub mod sound;
 pub mod speech;
 pub mod webdriver;
+pub mod windows;

@@ -6,7 +6,7 @@ import { History } from '../history/history.svelte';
 import { Invites } from '../invite/invites.svelte';
 import { i18n } from '../i18n/i18n.svelte';
 import type { Ipc } from '../ipc/ipc';
-import type { AppEvent, Start } from '../ipc/types';
+import type { AppEvent, Call, Start } from '../ipc/types';
 import { LivePicture } from '../media/live-picture.svelte';
 import { DevicesModel } from '../settings/devices.svelte';
 import { SettingsModel } from '../settings/settings.svelte';
@@ -76,7 +76,7 @@ export class App {
     this.history.apply(event);
     this.settings.apply(event);
     this.devices.apply(event);
-    const before = this.call.current?.id;
+    const before = this.call.current;
     this.call.apply(event);
     switch (event.type) {
       case 'settings':
@@ -87,8 +87,9 @@ export class App {
         this.session.notices.add(event.notice);
         break;
       case 'call':
-        // What this side began is shown at once; what comes in asks beside whatever is being done.
-        if (event.call.id !== before && event.call.direction === 'outgoing' && event.call.phase !== 'ended') this.go('call');
+        // What this side began or answered, be it by a notification, is shown at once; what comes in asks beside whatever is
+        // being done.
+        if (isTaken(event.call, before)) this.go('call');
         if (event.call.phase === 'ended' && this.view !== 'call') this.call.dismiss();
         break;
       case 'history':
@@ -185,6 +186,12 @@ export class App {
     this.devices.stopTests();
     void this.preview.follow(null);
   }
+}
+
+/** Whether this side has just begun a call, or answered it. */
+function isTaken(call: Call, before: Call | null): boolean {
+  if (call.phase === 'incoming' || call.phase === 'ended') return false;
+  return call.id === before?.id ? before.phase === 'incoming' : call.direction === 'outgoing';
 }
 
 const APP = Symbol('app');

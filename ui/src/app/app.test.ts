@@ -116,6 +116,19 @@ describe('during a call', () => {
     expect(app.call.current).toBeNull();
   });
 
+  it('answered by a notification is shown like one that was answered here', async () => {
+    const { app, ipc } = await started();
+    const incoming = { ...silent, direction: 'incoming' } as const;
+    ipc.emit({ type: 'call', call: aCall({ ...incoming, phase: 'incoming' }) });
+    expect(app.view).toBe('contacts');
+    ipc.emit({ type: 'call', call: aCall({ ...incoming, phase: 'connecting' }) });
+    expect(app.view).toBe('call');
+    // Who leaves it then is left alone.
+    app.leaveCall();
+    ipc.emit({ type: 'call', call: aCall({ ...incoming, phase: 'active' }) });
+    expect(app.view).toBe('contacts');
+  });
+
   it('begun by a notification or another window is brought forward', async () => {
     const { app, ipc } = await started();
     ipc.emit({ type: 'call', call: aCall({ ...silent, phase: 'connecting', direction: 'incoming' }) });
