@@ -130,7 +130,8 @@ pub async fn many_streams(seconds: u32) -> Option<f64> {
     let camera = small_camera();
     let caller = App::start(&desktop, "ada", Some(settings("Ada"))).await;
     let with_camera = json!({ "camera": camera::ID });
-    let callee = App::start_with(&desktop, "ben", Some(merged(settings("Ben"), with_camera)), camera.environment()).await;
+    let callee =
+        App::start_with(&desktop, "ben", Some(merged(settings("Ben"), with_camera)), camera.environment()).await;
     meet(&caller, &callee).await;
     run_with(&caller, PROBE, json!(["remote", REMOTE])).await;
     caller.click_at("[data-test=contact-page] [data-test=call-video][aria-disabled=false]").await;

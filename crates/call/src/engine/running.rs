@@ -248,6 +248,7 @@ mod tests {
                 same_machine: Some("here".into()),
                 loopback_only: true,
                 impairment: None,
+                own_picture: false,
                 echo: false,
             };
             assert_eq!(link_config(&config, &peer.into()).relay_only, relayed, "{relay_only} {peer}");

@@ -31,6 +31,7 @@ fn config() -> EngineConfig {
         same_machine: None,
         loopback_only: true,
         impairment: None,
+        own_picture: false,
         echo: false,
     }
 }
