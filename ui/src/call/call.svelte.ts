@@ -1,6 +1,7 @@
 import type { Session } from '../app/session.svelte';
 import type { AppEvent, Call, MediaState, Route, Stats } from '../ipc/types';
 import { LivePicture } from '../media/live-picture.svelte';
+import { prepare } from '../media/player';
 import type { DevicesModel } from '../settings/devices.svelte';
 import type { SettingsModel } from '../settings/settings.svelte';
 import { BrowserMedia } from './browser-media.svelte';
@@ -47,6 +48,7 @@ export class CallModel {
     if (call.id !== this.current?.id) this.stats = [];
     this.current = call;
     const native = isLive(call) && call.mode === 'native';
+    if (native) prepare();
     void this.remote.follow(native ? call.remoteStream : null);
     void this.local.follow(native ? call.localStream : null);
     if (!isLive(call)) this.watching = false;

@@ -84,3 +84,19 @@ describe('a player', () => {
     expect(picture.close).toHaveBeenCalled();
   });
 });
+
+it('the decoder that was looked for while it rang is the one that plays', async () => {
+  vi.resetModules();
+  const { play, prepare } = await import('./player');
+  const isConfigSupported = vi.fn(async () => ({ supported: false }));
+  vi.stubGlobal('VideoDecoder', Object.assign(class {}, { isConfigSupported }));
+  vi.stubGlobal('EncodedVideoChunk', class {});
+  prepare();
+  prepare();
+  await vi.waitFor(() => expect(isConfigSupported).toHaveBeenCalled());
+  const onState = vi.fn();
+  expect(await play({ ipc: { readMedia: vi.fn() }, stream: 's', onState })).toBeNull();
+  expect(onState).toHaveBeenCalledWith('no-decoder');
+  expect(isConfigSupported).toHaveBeenCalledTimes(1);
+  vi.unstubAllGlobals();
+});

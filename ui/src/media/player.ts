@@ -49,6 +49,17 @@ export async function findMeans(scope: typeof globalThis = globalThis): Promise<
 
 let means: Promise<Means | null> | undefined;
 
+/** What the page shows of a new call is painted before its decoder is looked for. */
+const PAINTED_MS = 50;
+
+/**
+ * Looks for the decoder before it is needed. The first look takes WebKit half a second, in which the page stands still
+ * (measured on two cores): there is time for that while a call rings, and none once it is answered.
+ */
+export function prepare(): void {
+  means ??= new Promise<void>((resolve) => setTimeout(resolve, PAINTED_MS)).then(() => findMeans());
+}
+
 /** Plays a stream. `null`: this webview cannot. */
 export async function play({ ipc, stream, onState }: PlayerOptions, use?: Means): Promise<Player | null> {
   const chosen = use ?? (await (means ??= findMeans()));
