@@ -22,6 +22,16 @@ describe('the live edge', () => {
   });
 });
 
+describe('a seek decodes all since the last key frame', () => {
+  it.each([
+    ['so it waits where that was long ago', 2, null],
+    ['and comes at once where that has just come', 17, 20 - EDGE],
+    ['of what is still in the buffer', -30, null],
+  ])('%s', (_, lastKey, target) => {
+    expect(seekTarget(ranges([0, 20]), 19, 5, lastKey)).toBe(target);
+  });
+});
+
 describe('the buffer is cut', () => {
   it.each([
     ['at the newest key frame that is well behind', [0, 10, 20, 40], 0, 30, 20],

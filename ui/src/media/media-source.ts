@@ -5,7 +5,7 @@ import type { MakePicture, Picture } from './player';
 export const BEHIND_MAX = 0.15;
 /** Where a seek goes to: the last frame has no end yet, and some players do not start on the very edge. */
 export const EDGE = 0.02;
-/** Seconds between two seeks: the first must have had its effect. */
+/** Seconds between two seeks at least: the first must have had its effect. */
 export const SEEK_PAUSE = 1;
 /** Seconds kept behind the picture. */
 const KEEP = 2;
@@ -18,14 +18,18 @@ interface Buffered {
   end(index: number): number;
 }
 
-/** Where to seek, or null to play on. */
-export function seekTarget(buffered: Buffered, now: number, sinceSeek: number): number | null {
+/**
+ * Where to seek, or null to play on. A seek decodes everything since the last key frame once more, so there is one at most in
+ * the time that has passed since that: a machine that is late because it is busy would only become later by more of them.
+ */
+export function seekTarget(buffered: Buffered, now: number, sinceSeek: number, lastKey = -Infinity): number | null {
   const last = buffered.length - 1;
   if (last < 0) return null;
   const [start, end] = [buffered.start(last), buffered.end(last)];
   // In an earlier range nothing ever follows: the gap after it is where the stream was resumed.
   if (now < start) return Math.max(start, end - EDGE);
-  if (end - now > BEHIND_MAX && sinceSeek >= SEEK_PAUSE) return Math.max(start, end - EDGE);
+  const pause = Math.max(SEEK_PAUSE, end - Math.max(start, lastKey));
+  if (end - now > BEHIND_MAX && sinceSeek >= pause) return Math.max(start, end - EDGE);
   return null;
 }
 
@@ -71,7 +75,7 @@ export const mediaSourcePicture = (onState: Parameters<MakePicture>[0], mime: st
   const pump = () => {
     if (!buffer || buffer.updating || source?.readyState !== 'open') return;
     const sinceSeek = performance.now() / 1000 - seekedAt;
-    const target = video.seeking ? null : seekTarget(buffer.buffered, video.currentTime, sinceSeek);
+    const target = video.seeking ? null : seekTarget(buffer.buffered, video.currentTime, sinceSeek, keys.at(-1));
     if (target !== null) {
       video.currentTime = target;
       seekedAt = performance.now() / 1000;
