@@ -89,7 +89,7 @@ mod tests {
         assert_eq!(names(&line), "cpu_percent in out route rss_mb rtt_ms state t");
         assert_eq!(
             names(&line["out"]),
-            "audio_packets dropped encode_ms fps height key_frames kbps nack pli target_kbps width"
+            "audio_packets dropped encode_ms fps height kbps key_frames nack pli target_kbps width"
         );
         assert_eq!(
             names(&line["in"]),
