@@ -9,6 +9,7 @@ describe('no more pixels are painted than are seen', () => {
     ['a box of the same form', { width: 640, height: 360 }, 1, { width: 640, height: 360 }],
     ['a narrower box', { width: 640, height: 720 }, 1, { width: 640, height: 360 }],
     ['a display of double density', { width: 320, height: 180 }, 2, { width: 640, height: 360 }],
+    ['a box that is hardly smaller', { width: 1012, height: 569 }, 1, { width: 1280, height: 720 }],
     ['a larger box', { width: 4000, height: 3000 }, 1, { width: 1280, height: 720 }],
     ['a tiny box', { width: 0.4, height: 0.4 }, 1, { width: 1, height: 1 }],
     ['a box of unknown size', { width: 0, height: 0 }, 1, { width: 1280, height: 720 }],
