@@ -105,9 +105,9 @@ impl Routes {
                 (Ok(Some(encoded)), Some(preview)) => preview.push(&encoded),
                 (Ok(_), _) => {}
                 // The stream cannot go on without it.
-                (Err(error), _) => {
+                (Err(error), preview) => {
                     tracing::warn!(%error, "our own picture cannot be shown");
-                    routes.end_preview();
+                    *preview = None;
                 }
             }
         }
@@ -166,5 +166,27 @@ impl Routes {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Links> {
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{thread, time::Duration};
+
+    use super::*;
+
+    #[test]
+    fn a_picture_that_cannot_be_shown_to_us_ends_the_preview_and_holds_up_nothing() {
+        let (notices, _kept) = mpsc::unbounded_channel();
+        let routes = Routes::new(notices);
+        routes.begin_preview(&Hub::new());
+        let mut tap = routes.preview_tap(30);
+        let (done, ended) = std::sync::mpsc::channel();
+        thread::spawn(move || {
+            tap(&I420Frame::black(0, 0, Instant::now()));
+            let _ = done.send(());
+        });
+        ended.recv_timeout(Duration::from_secs(20)).expect("the encoder's thread goes on");
+        assert!(routes.preview().is_none());
     }
 }
