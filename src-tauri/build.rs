@@ -33,6 +33,7 @@ const COMMANDS: &[&str] = &[
     "history_seen",
     "history_clear",
     "stats_watch",
+    "holes_set",
 ];
 
 const PAGE: &str = "../ui/dist";

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{CommandFactory, Parser, error::ErrorKind};
+use clap::{CommandFactory, Parser, ValueEnum, error::ErrorKind};
 
 use crate::profile::Profile;
 
@@ -19,12 +19,27 @@ struct Arguments {
     /// Calls stay on this machine: for tests.
     #[arg(long, hide = true)]
     loopback_only: bool,
+    /// Who paints the pictures of a call.
+    #[arg(long, value_enum, default_value_t)]
+    pictures: Pictures,
     /// Without a window, for a page in a browser: the folder of the page.
     #[cfg(feature = "test-bridge")]
     #[arg(long, hide = true)]
     bridge: Option<PathBuf>,
     /// An invite: ahoy:…
     link: Option<String>,
+}
+
+/// Who paints the pictures of a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Pictures {
+    /// The program where there is no graphics card, else the page.
+    #[default]
+    Auto,
+    /// The program itself, on the CPU.
+    Program,
+    /// The page, with what its webview has.
+    Page,
 }
 
 /// What Ahoy is to do.
@@ -36,6 +51,8 @@ pub struct Options {
     pub hidden: bool,
     /// Calls stay on this machine.
     pub loopback_only: bool,
+    /// Who paints the pictures of a call.
+    pub pictures: Pictures,
     /// The folder of the page, for a browser.
     #[cfg_attr(not(feature = "test-bridge"), allow(dead_code))]
     pub bridge: Option<PathBuf>,
@@ -55,6 +72,7 @@ pub fn read() -> Options {
         profile,
         hidden: arguments.hidden,
         loopback_only: arguments.loopback_only,
+        pictures: arguments.pictures,
         #[cfg(feature = "test-bridge")]
         bridge: arguments.bridge,
         #[cfg(not(feature = "test-bridge"))]

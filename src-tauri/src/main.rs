@@ -13,6 +13,8 @@ mod bridge;
 mod cli;
 mod core;
 mod media;
+#[cfg(target_os = "linux")]
+mod painter;
 mod profile;
 mod settings;
 mod shell;

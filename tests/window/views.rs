@@ -46,7 +46,6 @@ async fn every_view(theme: &'static str) {
     let desktop = Desktop::start().await;
     let themed = json!({ "version": 1, "theme": theme, "language": "en", "camera": steps::PATTERN });
     let friend = settled("Grace");
-    // The later window lies above, and what is covered from the start is never painted.
     let bea = End::start(&desktop, "grace", Some(friend)).await;
     let mut ada = End::start(&desktop, "ada", Some(themed)).await;
     let mut audit = Audit::of(&desktop, theme);
@@ -144,13 +143,13 @@ impl<'a> Audit<'a> {
         Self { desktop, theme, axe, found: Vec::new() }
     }
 
-    /// Keeps a picture of the window, which lies on top, and audits what it shows.
+    /// Keeps a picture of the window, and audits what it shows.
     async fn look(&mut self, app: &App, view: &str) {
         // Not in the middle of an animation, whose colours are nobody's choice.
         let settled = "return document.getAnimations().every((one) => one.playState !== 'running' || one.effect.getTiming().iterations === Infinity)";
         app.waits("nothing moves", settled, json!([])).await;
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(SCREENSHOTS).join(format!("{view}-{}.png", self.theme));
-        self.desktop.screenshot(&file).await;
+        self.desktop.screenshot(&app.title(), &file).await;
         let length = fs::metadata(&file).map_or(0, |file| file.len());
         assert!(length > BLANK, "{view}: the picture is blank");
 

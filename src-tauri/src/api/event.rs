@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 use super::{
-    Call, Contact, ContactRequest, DeviceKind, Devices, HistoryEntry, MediaMode, Nearby, Notice, Settings,
-    SignalPayload, Stats,
+    Call, Contact, ContactRequest, DeviceKind, Devices, HistoryEntry, MediaMode, Nearby, Notice, PictureNews,
+    Settings, SignalPayload, Stats,
 };
 
 /// What the page is to bring forward.
@@ -50,6 +50,13 @@ pub enum AppEvent {
         call: String,
         /// What it says.
         payload: SignalPayload,
+    },
+    /// Of a picture that the shell paints.
+    Picture {
+        /// Which stream.
+        stream: String,
+        /// What became of it.
+        news: PictureNews,
     },
     /// The user asked for something outside of the page.
     Open { view: View, link: Option<String> },

@@ -8,6 +8,7 @@ mod contact;
 mod device;
 mod event;
 mod history;
+mod picture;
 mod settings;
 mod signal;
 mod start;
@@ -23,6 +24,7 @@ pub use contact::{Contact, ContactRequest, Invite, Nearby, Presence};
 pub use device::{DeviceInfo, DeviceKind, Devices};
 pub use event::{AppEvent, View};
 pub use history::{HistoryEntry, Outcome};
+pub use picture::{Hole, PictureNews};
 #[cfg(test)]
 pub use settings::Theme;
 pub use settings::{IceServer, Language, MediaMode, MediaModeReason, Settings};

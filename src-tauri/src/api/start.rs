@@ -34,6 +34,8 @@ pub struct Start {
     pub history: Vec<HistoryEntry>,
     /// Where media run.
     pub media_mode: MediaMode,
+    /// Whether the shell paints the pictures of a call, where the page leaves holes for them.
+    pub paints: bool,
     /// What is wrong.
     pub notices: Vec<Notice>,
 }

@@ -16,6 +16,7 @@ fn export(folder: &Path) {
     Start::export_all(&config).unwrap();
     AppEvent::export_all(&config).unwrap();
     Invite::export_all(&config).unwrap();
+    Hole::export_all(&config).unwrap();
 }
 
 fn read(folder: &Path) -> BTreeMap<PathBuf, String> {

@@ -221,6 +221,8 @@ impl App {
             history,
             media_mode: self.current_media_mode(),
             settings,
+            // That is the window's to say.
+            paints: false,
             notices,
         })
     }

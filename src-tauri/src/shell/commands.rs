@@ -5,7 +5,7 @@ use tauri::{AppHandle, State, Wry, ipc::Invoke};
 use super::{Shell, window};
 use crate::{
     api::{
-        AppEvent, Call, Contact, DeviceKind, Devices, HistoryEntry, Invite, MediaMode, Notice, Presence, Settings,
+        AppEvent, Call, Contact, DeviceKind, Devices, HistoryEntry, Hole, Invite, MediaMode, Notice, Presence, Settings,
         SignalPayload, Start, View,
     },
     settings::Values,
@@ -44,12 +44,13 @@ pub fn handler() -> impl Fn(Invoke<Wry>) -> bool + Send + Sync + 'static {
         history_seen,
         history_clear,
         stats_watch,
+        holes_set,
     ]
 }
 
 #[tauri::command]
 async fn start(tauri: AppHandle, shell: State<'_, Shell>) -> Answer<Start> {
-    let start = shell.app()?.overview().await?;
+    let start = Start { paints: shell.stage.get().is_some(), ..shell.app()?.overview().await? };
     if let Some(link) = shell.doorstep.page_listens() {
         window::tell(&tauri, &AppEvent::Open { view: View::Invite, link: Some(link) });
     }
@@ -189,5 +190,13 @@ async fn history_clear(shell: State<'_, Shell>) -> Answer<()> {
 #[tauri::command]
 async fn stats_watch(shell: State<'_, Shell>, on: bool) -> Answer<()> {
     shell.app()?.stats_watch(on);
+    Ok(())
+}
+
+#[tauri::command]
+async fn holes_set(shell: State<'_, Shell>, holes: Vec<Hole>) -> Answer<()> {
+    if let Some(stage) = shell.stage.get() {
+        stage.place(holes);
+    }
     Ok(())
 }

@@ -3,10 +3,14 @@
 mod commands;
 mod desktop;
 mod gl;
+#[cfg(target_os = "linux")]
+mod keyed;
 mod logs;
 mod notification;
 mod protocol;
 mod settings_file;
+#[cfg(target_os = "linux")]
+mod stage;
 #[cfg(all(test, target_os = "linux"))]
 mod testing;
 mod tray;
@@ -14,7 +18,7 @@ mod window;
 
 use std::{
     process::ExitCode,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
+    sync::{Arc, Mutex, OnceLock, PoisonError, atomic::AtomicBool},
 };
 
 use tauri::{AppHandle, Manager, RunEvent, WindowEvent};
@@ -26,6 +30,7 @@ use crate::{
     core::{self, App},
     profile::Profile,
 };
+use stage::Stage;
 
 /// The program's name on the D-Bus, and the window's for the desktop.
 const APP_ID: &str = "io.github.ahoy_call.Ahoy";
@@ -38,6 +43,20 @@ pub struct Shell {
     doorstep: Arc<Doorstep>,
     /// Whether closing the window leaves a way back to it.
     has_tray: AtomicBool,
+    /// What paints the pictures of calls, where the page does not.
+    stage: OnceLock<Stage>,
+}
+
+/// Elsewhere the page paints.
+#[cfg(not(target_os = "linux"))]
+mod stage {
+    pub enum Stage {}
+
+    impl Stage {
+        pub fn place(&self, _: Vec<crate::api::Hole>) {
+            match *self {}
+        }
+    }
 }
 
 impl Shell {
@@ -158,8 +177,9 @@ fn setup(tauri: &AppHandle, options: Options, doorstep: Arc<Doorstep>) -> tauri:
     }
     // What could not start has something to say.
     let hidden = options.hidden && started.is_ok();
-    tauri.manage(Shell { app: started, doorstep, has_tray: AtomicBool::new(false) });
-    window::open(tauri, &options.profile, hidden)?;
+    tauri.manage(Shell { app: started, doorstep, has_tray: AtomicBool::new(false), stage: OnceLock::new() });
+    // The page can ask for nothing before this returns.
+    window::open(tauri, &options, hidden)?;
     tauri::async_runtime::spawn(desktop::serve(tauri.clone(), events));
     tauri::async_runtime::spawn(tray::add(tauri.clone()));
     #[cfg(unix)]

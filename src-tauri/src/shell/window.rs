@@ -9,7 +9,11 @@ use tauri::{
 use tauri_plugin_window_state::StateFlags;
 
 use super::{Shell, gl};
-use crate::{api::AppEvent, profile::Profile};
+use crate::{
+    api::AppEvent,
+    cli::{Options, Pictures},
+    profile::Profile,
+};
 
 /// The label of the one window that there is.
 pub const MAIN: &str = "main";
@@ -25,7 +29,8 @@ pub fn state_plugin(profile: &Profile) -> TauriPlugin<Wry> {
 }
 
 /// Opens the window.
-pub fn open(tauri: &AppHandle, profile: &Profile, hidden: bool) -> tauri::Result<()> {
+pub fn open(tauri: &AppHandle, options: &Options, hidden: bool) -> tauri::Result<()> {
+    let profile = &options.profile;
     let title = match profile.name() {
         Profile::DEFAULT => "Ahoy".to_owned(),
         name => format!("Ahoy ({name})"),
@@ -41,31 +46,41 @@ pub fn open(tauri: &AppHandle, profile: &Profile, hidden: bool) -> tauri::Result
         .on_navigation(|url| url.scheme() == "tauri" || url.host_str() == Some("tauri.localhost"))
         .on_new_window(|_, _| NewWindowResponse::Deny)
         .build()?;
-    prepare_webview(&window);
+    prepare_webview(&window, options.pictures);
     Ok(())
 }
 
-/// Without a graphics card, compositing by the CPU costs three times what plain painting does.
+/// Without a graphics card, compositing by the CPU costs three times what plain painting does; and pictures are not painted by
+/// the page, see [`super::stage`].
 #[cfg(target_os = "linux")]
-fn prepare_webview(window: &WebviewWindow) {
+fn prepare_webview(window: &WebviewWindow, pictures: Pictures) {
+    use super::stage::Stage;
     use webkit2gtk::{HardwareAccelerationPolicy, SettingsExt, WebViewExt};
 
-    if !gl::is_software() {
-        return;
-    }
-    tracing::info!("graphics are computed by the CPU: the page is painted without compositing");
-    let set = window.with_webview(|webview| {
-        if let Some(settings) = webview.inner().settings() {
-            settings.set_hardware_acceleration_policy(HardwareAccelerationPolicy::Never);
+    let software = gl::is_software();
+    if software {
+        tracing::info!("graphics are computed by the CPU: the page is painted without compositing");
+        let set = window.with_webview(|webview| {
+            if let Some(settings) = webview.inner().settings() {
+                settings.set_hardware_acceleration_policy(HardwareAccelerationPolicy::Never);
+            }
+        });
+        if let Err(error) = set {
+            tracing::warn!(%error, "the webview's settings could not be changed");
         }
-    });
-    if let Err(error) = set {
-        tracing::warn!(%error, "the webview's settings could not be changed");
+    }
+    if pictures == Pictures::Program || pictures == Pictures::Auto && software {
+        let Some(shell) = window.try_state::<Shell>() else { return };
+        let Ok(hub) = shell.app().map(|app| app.hub().clone()) else { return };
+        let page = window.app_handle().clone();
+        if let Some(stage) = Stage::set(window, hub, move |event| tell(&page, &event)) {
+            let _ = shell.stage.set(stage);
+        }
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn prepare_webview(_: &WebviewWindow) {}
+fn prepare_webview(_: &WebviewWindow, _: Pictures) {}
 
 /// Tells the page something.
 pub fn tell(tauri: &AppHandle, event: &AppEvent) {

@@ -9,9 +9,10 @@ use std::{
 
 use ahoy_media::video::{I420Frame, pattern};
 use ahoy_test_support::{
-    app::{App, test},
+    app::{App, LIMIT, More, test},
     camera::{self, EmulatedCamera},
     desktop::Desktop,
+    eye::{Eye, Frame},
 };
 use serde_json::{Value, json};
 use tokio::time::sleep;
@@ -22,25 +23,40 @@ use crate::{
     sample::{largest, percentile, smallest},
 };
 
+/// How often an eye is asked for the first picture.
+const POLL: Duration = Duration::from_millis(20);
 /// What a call costs is measured for this long, after the windows have stopped to look at what they show.
 const COST_SPAN: Duration = Duration::from_secs(10);
 /// A probe that has stopped is gone by then, and what a start leaves behind as well.
 const UNWATCHED: Duration = Duration::from_secs(3);
 
-/// The other's picture, by either player.
-const REMOTE: &str = "[data-test=remote] canvas, [data-test=remote] video";
+/// Where the other's picture will be.
+const REMOTE: &str = "return document.querySelector('[data-test=remote] .picture')?.getBoundingClientRect()";
 
-/// By what the page paints pictures.
+/// By what pictures are painted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Player {
+    /// The app's own choice on this machine.
+    Own,
+    /// The page, and these.
     WebCodecs,
     MediaSource,
+}
+
+impl Player {
+    fn more(self) -> More {
+        let arguments = match self {
+            Self::Own => vec![],
+            Self::WebCodecs | Self::MediaSource => vec!["--pictures", "page"],
+        };
+        More { arguments, ..More::default() }
+    }
 }
 
 /// What is measured of a call of two windows. Of the two sides, the worse.
 #[derive(Debug)]
 pub struct Figures {
-    /// From the drawing of a picture until its cells can be read in the other window, in ms.
+    /// From the drawing of a picture until its cells can be read on the screen, in the other window, in ms.
     pub picture_p50_ms: Option<f64>,
     pub picture_p95_ms: Option<f64>,
     /// From the click on the answer until both windows show a picture, in ms.
@@ -58,9 +74,10 @@ pub struct Figures {
 pub async fn call(seconds: u32, player: Player) -> Figures {
     let desktop = Desktop::start().await;
     // One after the other: each start has the machine for itself.
-    let caller = App::start(&desktop, "ada", Some(settings("Ada"))).await;
-    let callee = App::start(&desktop, "ben", Some(settings("Ben"))).await;
+    let caller = App::start_with(&desktop, "ada", Some(settings("Ada")), player.more()).await;
+    let callee = App::start_with(&desktop, "ben", Some(settings("Ben")), player.more()).await;
     let sides = [&caller, &callee];
+    let eyes = sides.map(|side| Eye::on(&desktop, &side.title()));
     let programs = sides.map(|side| Program::new(process(side)));
     let mut starts = Vec::new();
     for side in sides {
@@ -74,32 +91,30 @@ pub async fn call(seconds: u32, player: Player) -> Figures {
         if player == Player::MediaSource {
             run(side, "delete window.VideoDecoder").await;
         }
-        run_with(side, PROBE, json!(["remote", REMOTE])).await;
     }
     run(&callee, NOTE_ANSWER).await;
     caller.click_at("[data-test=contact-page] [data-test=call-video][aria-disabled=false]").await;
+    // The windows are alike, so the callee's picture will be where the caller's is.
+    let place = caller.waits("the call's view", REMOTE, json!([])).await;
+    for eye in &eyes {
+        eye.turn(Frame::of(&place));
+    }
     callee.click("answer-video").await;
     let mut first = Vec::new();
-    for side in sides {
-        first.push(side.waits("a picture", FIRST_PICTURE, json!([])).await.as_f64());
+    for eye in &eyes {
+        first.push(first_picture(eye).await);
     }
     let answered = run(&callee, "return window.ahoyAnswered").await.as_f64();
     let answer_to_picture_ms = largest(first).zip(answered).map(|(picture, answered)| picture - answered);
 
     sleep(SETTLING).await;
-    for side in sides {
-        run(side, TAKE_AGES).await;
+    for eye in &eyes {
+        eye.seen();
     }
     sleep(Duration::from_secs(seconds.into())).await;
-    let mut ages = Vec::new();
-    for side in sides {
-        let taken = run(side, TAKE_AGES).await;
-        ages.push(taken.as_array().into_iter().flatten().filter_map(Value::as_f64).collect::<Vec<_>>());
-    }
+    let ages = eyes.each_ref().map(|eye| eye.seen().iter().filter_map(|shown| Some(shown.cells?.age_ms)).collect::<Vec<_>>());
 
-    for side in sides {
-        run(side, "window.ahoyProbes.clear()").await;
-    }
+    drop(eyes);
     sleep(UNWATCHED).await;
     let before = programs.each_ref().map(Program::cpu_time);
     sleep(COST_SPAN).await;
@@ -129,16 +144,14 @@ pub async fn many_streams(seconds: u32) -> Option<f64> {
     let desktop = Desktop::start().await;
     let camera = small_camera();
     let caller = App::start(&desktop, "ada", Some(settings("Ada"))).await;
-    let with_camera = json!({ "camera": camera::ID });
-    let callee =
-        App::start_with(&desktop, "ben", Some(merged(settings("Ben"), with_camera)), camera.environment()).await;
+    let with_camera = Some(merged(settings("Ben"), json!({ "camera": camera::ID })));
+    let more = More { environment: camera.environment().into_iter().collect(), ..More::default() };
+    let callee = App::start_with(&desktop, "ben", with_camera, more).await;
     meet(&caller, &callee).await;
-    run_with(&caller, PROBE, json!(["remote", REMOTE])).await;
     // With sound alone, so that only one of the two windows has pictures to paint.
     caller.click_at("[data-test=contact-page] [data-test=call-audio][aria-disabled=false]").await;
     callee.click("answer-video").await;
-    caller.waits("a picture", FIRST_PICTURE, json!([])).await;
-    run(&caller, "window.ahoyProbes.clear()").await;
+    caller.sees("[data-test=remote].shown").await;
     caller.click("call-leave").await;
 
     let player = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ui/dist-bench/streams.js");
@@ -146,19 +159,23 @@ pub async fn many_streams(seconds: u32) -> Option<f64> {
     run(&caller, &player).await;
     let shown = caller.driver().execute_async(SHOW_STREAMS, json!([STREAMS])).await;
     let shown = shown.unwrap_or_else(|refusal| panic!("{STREAMS} streams: {refusal}"));
-    assert!(shown.is_null(), "{STREAMS} streams: {shown}");
-    for stream in 0..STREAMS {
-        run_with(&caller, PROBE, json!([stream.to_string(), format!("[data-bench=\"{stream}\"]")])).await;
-    }
+    let places = shown.as_array().unwrap_or_else(|| panic!("{STREAMS} streams: {shown}"));
+    let eye = |place| {
+        let eye = Eye::on(&desktop, &caller.title());
+        eye.turn(Frame::of(place));
+        eye
+    };
+    let eyes: Vec<_> = places.iter().map(eye).collect();
+    assert_eq!(eyes.len(), STREAMS);
     sleep(SETTLING).await;
-    run(&caller, COUNT_PICTURES).await;
+    for eye in &eyes {
+        eye.seen();
+    }
     let start = Instant::now();
     sleep(Duration::from_secs(seconds.into())).await;
-    let counts = run(&caller, COUNT_PICTURES).await;
     let elapsed = start.elapsed().as_secs_f64();
-    let counts: Vec<_> = counts.as_array().into_iter().flatten().map(|count| Some(count.as_f64()? / elapsed)).collect();
-    assert_eq!(counts.len(), STREAMS);
-    smallest(counts)
+    let count = |eye: &Eye| eye.seen().iter().filter(|shown| shown.cells.is_some()).count();
+    smallest(eyes.iter().map(|eye| Some(count(eye) as f64 / elapsed)))
 }
 
 /// A camera that has the test pattern in 640x360@30 and nothing else.
@@ -184,15 +201,10 @@ fn merged(mut settings: Value, more: Value) -> Value {
     settings
 }
 
-/// Reads the cells of what a selector finds, in the page.
-const PROBE: &str = include_str!("../../window/probe.js");
-/// Plays the running call's remote stream so often; the answer is what went wrong.
+/// Plays the running call's remote stream so often; the answer is where, or what went wrong.
 const SHOW_STREAMS: &str = "const [count, done] = arguments; \
     window.__TAURI_INTERNALS__.invoke('calls_list').then(([{ remoteStream }]) => window.ahoyBenchStreams(remoteStream, count)) \
-    .then(() => done(null), (error) => done(String(error)))";
-/// How many pictures each probe has seen since this was asked last.
-const COUNT_PICTURES: &str = "return [...window.ahoyProbes.values()].map((probe) => probe.frames.splice(0).filter(([, , counter]) => counter !== null).length)";
-
+    .then((places) => done(places), (error) => done(String(error)))";
 /// Somebody who has started Ahoy before, and sends the test signal.
 fn settings(name: &str) -> Value {
     json!({ "version": 1, "name": name, "firstRunDone": true, "camera": "pattern", "microphone": "tone", "language": "en" })
@@ -200,11 +212,6 @@ fn settings(name: &str) -> Value {
 
 /// Notes when the answer is clicked.
 const NOTE_ANSWER: &str = "document.addEventListener('click', (event) => { if (event.target.closest('[data-test=answer-video]')) window.ahoyAnswered = Date.now(); }, true)";
-/// When the first picture was seen, once one was.
-const FIRST_PICTURE: &str =
-    "return window.ahoyProbes.get('remote').frames.find(([, , counter]) => counter !== null)?.[0]";
-/// Ages in ms of the pictures seen since this was asked last.
-const TAKE_AGES: &str = "return window.ahoyProbes.get('remote').frames.splice(0).filter(([, , counter]) => counter !== null).map(([, age]) => age)";
 /// Unix time in ms at which the contacts were drawn.
 const CONTACTS_DRAWN: &str = "const [mark] = performance.getEntriesByName('ahoy-contacts'); return mark && performance.timeOrigin + mark.startTime";
 
@@ -218,6 +225,18 @@ async fn meet(caller: &App, callee: &App) {
     caller.click("invite-add").await;
     caller.sees(&test("contact-page")).await;
     callee.click("nav-contacts").await;
+}
+
+/// When the first picture was seen, in unix ms.
+async fn first_picture(eye: &Eye) -> Option<f64> {
+    let limit = Instant::now() + LIMIT;
+    loop {
+        let seen = eye.seen().into_iter().find(|shown| shown.cells.is_some());
+        if seen.is_some() || Instant::now() > limit {
+            return seen.map(|shown| shown.at);
+        }
+        sleep(POLL).await;
+    }
 }
 
 async fn start_ms(side: &App) -> Option<f64> {

@@ -37,6 +37,15 @@ pub fn test(name: &str) -> String {
     format!("[data-test=\"{name}\"]")
 }
 
+/// What an app can be started with besides.
+#[derive(Default)]
+pub struct More {
+    /// Added to its environment.
+    pub environment: Vec<(&'static str, OsString)>,
+    /// Added to its command line.
+    pub arguments: Vec<&'static str>,
+}
+
 /// A running app with files and a sound daemon of its own. It ends when this is dropped.
 pub struct App {
     profile: String,
@@ -52,10 +61,10 @@ impl App {
     /// # Panics
     /// The app, the driver or the sound daemon is missing or does not start.
     pub async fn start(desktop: &Desktop, profile: &str, settings: Option<Value>) -> Self {
-        Self::start_with(desktop, profile, settings, []).await
+        Self::start_with(desktop, profile, settings, More::default()).await
     }
 
-    /// As [`App::start`], with more in its environment.
+    /// As [`App::start`], with more.
     ///
     /// # Panics
     /// As [`App::start`].
@@ -63,21 +72,27 @@ impl App {
         desktop: &Desktop,
         profile: &str,
         settings: Option<Value>,
-        more: impl IntoIterator<Item = (&'static str, OsString)>,
+        more: More,
     ) -> Self {
         let folder = TempDir::new().expect("a folder for the app's files");
         let sound = SoundDaemon::start();
         let mut environment = environment(desktop, &sound, folder.path());
-        environment.extend(more);
+        environment.extend(more.environment);
         if let Some(settings) = settings {
             let file = folder.path().join("config/ahoy").join(profile).join("settings.json");
             fs::create_dir_all(file.parent().expect("a folder")).expect("a folder for the settings");
             fs::write(&file, settings.to_string()).expect("the settings are written");
         }
-        let driver = WebDriver::start(binary(), &arguments(profile, []), environment.clone()).await;
+        let driver = WebDriver::start(binary(), &arguments(profile, more.arguments), environment.clone()).await;
         let app = Self { profile: profile.to_owned(), environment, driver, sound, folder };
         app.sees("main:not(.waiting)").await;
+        desktop.place(&app.title());
         app
+    }
+
+    /// Its window's title.
+    pub fn title(&self) -> String {
+        format!("Ahoy ({})", self.profile)
     }
 
     /// Its sound daemon.

@@ -1,6 +1,13 @@
 //! A desktop of a test's own: an X server that shows nothing to anybody, and a session bus.
 
-use std::{ffi::OsString, fs, path::Path, process::Stdio, time::Duration};
+use std::{
+    ffi::OsString,
+    fs,
+    path::Path,
+    process::Stdio,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use tempfile::TempDir;
 use tokio::{
@@ -13,15 +20,18 @@ use crate::process::ProcessGroup;
 
 /// Both start in a tenth of a second; a busy machine gets much more.
 const START_LIMIT: Duration = Duration::from_secs(30);
-/// Room for two windows of the app side by side would be wasted: nothing is drawn less for lying over another.
-const SCREEN: &str = "1280x900x24";
+/// Room for three windows side by side: what another one lies over cannot be looked at.
+const SCREEN: &str = "3240x900x24";
 /// A window as the app opens it first, in the upper left corner where nobody places it.
 const WINDOW: &str = "1080x720";
+const WINDOW_WIDTH: u32 = 1080;
 
 /// A running desktop, without a window manager. Dropping it ends it.
 pub struct Desktop {
     display: String,
     bus: String,
+    /// The titles of the windows that have been placed, from the left.
+    placed: Mutex<Vec<String>>,
     _processes: [ProcessGroup; 2],
     _folder: TempDir,
 }
@@ -42,7 +52,7 @@ impl Desktop {
         bus.args(["--nofork", "--nopidfile", "--print-address=1"]);
         bus.arg(format!("--config-file={}", config.display()));
         let (bus, address) = started(&mut bus).await;
-        Self { display: format!(":{number}"), bus: address, _processes: [server, bus], _folder: folder }
+        Self { display: format!(":{number}"), bus: address, placed: Mutex::default(), _processes: [server, bus], _folder: folder }
     }
 
     /// The X server's name.
@@ -71,15 +81,31 @@ impl Desktop {
 }
 
 impl Desktop {
-    /// Keeps a picture of the app's window that lies on top, as a PNG. WebDriver's own pictures are no use: without
+    /// Puts a window beside those that were placed before.
+    pub fn place(&self, title: &str) {
+        let column = {
+            let mut placed = self.placed.lock().unwrap_or_else(PoisonError::into_inner);
+            placed.push(title.to_owned());
+            u32::try_from(placed.len() - 1).expect("a few windows")
+        };
+        self.move_window(title, column * WINDOW_WIDTH);
+    }
+
+    /// Keeps a picture of a window that was placed, as a PNG. WebDriver's own pictures are no use: without
     /// compositing WebKit takes them when something is painted next, which may be never.
     ///
     /// # Panics
     /// FFmpeg is not installed or cannot write there.
-    pub async fn screenshot(&self, png: &Path) {
+    pub async fn screenshot(&self, title: &str, png: &Path) {
+        let column = {
+            let placed = self.placed.lock().unwrap_or_else(PoisonError::into_inner);
+            let column = placed.iter().rposition(|placed| placed == title);
+            u32::try_from(column.unwrap_or_else(|| panic!("{title} was not placed"))).expect("a few windows")
+        };
+        let corner = format!("{}+{},0", self.display, column * WINDOW_WIDTH);
         let mut command = Command::new("ffmpeg");
         command.args(["-y", "-loglevel", "error", "-f", "x11grab", "-draw_mouse", "0", "-video_size", WINDOW]);
-        command.args(["-i", &self.display, "-frames:v", "1"]).arg(png);
+        command.args(["-i", &corner, "-frames:v", "1"]).arg(png);
         let mut processes = ProcessGroup::start(command.stdin(Stdio::null()).stdout(Stdio::null()));
         let done = timeout(START_LIMIT, processes.leader().wait()).await;
         assert!(matches!(done, Ok(Ok(status)) if status.success()), "ffmpeg: {}", processes.log().text());

@@ -7,7 +7,7 @@
 //! whole app without its window ([`bridge`]) finds its peers by itself; its line carries what its page would say.
 //!
 //! The app in its window has no such line: an [`App`](app::App) on a [`Desktop`](desktop::Desktop) of the test's own is
-//! clicked and typed into ([`webdriver`]). Its window is closed and looked at from outside too ([`windows`]), and what else a
+//! clicked and typed into ([`webdriver`]). Its window is closed and looked at from outside too ([`windows`], [`eye`]), and what else a
 //! desktop has, a test adds ([`services`]).
 //!
 //! Whatever goes wrong here panics with what the program last said: this code runs in tests alone.
@@ -20,6 +20,7 @@ pub mod browser;
 pub mod camera;
 pub mod content;
 pub mod desktop;
+pub mod eye;
 pub mod native;
 pub mod peer;
 pub mod process;

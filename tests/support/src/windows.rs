@@ -1,6 +1,6 @@
 //! The windows of a desktop, by their titles: closed, and looked at from outside.
 //!
-//! There is no window manager, so each is a child of the root and can be asked directly. The six requests that this takes are
+//! There is no window manager, so each is a child of the root and can be asked directly. The few requests that this takes are
 //! written here, by the X protocol (X Window System Protocol, version 11, appendix B).
 
 use std::{
@@ -82,6 +82,14 @@ impl Desktop {
         server.property(window, "_NET_WM_USER_TIME").is_some_and(|time| time == [0; 4])
     }
 
+    /// Moves a window, whose upper left corner is `x` pixels from the left edge then. One that is not there stays away.
+    pub(crate) fn move_window(&self, title: &str, x: u32) {
+        let mut server = Server::of(self);
+        if let Some(window) = server.find(title) {
+            server.move_to(window, x);
+        }
+    }
+
     async fn until(&self, title: &str, what: &str, is: impl Fn(&mut Server, Option<Window>) -> bool) {
         let mut server = Server::of(self);
         let limit = Instant::now() + LIMIT;
@@ -96,18 +104,25 @@ impl Desktop {
     }
 }
 
-type Window = u32;
+pub(crate) type Window = u32;
 
 const GET_WINDOW_ATTRIBUTES: u8 = 3;
+const CONFIGURE_WINDOW: u8 = 12;
 const QUERY_TREE: u8 = 15;
 const INTERN_ATOM: u8 = 16;
 const GET_PROPERTY: u8 = 20;
 const SEND_EVENT: u8 = 25;
 const GET_INPUT_FOCUS: u8 = 43;
+const GET_IMAGE: u8 = 73;
 
 const CLIENT_MESSAGE: u32 = 33;
 /// Of [`CLIENT_MESSAGE`]: five values of 32 bits.
 const FORMAT_32: u32 = 32;
+/// Of [`CONFIGURE_WINDOW`]: only its place from the left.
+const X_ONLY: u32 = 1;
+/// Of [`GET_IMAGE`]: pixel by pixel, all bits of each.
+const Z_PIXMAP: u8 = 2;
+const ALL_PLANES: u32 = u32::MAX;
 /// A window's map state, where its parents are shown too.
 const VIEWABLE: u8 = 2;
 /// Of a property, in words of four bytes: no title is longer.
@@ -116,13 +131,13 @@ const PROPERTY_WORDS: u32 = 64;
 const REPLY: usize = 32;
 
 /// A connection to the X server.
-struct Server {
+pub(crate) struct Server {
     stream: UnixStream,
     root: Window,
 }
 
 impl Server {
-    fn of(desktop: &Desktop) -> Self {
+    pub(crate) fn of(desktop: &Desktop) -> Self {
         Self::connect(desktop.display()).expect("the X server answers")
     }
 
@@ -141,7 +156,7 @@ impl Server {
         Ok(Self { stream, root })
     }
 
-    fn find(&mut self, title: &str) -> Option<Window> {
+    pub(crate) fn find(&mut self, title: &str) -> Option<Window> {
         let root = self.root;
         let (_, children) = self.family(root)?;
         children
@@ -183,8 +198,21 @@ impl Server {
         let event = [CLIENT_MESSAGE | FORMAT_32 << 8, window, kind, close, 0, 0, 0, 0];
         // No mask: it is for who made the window.
         let body = [&[window, 0], &event[..]].concat();
-        self.send(SEND_EVENT, &body);
+        self.send(SEND_EVENT, 0, &body);
         self.ask(GET_INPUT_FOCUS, &[]).expect("the window is there to be closed");
+    }
+
+    fn move_to(&mut self, window: Window, x: u32) {
+        self.send(CONFIGURE_WINDOW, 0, &[window, X_ONLY, x]);
+        self.ask(GET_INPUT_FOCUS, &[]).expect("the server is there");
+    }
+
+    /// One line of a window's pixels, each blue, green, red and one byte more; none where it is not on the screen.
+    pub(crate) fn line(&mut self, window: Window, x: u16, y: u16, width: u16) -> Option<Vec<u8>> {
+        let place = u32::from(x) | u32::from(y) << 16;
+        self.send(GET_IMAGE, Z_PIXMAP, &[window, place, u32::from(width) | 1 << 16, ALL_PLANES]);
+        let mut reply = self.answer()?;
+        Some(reply.split_off(REPLY))
     }
 
     fn atom(&mut self, name: &str) -> u32 {
@@ -197,9 +225,9 @@ impl Server {
         word(&self.ask(INTERN_ATOM, &body).expect("every name has an atom"), 8)
     }
 
-    fn send(&mut self, opcode: u8, body: &[u32]) {
+    fn send(&mut self, opcode: u8, detail: u8, body: &[u32]) {
         let length = u16::try_from(body.len() + 1).expect("a short request");
-        let mut request = vec![opcode, 0];
+        let mut request = vec![opcode, detail];
         request.extend(length.to_le_bytes());
         request.extend(body.iter().flat_map(|word| word.to_le_bytes()));
         self.stream.write_all(&request).expect("the X server listens");
@@ -207,7 +235,11 @@ impl Server {
 
     /// None where the server calls it an error: the window has gone in this moment.
     fn ask(&mut self, opcode: u8, body: &[u32]) -> Option<Vec<u8>> {
-        self.send(opcode, body);
+        self.send(opcode, 0, body);
+        self.answer()
+    }
+
+    fn answer(&mut self) -> Option<Vec<u8>> {
         loop {
             let mut reply = vec![0; REPLY];
             self.stream.read_exact(&mut reply).expect("the X server answers");

@@ -7,6 +7,7 @@ import { Invites } from '../invite/invites.svelte';
 import { i18n } from '../i18n/i18n.svelte';
 import type { Ipc } from '../ipc/ipc';
 import type { AppEvent, Call, Start } from '../ipc/types';
+import { Holes } from '../media/holes';
 import { LivePicture } from '../media/live-picture.svelte';
 import { DevicesModel } from '../settings/devices.svelte';
 import { SettingsModel } from '../settings/settings.svelte';
@@ -31,6 +32,8 @@ export class App {
   openedLink = $state('');
   ready = $state(false);
   help = $state(false);
+  /** Where the shell paints a call's pictures; null: the page does. */
+  holes = $state.raw<Holes | null>(null);
   me = $state.raw({ id: '', name: '' });
 
   readonly session: Session;
@@ -55,7 +58,8 @@ export class App {
     this.history = new History(this.session);
     this.settings = new SettingsModel(this.session);
     this.devices = new DevicesModel(this.session);
-    this.call = new CallModel(this.session, this.settings, this.devices, (peer) => this.contacts.byId(peer)?.echo ?? false);
+    const isHere = (peer: string) => this.contacts.byId(peer)?.echo ?? false;
+    this.call = new CallModel(this.session, this.settings, this.devices, isHere, () => this.holes);
     this.preview = new LivePicture(ipc);
   }
 
@@ -147,6 +151,7 @@ export class App {
 
   #begin(start: Start): void {
     this.me = start.me;
+    if (start.paints) this.holes = new Holes(this.session.ipc);
     const { settings, mediaMode, contacts, requests, nearby, history: entries, call } = start;
     for (const event of [
       { type: 'settings', settings, mediaMode },

@@ -1,7 +1,8 @@
 import type { Session } from '../app/session.svelte';
 import type { AppEvent, Call, MediaState, Route, Stats } from '../ipc/types';
+import type { Holes } from '../media/holes';
 import { LivePicture } from '../media/live-picture.svelte';
-import { prepare } from '../media/player';
+import { play, prepare } from '../media/player';
 import type { DevicesModel } from '../settings/devices.svelte';
 import type { SettingsModel } from '../settings/settings.svelte';
 import { BrowserMedia } from './browser-media.svelte';
@@ -28,9 +29,11 @@ export class CallModel {
     devices: DevicesModel,
     /** Whether a peer runs on this machine. */
     isHere: (peer: string) => boolean,
+    /** Where the shell paints pictures. */
+    private readonly holes: () => Holes | null = () => null,
   ) {
-    this.remote = new LivePicture(session.ipc);
-    this.local = new LivePicture(session.ipc);
+    this.remote = new LivePicture(session.ipc, play, holes);
+    this.local = new LivePicture(session.ipc, play, holes);
     this.browser = new BrowserMedia(session, settings, devices, (stats) => this.#take(stats), isHere);
   }
 
@@ -40,6 +43,8 @@ export class CallModel {
 
   apply(event: AppEvent): void {
     this.browser.apply(event);
+    this.remote.apply(event);
+    this.local.apply(event);
     if (event.type === 'stats') this.#take(event.stats);
     if (event.type !== 'call') return;
     const { call } = event;
@@ -48,7 +53,7 @@ export class CallModel {
     if (call.id !== this.current?.id) this.stats = [];
     this.current = call;
     const native = isLive(call) && call.mode === 'native';
-    if (native) prepare();
+    if (native && !this.holes()) prepare();
     void this.remote.follow(native ? call.remoteStream : null);
     void this.local.follow(native ? call.localStream : null);
     if (!isLive(call)) this.watching = false;

@@ -71,6 +71,7 @@ export function emptyStart(): Start {
     call: null,
     history: [],
     mediaMode: { mode: 'native', why: 'setting', canBrowser: false },
+    paints: false,
     notices: [],
   };
 }

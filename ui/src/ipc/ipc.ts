@@ -5,6 +5,7 @@ import type {
   DeviceKind,
   Devices,
   HistoryEntry,
+  Hole,
   Invite,
   MediaMode,
   Notice,
@@ -46,6 +47,7 @@ export interface Commands {
   history_seen: { args: None; result: void };
   history_clear: { args: None; result: void };
   stats_watch: { args: { on: boolean }; result: void };
+  holes_set: { args: { holes: Hole[] }; result: void };
 }
 
 export type CommandName = keyof Commands;

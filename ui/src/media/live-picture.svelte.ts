@@ -1,4 +1,6 @@
 import type { Ipc } from '../ipc/ipc';
+import type { AppEvent } from '../ipc/types';
+import type { Holes } from './holes';
 import { type PictureState, play, type Player } from './player';
 
 /** The picture of one stream at a time, in an element that lives as long as the stream, wherever it is shown. */
@@ -11,6 +13,8 @@ export class LivePicture {
   constructor(
     private readonly ipc: Pick<Ipc, 'readMedia'>,
     private readonly start: typeof play = play,
+    /** Where the shell paints the picture. */
+    private readonly holes: () => Holes | null = () => null,
   ) {}
 
   /** Shows this stream from now on; null: none. */
@@ -22,6 +26,13 @@ export class LivePicture {
     this.element = null;
     this.state = 'waiting';
     if (stream === null) return;
+    const holes = this.holes();
+    if (holes) {
+      const element = Object.assign(document.createElement('div'), { className: 'hole' });
+      this.#player = { element, stop: holes.open(element, stream) };
+      this.element = element;
+      return;
+    }
     const player = await this.start({
       ipc: this.ipc,
       stream,
@@ -33,5 +44,9 @@ export class LivePicture {
     if (this.#stream !== stream) return player?.stop();
     this.#player = player;
     this.element = player?.element ?? null;
+  }
+
+  apply(event: AppEvent): void {
+    if (event.type === 'picture' && event.stream === this.#stream) this.state = event.news;
   }
 }

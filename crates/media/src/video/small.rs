@@ -30,18 +30,9 @@ impl SmallEncoder {
     /// The encoder cannot be made or does not take the picture.
     pub fn encode(&mut self, frame: &I420Frame, fps: u32, key: bool) -> Result<Option<EncodedFrame>, Vp8Error> {
         let factor = frame.width().div_ceil(MAX_WIDTH).max(1);
-        let (width, height) = (frame.width() / factor, frame.height() / factor);
-        let picture = self.picture.get_or_insert_with(|| I420Frame::black(width, height, frame.captured_at));
-        picture.resize(width, height);
-        picture.captured_at = frame.captured_at;
-        let (source, wide) = (frame.planes(), [frame.width() as usize, frame.chroma_width()]);
-        let small = [width as usize, picture.chroma_width()];
-        let (y, u, v) = picture.planes_mut();
-        for (from, from_width, to, to_width) in
-            [(source.0, wide[0], y, small[0]), (source.1, wide[1], u, small[1]), (source.2, wide[1], v, small[1])]
-        {
-            shrink(from, from_width, to, to_width, factor as usize, &mut self.sums);
-        }
+        let picture = self.picture.get_or_insert_with(|| I420Frame::black(1, 1, frame.captured_at));
+        shrink(frame, picture, factor, &mut self.sums);
+        let (width, height) = (picture.width(), picture.height());
         let encoder = match &mut self.encoder {
             Some(encoder) => encoder,
             none => none.insert(Encoder::new(VideoFormat { width, height, fps }, BITRATE)?),
@@ -50,8 +41,22 @@ impl SmallEncoder {
     }
 }
 
+/// Makes `to` the same picture with each side divided by `factor`, 1 or more.
+pub(super) fn shrink(frame: &I420Frame, to: &mut I420Frame, factor: u32, sums: &mut Vec<u16>) {
+    to.resize(frame.width() / factor, frame.height() / factor);
+    to.captured_at = frame.captured_at;
+    let (source, wide) = (frame.planes(), [frame.width() as usize, frame.chroma_width()]);
+    let small = [to.width() as usize, to.chroma_width()];
+    let (y, u, v) = to.planes_mut();
+    for (from, from_width, to, to_width) in
+        [(source.0, wide[0], y, small[0]), (source.1, wide[1], u, small[1]), (source.2, wide[1], v, small[1])]
+    {
+        shrink_plane(from, from_width, to, to_width, factor as usize, sums);
+    }
+}
+
 /// Each pixel of `to` is the mean of `factor` x `factor` pixels of `from`, of as many as there are at its edges.
-fn shrink(from: &[u8], from_width: usize, to: &mut [u8], to_width: usize, factor: usize, sums: &mut Vec<u16>) {
+fn shrink_plane(from: &[u8], from_width: usize, to: &mut [u8], to_width: usize, factor: usize, sums: &mut Vec<u16>) {
     if from_width == 0 || to_width == 0 {
         return;
     }
@@ -102,7 +107,7 @@ mod tests {
     fn pixels_are_means() {
         let mut sums = Vec::new();
         let mut to = [0; 4];
-        shrink(&[0, 10, 20, 30, 4, 2, 2, 4, 100, 100, 0, 255, 100, 100, 255, 0], 4, &mut to, 2, 2, &mut sums);
+        shrink_plane(&[0, 10, 20, 30, 4, 2, 2, 4, 100, 100, 0, 255, 100, 100, 255, 0], 4, &mut to, 2, 2, &mut sums);
         assert_eq!(to, [4, 14, 100, 128]);
     }
 

@@ -114,6 +114,20 @@ pub enum Chunk {
     End,
 }
 
+/// As [`Chunk`], for who decodes by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Frames {
+    /// More of the stream: whole VP8 frames in their order. Of a read without a cursor the first is a key frame.
+    Media {
+        /// The frames.
+        frames: Vec<Bytes>,
+        /// What to give to the next read.
+        next: Cursor,
+    },
+    /// The stream ended, and the reader has seen what it could.
+    End,
+}
+
 /// All streams of a process. Clones share them.
 #[derive(Clone, Default)]
 pub struct Hub(Arc<Shared>);
@@ -159,22 +173,47 @@ impl Hub {
     /// What comes in a stream after a cursor, or from the newest key frame on without one. Waits until there is
     /// something. May be cancelled at any time.
     pub async fn read(&self, id: &StreamId, after: Option<Cursor>) -> Result<Chunk, HubError> {
+        let found = self.pieces(id, after, |window, place| {
+            let init = window.muxer.iter().filter(|_| place.joins).map(Muxer::init_segment);
+            init.chain(window.clusters.iter().skip(place.start).map(|cluster| cluster.data.clone())).collect()
+        });
+        // Copied outside of the lock, so that no reader holds up the writer.
+        Ok(found.await?.map_or(Chunk::End, |(pieces, next)| Chunk::Media { body: concat(pieces), next }))
+    }
+
+    /// As [`Self::read`], but the frames themselves. May be cancelled at any time.
+    pub async fn read_frames(&self, id: &StreamId, after: Option<Cursor>) -> Result<Frames, HubError> {
+        let found = self.pieces(id, after, |window, place| {
+            window.clusters.iter().skip(place.start).map(|cluster| cluster.frame.clone()).collect()
+        });
+        Ok(found.await?.map_or(Frames::End, |(frames, next)| Frames::Media { frames, next }))
+    }
+
+    /// What `take` finds for a reader at `after`, once there is something, and where to read on; none at the stream's end.
+    async fn pieces(
+        &self,
+        id: &StreamId,
+        after: Option<Cursor>,
+        take: impl Fn(&Window, Place) -> Vec<Bytes>,
+    ) -> Result<Option<(Vec<Bytes>, Cursor)>, HubError> {
         let stream = self.0.streams().by_id.get(id).cloned();
         let mut stream = stream.ok_or_else(|| HubError::UnknownStream(id.clone()))?;
         let after = after.filter(|cursor| cursor.epoch == stream.epoch).map(|cursor| cursor.next);
         loop {
-            // Copied outside of the lock, so that no reader holds up the writer.
-            let found = stream.window.borrow_and_update().find(after);
-            match found {
-                Found::Pieces(pieces, next) => {
-                    let next = Cursor { epoch: stream.epoch, next };
-                    return Ok(Chunk::Media { body: concat(pieces), next });
+            let found = {
+                let window = stream.window.borrow_and_update();
+                let found = window.find(after);
+                if let Found::At(place) = found {
+                    let next = Cursor { epoch: stream.epoch, next: window.end() };
+                    return Ok(Some((take(&window, place), next)));
                 }
-                Found::NothingYet => {}
-                Found::NoKeyFrame => (stream.wants_key_frame)(),
+                found
+            };
+            if matches!(found, Found::NoKeyFrame) {
+                (stream.wants_key_frame)();
             }
             if stream.window.changed().await.is_err() {
-                return Ok(Chunk::End);
+                return Ok(None);
             }
         }
     }
@@ -244,14 +283,25 @@ struct Window {
 
 struct Cluster {
     data: Bytes,
+    /// The VP8 frame, which the cluster ends with.
+    frame: Bytes,
     key: bool,
     timestamp: Duration,
 }
 
+/// Where a reader goes on.
+#[derive(Clone, Copy)]
+struct Place {
+    /// Which of the kept clusters is its next.
+    start: usize,
+    /// It has read nothing of this stream yet.
+    joins: bool,
+}
+
 /// What there is for a reader.
 enum Found {
-    /// Parts of the stream, and the index after them.
-    Pieces(Vec<Bytes>, u64),
+    /// Clusters.
+    At(Place),
     /// The reader has everything.
     NothingYet,
     /// The reader has lost, or not yet found, its place, and no kept cluster can be started at.
@@ -271,7 +321,8 @@ impl Window {
         }
         let data = muxer.cluster(&frame.data, frame.key, timestamp.as_millis() as u64);
         self.bytes += data.len();
-        self.clusters.push_back(Cluster { data, key: frame.key, timestamp });
+        let vp8 = data.slice(data.len().saturating_sub(frame.data.len())..);
+        self.clusters.push_back(Cluster { data, frame: vp8, key: frame.key, timestamp });
         self.trim(WINDOW);
         true
     }
@@ -289,23 +340,25 @@ impl Window {
         }
     }
 
-    /// What there is from the cluster of index `after` on, or from the newest key frame on if that cluster is gone.
+    /// The index after the newest cluster.
+    fn end(&self) -> u64 {
+        self.first + self.clusters.len() as u64
+    }
+
+    /// Where a reader goes on whose next cluster is `after`: there, or at the newest key frame if that cluster is gone.
     /// The newest key frame is of the muxer's size, so that its initialisation segment fits.
     fn find(&self, after: Option<u64>) -> Found {
-        let end = self.first + self.clusters.len() as u64;
         // An index past the end was never given out; before the first one kept, the reader's place is gone.
-        let after = after.filter(|&index| index <= end);
-        let start = match after.and_then(|index| index.checked_sub(self.first)) {
-            Some(place) if place == self.clusters.len() as u64 => return Found::NothingYet,
-            Some(place) => place as usize,
+        let after = after.filter(|&index| index <= self.end());
+        let joins = after.is_none();
+        match after.and_then(|index| index.checked_sub(self.first)) {
+            Some(place) if place == self.clusters.len() as u64 => Found::NothingYet,
+            Some(place) => Found::At(Place { start: place as usize, joins }),
             None => match self.clusters.iter().rposition(|cluster| cluster.key) {
-                Some(newest_key) => newest_key,
-                None => return Found::NoKeyFrame,
+                Some(newest_key) => Found::At(Place { start: newest_key, joins }),
+                None => Found::NoKeyFrame,
             },
-        };
-        let init = self.muxer.iter().filter(|_| after.is_none()).map(Muxer::init_segment);
-        let clusters = self.clusters.iter().skip(start).map(|cluster| cluster.data.clone());
-        Found::Pieces(init.chain(clusters).collect(), end)
+        }
     }
 }
 

@@ -8,6 +8,7 @@ import type { HistoryEntry } from "./HistoryEntry";
 import type { MediaMode } from "./MediaMode";
 import type { Nearby } from "./Nearby";
 import type { Notice } from "./Notice";
+import type { PictureNews } from "./PictureNews";
 import type { Settings } from "./Settings";
 import type { SignalPayload } from "./SignalPayload";
 import type { Stats } from "./Stats";
@@ -24,4 +25,12 @@ call: string,
 /**
  * What it says.
  */
-payload: SignalPayload, } | { "type": "open", view: View, link: string | null, };
+payload: SignalPayload, } | { "type": "picture", 
+/**
+ * Which stream.
+ */
+stream: string, 
+/**
+ * What became of it.
+ */
+news: PictureNews, } | { "type": "open", view: View, link: string | null, };

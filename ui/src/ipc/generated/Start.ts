@@ -46,6 +46,10 @@ history: Array<HistoryEntry>,
  */
 mediaMode: MediaMode, 
 /**
+ * Whether the shell paints the pictures of a call, where the page leaves holes for them.
+ */
+paints: boolean, 
+/**
  * What is wrong.
  */
 notices: Array<Notice>, };

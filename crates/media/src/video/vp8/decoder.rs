@@ -1,4 +1,4 @@
-//! VP8 to planes. A call never decodes on its way to the page; tests, benchmarks and the echo contact do.
+//! VP8 to planes. What goes to the page is never decoded; a window that paints by itself, tests and benchmarks do.
 
 use std::{ptr, slice, time::Instant};
 
@@ -30,6 +30,12 @@ impl Decoder {
     /// Decodes one whole frame. `None`: a frame that is not to be shown (RFC 6386 section 9.1, `show_frame`).
     /// The picture's `captured_at` is the time of the call.
     pub fn decode(&mut self, data: &[u8]) -> Result<Option<I420Frame>, Vp8Error> {
+        let mut frame = I420Frame::black(0, 0, Instant::now());
+        Ok(self.decode_into(data, &mut frame)?.then_some(frame))
+    }
+
+    /// As [`Self::decode`], into a buffer that is used again; whether there is a picture in it now.
+    pub fn decode_into(&mut self, data: &[u8], frame: &mut I420Frame) -> Result<bool, Vp8Error> {
         if is_key_frame(data) {
             let (width, height) = frame_size(data).ok_or_else(|| Vp8Error::Decode("no key frame header".into()))?;
             check_size(width, height)?;
@@ -43,17 +49,18 @@ impl Decoder {
         let mut iter = ptr::null();
         // SAFETY: null, or an image of the decoder that stays valid until the next call with this context.
         let image = unsafe { vpx_codec_get_frame(self.context.as_mut_ptr(), &mut iter).as_ref() };
-        image.map(copy).transpose()
+        image.map(|image| copy(image, frame)).transpose().map(|shown| shown.is_some())
     }
 }
 
 /// Copies the visible part of libvpx's picture, whose rows have padding, into a frame of ours.
-fn copy(image: &vpx_image_t) -> Result<I420Frame, Vp8Error> {
+fn copy(image: &vpx_image_t, frame: &mut I420Frame) -> Result<(), Vp8Error> {
     check_size(image.d_w, image.d_h)?;
     if image.fmt != vpx_img_fmt::VPX_IMG_FMT_I420 {
         return Err(Vp8Error::Decode(format!("picture format {:?}", image.fmt)));
     }
-    let mut frame = I420Frame::black(image.d_w, image.d_h, Instant::now());
+    frame.resize(image.d_w, image.d_h);
+    frame.captured_at = Instant::now();
     let (width, chroma_width) = (frame.width() as usize, frame.chroma_width());
     let (y, u, v) = frame.planes_mut();
     let planes = [(y, width), (u, chroma_width), (v, chroma_width)];
@@ -65,5 +72,5 @@ fn copy(image: &vpx_image_t) -> Result<I420Frame, Vp8Error> {
             to.copy_from_slice(from);
         }
     }
-    Ok(frame)
+    Ok(())
 }

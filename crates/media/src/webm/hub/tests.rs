@@ -328,3 +328,29 @@ async fn a_waiting_read_is_woken_by_the_next_frame() {
     let chunk = tokio::time::timeout(Duration::from_secs(20), read).await.expect("woken").expect("no panic");
     assert!(matches!(chunk, Ok(Chunk::Media { .. })));
 }
+
+#[test]
+fn who_decodes_by_itself_gets_the_very_frames() {
+    let mut rig = Rig::new();
+    let read = |rig: &Rig, after| poll(pin!(rig.hub.read_frames(&rig.id, after))).map(|read| read.expect("a known stream"));
+    let numbers = |read: Option<Frames>| match read {
+        Some(Frames::Media { frames, next }) => {
+            (frames.iter().map(|frame| (frame.len(), frame[3])).collect::<Vec<_>>(), Some(next))
+        }
+        _ => (Vec::new(), None),
+    };
+    assert_eq!(read(&rig, None), None);
+    assert_eq!(rig.wanted(), 1);
+    for key in [true, false, true, false] {
+        rig.push(key);
+    }
+    let (joined, next) = numbers(read(&rig, None));
+    assert_eq!(joined, [(104, 2), (104, 3)], "from the newest key frame on");
+    assert_eq!(read(&rig, next), None);
+    rig.push(false);
+    assert_eq!(numbers(read(&rig, next)).0, [(104, 4)]);
+    rig.writer = None;
+    assert_eq!(numbers(read(&rig, next)).0, [(104, 4)], "also after the end");
+    let (_, last) = numbers(read(&rig, next));
+    assert_eq!(read(&rig, last), Some(Frames::End));
+}

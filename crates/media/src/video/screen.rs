@@ -1,0 +1,305 @@
+//! Planes to the pixels of a screen: fitted into a box, and as blue, green, red.
+//!
+//! For windows whose pictures the CPU paints: there a picture that has to be scaled anew, or converted twice, costs as much
+//! as its decoding.
+
+use super::{I420Frame, small::shrink};
+
+/// Bytes of a pixel: blue, green, red and one that means nothing. A 32 bit word of a little-endian machine is 0x00RRGGBB.
+pub const PIXEL: usize = 4;
+/// Between two samples there are so many steps.
+const STEPS: u16 = 256;
+
+/// How a picture goes into a box of another shape.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fit {
+    /// The whole picture, with room beside it.
+    #[default]
+    Contain,
+    /// The whole box, with the picture's edges cut off.
+    Cover,
+}
+
+/// Pixels of a picture that is to be shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Size {
+    /// Pixels in a row.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+}
+
+/// The part of a picture that is shown, in its own pixels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Part {
+    left: f32,
+    top: f32,
+    width: f32,
+    height: f32,
+}
+
+impl Fit {
+    /// The size that a `width` x `height` picture has in the box `size`, at least one pixel; and which part of it is seen.
+    fn place(self, width: u32, height: u32, size: Size) -> (Size, Part) {
+        let (wide, high) = (width as f32, height as f32);
+        let (across, down) = (size.width as f32 / wide.max(1.0), size.height as f32 / high.max(1.0));
+        match self {
+            Self::Contain => {
+                let scale = across.min(down);
+                let side = |length: f32| (length * scale).round().max(1.0) as u32;
+                let part = Part { left: 0.0, top: 0.0, width: wide, height: high };
+                (Size { width: side(wide), height: side(high) }, part)
+            }
+            Self::Cover => {
+                let scale = across.max(down).max(f32::MIN_POSITIVE);
+                let (width, height) = (size.width as f32 / scale, size.height as f32 / scale);
+                let part = Part { left: (wide - width) / 2.0, top: (high - height) / 2.0, width, height };
+                (Size { width: size.width.max(1), height: size.height.max(1) }, part)
+            }
+        }
+    }
+}
+
+/// Scales and converts pictures; keeps its buffers from one to the next.
+#[derive(Debug, Default)]
+pub struct ScreenConverter {
+    /// The picture shrunk by a whole number, where much of it is left out.
+    shrunk: Option<I420Frame>,
+    sums: Vec<u16>,
+    luma: Axis,
+    chroma: Axis,
+    /// A row between two of the source, with its last sample twice.
+    between: Vec<u8>,
+    rows: [Vec<u8>; 3],
+}
+
+impl ScreenConverter {
+    /// Writes `frame` (BT.601, limited range) into `pixels` as it is seen in the box `size`: row by row without padding, [`PIXEL`]
+    /// bytes each. Gives the size that it has there. An empty picture or box leaves nothing.
+    pub fn convert(&mut self, frame: &I420Frame, size: Size, fit: Fit, mirrored: bool, pixels: &mut Vec<u8>) -> Size {
+        pixels.clear();
+        if frame.width() == 0 || frame.height() == 0 || size.width == 0 || size.height == 0 {
+            return Size::default();
+        }
+        let (shown, part) = fit.place(frame.width(), frame.height(), size);
+        let factor = (part.width / shown.width as f32).min(part.height / shown.height as f32) as u32;
+        if factor < 2 {
+            self.resample(frame, part, shown, mirrored, pixels);
+            return shown;
+        }
+        // Between two samples is not enough where several are left out.
+        let mut shrunk =
+            self.shrunk.take().unwrap_or_else(|| I420Frame::black(frame.width(), frame.height(), frame.captured_at));
+        shrink(frame, &mut shrunk, factor, &mut self.sums);
+        let scale = factor as f32;
+        let part = Part {
+            left: part.left / scale,
+            top: part.top / scale,
+            width: part.width / scale,
+            height: part.height / scale,
+        };
+        self.resample(&shrunk, part, shown, mirrored, pixels);
+        self.shrunk = Some(shrunk);
+        shown
+    }
+
+    fn resample(&mut self, frame: &I420Frame, part: Part, shown: Size, mirrored: bool, pixels: &mut Vec<u8>) {
+        let (width, height) = (shown.width as usize, shown.height as usize);
+        let (chroma_width, chroma_height) = (width.div_ceil(2), height.div_ceil(2));
+        let (y, u, v) = frame.planes();
+        let stride = [frame.width() as usize, frame.chroma_width()];
+        self.luma.fill(part.left, part.width, stride[0], width);
+        self.chroma.fill(part.left / 2.0, part.width / 2.0, stride[1], chroma_width);
+        let down = Axis::between(part.top, part.height, frame.height() as usize, height);
+        let chroma_down = Axis::between(part.top / 2.0, part.height / 2.0, frame.chroma_height(), chroma_height);
+        pixels.resize(width * height * PIXEL, 0);
+        let [luma_row, u_row, v_row] = &mut self.rows;
+        luma_row.resize(width, 0);
+        // One more where the width is odd, so that both halves of a pair have their chroma.
+        u_row.resize(chroma_width, 0);
+        v_row.resize(chroma_width, 0);
+        for (row, (out, step)) in pixels.chunks_exact_mut(width * PIXEL).zip(&down).enumerate() {
+            self.luma.row(y, stride[0], *step, &mut self.between, luma_row);
+            if let (0, Some(step)) = (row % 2, chroma_down.get(row / 2)) {
+                self.chroma.row(u, stride[1], *step, &mut self.between, u_row);
+                self.chroma.row(v, stride[1], *step, &mut self.between, v_row);
+            }
+            write_row(luma_row, u_row, v_row, out);
+            if mirrored {
+                out.as_chunks_mut::<PIXEL>().0.reverse();
+            }
+        }
+    }
+}
+
+/// Where a sample is taken: after the source's sample `at`, so many of [`STEPS`] towards the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Step {
+    at: usize,
+    weight: u16,
+}
+
+/// Where the samples of a row are taken.
+#[derive(Debug, Default)]
+struct Axis(Vec<Step>);
+
+impl Axis {
+    /// `count` samples evenly over the part of `source` samples that begins at `from` and is `length` long.
+    fn between(from: f32, length: f32, source: usize, count: usize) -> Vec<Step> {
+        let last = source.saturating_sub(1) as f32;
+        let step = |index: usize| {
+            let place = (from + (index as f32 + 0.5) * length / count as f32 - 0.5).clamp(0.0, last);
+            let weight = (place.fract() * f32::from(STEPS)).round() as u16;
+            Step { at: place as usize, weight }
+        };
+        (0..count).map(step).collect()
+    }
+
+    fn fill(&mut self, from: f32, length: f32, source: usize, count: usize) {
+        self.0 = Self::between(from, length, source, count);
+    }
+
+    /// The samples of one row, which lies at `down` in `plane`.
+    fn row(&self, plane: &[u8], stride: usize, down: Step, between: &mut Vec<u8>, out: &mut [u8]) {
+        let row = |index: usize| plane.get(index * stride..(index + 1) * stride);
+        let Some(above) = row(down.at) else { return };
+        let below = row(down.at + 1).unwrap_or(above);
+        between.clear();
+        between.extend(above.iter().zip(below).map(|(&a, &b)| mix(a, b, down.weight)));
+        between.extend(between.last().copied());
+        for (out, step) in out.iter_mut().zip(&self.0) {
+            if let Some(&[a, b]) = between.get(step.at..).and_then(<[u8]>::first_chunk) {
+                *out = mix(a, b, step.weight);
+            }
+        }
+    }
+}
+
+/// `a` and `b`, the latter by `weight` of [`STEPS`]. The largest sum is 255 * 256 + 128, which 16 bits hold.
+fn mix(a: u8, b: u8, weight: u16) -> u8 {
+    ((u16::from(a) * (STEPS - weight) + u16::from(b) * weight + STEPS / 2) / STEPS) as u8
+}
+
+/// One row from limited range BT.601 to blue, green, red, in 1/64: each product fits 16 bits.
+fn write_row(luma: &[u8], u: &[u8], v: &[u8], out: &mut [u8]) {
+    let pixel = |y: u8, u: u8, v: u8| {
+        // 255/219, 1.596, 0.392, 0.813, 2.017 (ITU-R BT.601-7, 2.5, with the ranges of 2.5.3).
+        let (y, u, v) = ((i16::from(y) - 16) * 74, i16::from(u) - 128, i16::from(v) - 128);
+        let level = |sum: i16| (sum.saturating_add(32) >> 6).clamp(0, 255) as u8;
+        [
+            level(y.saturating_add(129 * u)),
+            level(y.saturating_sub(25 * u + 52 * v)),
+            level(y.saturating_add(102 * v)),
+            0,
+        ]
+    };
+    let (pairs, last) = luma.as_chunks::<2>();
+    let (out_pairs, out_last) = out.as_chunks_mut::<{ 2 * PIXEL }>();
+    for (((out, &[left, right]), &u), &v) in out_pairs.iter_mut().zip(pairs).zip(u).zip(v) {
+        let ([b, g, r, x], [b2, g2, r2, x2]) = (pixel(left, u, v), pixel(right, u, v));
+        *out = [b, g, r, x, b2, g2, r2, x2];
+    }
+    if let (Some(out), Some(&y), Some(&u), Some(&v)) = (out_last.first_chunk_mut(), last.first(), u.last(), v.last()) {
+        *out = pixel(y, u, v);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::video::pattern;
+
+    fn frame(width: u32, height: u32, y: u8, u: u8, v: u8) -> I420Frame {
+        let mut frame = I420Frame::black(width, height, Instant::now());
+        let planes = frame.planes_mut();
+        planes.0.fill(y);
+        planes.1.fill(u);
+        planes.2.fill(v);
+        frame
+    }
+
+    fn shown(frame: &I420Frame, width: u32, height: u32, fit: Fit, mirrored: bool) -> (Size, Vec<[u8; 4]>) {
+        let mut pixels = vec![7; 3];
+        let size = ScreenConverter::default().convert(frame, Size { width, height }, fit, mirrored, &mut pixels);
+        assert_eq!(pixels.len(), size.width as usize * size.height as usize * PIXEL);
+        (size, pixels.as_chunks().0.to_vec())
+    }
+
+    #[test]
+    fn colours_are_those_of_the_standard() {
+        // Y, U, V of BT.601's colour bars, and what they are in blue, green, red.
+        for ([y, u, v], bgr) in [
+            ([16, 128, 128], [0, 0, 0]),
+            ([235, 128, 128], [255, 255, 255]),
+            ([126, 128, 128], [128, 128, 128]),
+            ([81, 90, 240], [0, 0, 255]),
+            ([145, 54, 34], [0, 255, 0]),
+            ([41, 240, 110], [255, 0, 0]),
+            ([0, 0, 0], [0, 135, 0]),
+            ([255, 255, 255], [255, 125, 255]),
+        ] {
+            let (_, pixels) = shown(&frame(3, 3, y, u, v), 3, 3, Fit::Contain, false);
+            for pixel in &pixels {
+                let far = pixel.iter().zip(&bgr).map(|(&got, &want): (&u8, &u8)| got.abs_diff(want)).max();
+                assert!(far <= Some(3), "{y} {u} {v}: {pixel:?}, not {bgr:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_picture_is_shown_whole_or_cut_to_the_box() {
+        for ((width, height), (wide, high), fit, size) in [
+            ((1280, 720), (1080, 720), Fit::Contain, (1080, 608)),
+            ((1280, 720), (1080, 720), Fit::Cover, (1080, 720)),
+            ((720, 1280), (1080, 720), Fit::Contain, (405, 720)),
+            ((64, 48), (64, 48), Fit::Contain, (64, 48)),
+            ((64, 48), (1, 1), Fit::Contain, (1, 1)),
+            ((1, 1), (30, 20), Fit::Contain, (20, 20)),
+            ((7, 5), (224, 126), Fit::Cover, (224, 126)),
+            ((4000, 2), (100, 100), Fit::Contain, (100, 1)),
+        ] {
+            let (got, _) = shown(&frame(width, height, 100, 128, 128), wide, high, fit, false);
+            assert_eq!((got.width, got.height), size, "{width}x{height} in {wide}x{high}, {fit:?}");
+        }
+        for (width, height) in [(0, 5), (5, 0)] {
+            assert_eq!(shown(&frame(8, 8, 0, 0, 0), width, height, Fit::Cover, false).0, Size::default());
+            assert_eq!(shown(&frame(width, height, 0, 0, 0), 8, 8, Fit::Cover, false).0, Size::default());
+        }
+    }
+
+    #[test]
+    fn the_pattern_can_be_read_at_any_size() {
+        let mut picture = I420Frame::black(1280, 720, Instant::now());
+        pattern::draw(&mut picture, 123_456, 77);
+        for (width, height) in [(1280, 720), (1080, 720), (853, 481), (640, 360), (300, 200), (1920, 1080)] {
+            let (size, pixels) = shown(&picture, width, height, Fit::Contain, false);
+            let mut read = I420Frame::black(size.width, size.height, Instant::now());
+            for (y, pixel) in read.planes_mut().0.iter_mut().zip(&pixels) {
+                *y = 16 + (u32::from(pixel[1]) * 219 / 255) as u8;
+            }
+            let cells = pattern::read_cells(&read).unwrap_or_else(|| panic!("no cells at {width}x{height}"));
+            assert_eq!(cells.counter, 77, "{width}x{height}");
+        }
+    }
+
+    #[test]
+    fn the_middle_is_what_stays_of_a_picture_that_is_cut() {
+        let mut picture = frame(12, 4, 235, 128, 128);
+        for row in picture.planes_mut().0.chunks_exact_mut(12) {
+            row[..4].fill(16);
+            row[8..].fill(16);
+        }
+        let (_, pixels) = shown(&picture, 4, 4, Fit::Cover, false);
+        assert!(pixels.iter().all(|&pixel| pixel == [255, 255, 255, 0]), "{pixels:?}");
+    }
+
+    #[test]
+    fn a_mirror_turns_left_and_right() {
+        let mut picture = frame(2, 2, 16, 128, 128);
+        picture.planes_mut().0.copy_from_slice(&[16, 235, 16, 235]);
+        let dark_first = |mirrored| shown(&picture, 2, 2, Fit::Contain, mirrored).1[0][0] < 50;
+        assert!(dark_first(false) && !dark_first(true));
+    }
+}
