@@ -1,4 +1,4 @@
-//! One stream as pixels, for a window whose pictures are painted by the shell.
+//! One stream as pixels, for a window whose pictures the shell paints.
 //!
 //! ```text
 //! hub ──▶ [thread: decoder ──▶ scaling and colours] ──▶ newest pixels ──▶ window
@@ -324,7 +324,13 @@ mod tests {
         let rig = Rig::new();
         let (_painter, news) = rig.paint("s", 64, 64);
         let data = vec![0; 4].into();
-        rig.push(&ahoy_media::video::EncodedFrame { data, key: true, width: 9, height: 9, captured_at: Instant::now() });
+        rig.push(&ahoy_media::video::EncodedFrame {
+            data,
+            key: true,
+            width: 9,
+            height: 9,
+            captured_at: Instant::now(),
+        });
         assert_eq!(news.recv_timeout(LIMIT), Ok(News::Failed));
     }
 

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 use super::{
-    Call, Contact, ContactRequest, DeviceKind, Devices, HistoryEntry, MediaMode, Nearby, Notice, PictureNews,
-    Settings, SignalPayload, Stats,
+    Call, Contact, ContactRequest, DeviceKind, Devices, HistoryEntry, MediaMode, Nearby, Notice, PictureNews, Settings,
+    SignalPayload, Stats,
 };
 
 /// What the page is to bring forward.

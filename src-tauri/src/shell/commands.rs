@@ -5,8 +5,8 @@ use tauri::{AppHandle, State, Wry, ipc::Invoke};
 use super::{Shell, window};
 use crate::{
     api::{
-        AppEvent, Call, Contact, DeviceKind, Devices, HistoryEntry, Hole, Invite, MediaMode, Notice, Presence, Settings,
-        SignalPayload, Start, View,
+        AppEvent, Call, Contact, DeviceKind, Devices, HistoryEntry, Hole, Invite, MediaMode, Notice, Presence,
+        Settings, SignalPayload, Start, View,
     },
     settings::Values,
 };

@@ -41,7 +41,9 @@ pub struct Page<'a> {
 impl Page<'_> {
     /// Shows `picture`, whose upper left corner is at `x` and `y` of the window, where `hole` has the colour `key`, 0xRRGGBB.
     pub fn show(&mut self, picture: &Pixels, (x, y): (i32, i32), hole: Area, key: u32) {
-        let (Ok(width), Ok(height)) = (i32::try_from(picture.size.width), i32::try_from(picture.size.height)) else { return };
+        let (Ok(width), Ok(height)) = (i32::try_from(picture.size.width), i32::try_from(picture.size.height)) else {
+            return;
+        };
         let placed = Area { x, y, width, height };
         let Some(seen) = placed.overlap(hole).and_then(|seen| seen.overlap(self.area)) else { return };
         let [blue, green, red, _] = key.to_le_bytes();

@@ -43,7 +43,7 @@ pub struct Shell {
     doorstep: Arc<Doorstep>,
     /// Whether closing the window leaves a way back to it.
     has_tray: AtomicBool,
-    /// What paints the pictures of calls, where the page does not.
+    /// What paints the pictures of calls where the page does not.
     stage: OnceLock<Stage>,
 }
 

@@ -47,14 +47,15 @@ enum Message {
 }
 
 impl Stage {
-    /// Takes over the painting of the window's pictures; none where its webview is not as expected.
+    /// Takes over the painting of the window's pictures; none where its webview is not as expected. Called by the toolkit's thread.
     pub fn set(window: &WebviewWindow, hub: Hub, tell: impl Fn(AppEvent) + Send + 'static) -> Option<Self> {
         let (sender, messages) = mpsc::unbounded_channel();
         let stage = Self(sender.clone());
+        let (set_up, is_set_up) = std::sync::mpsc::channel();
         let set = window.with_webview(move |webview| {
             let webview = webview.inner();
             let Some(container) = webview.parent().and_downcast::<gtk::Container>() else {
-                return tracing::error!("the webview has no container: pictures stay dark");
+                return tracing::warn!("the webview has no container");
             };
             let scene = Scene {
                 container: container.clone(),
@@ -70,9 +71,11 @@ impl Stage {
             let painted = Rc::clone(&scene);
             container.connect_draw(move |_, context| painted.borrow().draw(context));
             MainContext::default().spawn_local(serve(scene, messages));
+            let _ = set_up.send(());
         });
-        if let Err(error) = set {
-            tracing::error!(%error, "the window's pictures cannot be painted here");
+        // On this thread that was done at once.
+        if set.is_err() || is_set_up.try_recv().is_err() {
+            tracing::warn!("the page paints its pictures itself");
             return None;
         }
         Some(stage)
@@ -82,6 +85,8 @@ impl Stage {
     pub fn place(&self, mut holes: Vec<Hole>) {
         holes.retain(is_on_screen);
         holes.truncate(HOLES_MAX);
+        // What is smaller lies over what is larger.
+        holes.sort_by(|one, other| (other.width * other.height).total_cmp(&(one.width * one.height)));
         let _ = self.0.send(Message::Place(holes));
     }
 }
@@ -126,9 +131,7 @@ impl Scene {
         for hole in &self.holes {
             self.invalidate(hole);
         }
-        self.pictures.retain(|&id, picture| {
-            holes.iter().any(|hole| hole.id == id && hole.stream == picture.stream)
-        });
+        self.pictures.retain(|&id, picture| holes.iter().any(|hole| hole.id == id && hole.stream == picture.stream));
         for hole in &holes {
             let look = self.look(hole);
             match self.pictures.get(&hole.id) {
@@ -200,10 +203,12 @@ impl Scene {
         let zoom = self.webview.zoom_level() * device;
         let (left, top) = self.webview.translate_coordinates(&self.container, 0, 0).unwrap_or_default();
         let side = |from: i32, near: f64, far: f64| {
-            let (near, far) = ((f64::from(from) * device + near * zoom).round(), (f64::from(from) * device + far * zoom).round());
+            let (near, far) =
+                ((f64::from(from) * device + near * zoom).round(), (f64::from(from) * device + far * zoom).round());
             (near as i32, (far - near) as i32)
         };
-        let ((x, width), (y, height)) = (side(left, hole.x, hole.x + hole.width), side(top, hole.y, hole.y + hole.height));
+        let ((x, width), (y, height)) =
+            (side(left, hole.x, hole.x + hole.width), side(top, hole.y, hole.y + hole.height));
         Area { x, y, width, height }
     }
 
@@ -231,12 +236,8 @@ impl Scene {
         let (left, top) = (left.floor(), top.floor());
         let scale = self.container.scale_factor();
         let side = |from: f64, to: f64| (to.ceil() - from) as i32 * scale;
-        let area = Area {
-            x: left as i32 * scale,
-            y: top as i32 * scale,
-            width: side(left, right),
-            height: side(top, bottom),
-        };
+        let area =
+            Area { x: left as i32 * scale, y: top as i32 * scale, width: side(left, right), height: side(top, bottom) };
         let kept = self.image.take();
         let fits = |image: &ImageSurface| image.width() == area.width && image.height() == area.height;
         let mut image = match kept.filter(fits) {
@@ -257,10 +258,9 @@ impl Scene {
             let shown = self.pictures.get(&hole.id).and_then(|picture| picture.shown.as_ref());
             let Some(shown) = shown else { continue };
             let place = self.on_screen(hole);
-            let middle = |from: i32, room: i32, length: u32| {
-                from + (room - i32::try_from(length).unwrap_or(room)) / 2
-            };
-            let corner = (middle(place.x, place.width, shown.size.width), middle(place.y, place.height, shown.size.height));
+            let middle = |from: i32, room: i32, length: u32| from + (room - i32::try_from(length).unwrap_or(room)) / 2;
+            let corner =
+                (middle(place.x, place.width, shown.size.width), middle(place.y, place.height, shown.size.height));
             page.show(shown, corner, place, hole.key);
         }
         drop(data);

@@ -50,8 +50,8 @@ pub fn open(tauri: &AppHandle, options: &Options, hidden: bool) -> tauri::Result
     Ok(())
 }
 
-/// Without a graphics card, compositing by the CPU costs three times what plain painting does; and pictures are not painted by
-/// the page, see [`super::stage`].
+/// Without a graphics card, compositing by the CPU costs three times what plain painting does; and the page does not paint
+/// pictures, see [`super::stage`].
 #[cfg(target_os = "linux")]
 fn prepare_webview(window: &WebviewWindow, pictures: Pictures) {
     use super::stage::Stage;

@@ -123,8 +123,18 @@ async fn measure(seconds: u32, calm: &mut Calm) -> Vec<Row> {
         alone("5 % loss, 50 ms: sound made up (%)", lossy.worst("concealed_percent"), Goal::AtMost(5.0)),
         row("window: drawn → read, p50 (ms)", window.picture_p50_ms, theirs.picture_p50_ms, Goal::Share(1.0)),
         row("window: drawn → read, p95 (ms)", window.picture_p95_ms, theirs.picture_p95_ms, Goal::Share(1.0)),
-        row("window, page with WebCodecs: drawn → read, p50 (ms)", page.picture_p50_ms, theirs.picture_p50_ms, Goal::Share(1.0)),
-        row("window, page with WebCodecs: drawn → read, p95 (ms)", page.picture_p95_ms, theirs.picture_p95_ms, Goal::Share(1.0)),
+        row(
+            "window, page with WebCodecs: drawn → read, p50 (ms)",
+            page.picture_p50_ms,
+            theirs.picture_p50_ms,
+            Goal::Share(1.0),
+        ),
+        row(
+            "window, page with WebCodecs: drawn → read, p95 (ms)",
+            page.picture_p95_ms,
+            theirs.picture_p95_ms,
+            Goal::Share(1.0),
+        ),
         alone("window, page with MediaSource: drawn → read, p95 (ms)", plain.picture_p95_ms, Goal::AtMost(150.0)),
         row(
             "window: answer clicked → first picture at both sides (ms)",

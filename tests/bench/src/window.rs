@@ -112,7 +112,8 @@ pub async fn call(seconds: u32, player: Player) -> Figures {
         eye.seen();
     }
     sleep(Duration::from_secs(seconds.into())).await;
-    let ages = eyes.each_ref().map(|eye| eye.seen().iter().filter_map(|shown| Some(shown.cells?.age_ms)).collect::<Vec<_>>());
+    let ages =
+        eyes.each_ref().map(|eye| eye.seen().iter().filter_map(|shown| Some(shown.cells?.age_ms)).collect::<Vec<_>>());
 
     drop(eyes);
     sleep(UNWATCHED).await;

@@ -68,12 +68,7 @@ impl App {
     ///
     /// # Panics
     /// As [`App::start`].
-    pub async fn start_with(
-        desktop: &Desktop,
-        profile: &str,
-        settings: Option<Value>,
-        more: More,
-    ) -> Self {
+    pub async fn start_with(desktop: &Desktop, profile: &str, settings: Option<Value>, more: More) -> Self {
         let folder = TempDir::new().expect("a folder for the app's files");
         let sound = SoundDaemon::start();
         let mut environment = environment(desktop, &sound, folder.path());

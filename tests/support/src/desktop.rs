@@ -52,7 +52,13 @@ impl Desktop {
         bus.args(["--nofork", "--nopidfile", "--print-address=1"]);
         bus.arg(format!("--config-file={}", config.display()));
         let (bus, address) = started(&mut bus).await;
-        Self { display: format!(":{number}"), bus: address, placed: Mutex::default(), _processes: [server, bus], _folder: folder }
+        Self {
+            display: format!(":{number}"),
+            bus: address,
+            placed: Mutex::default(),
+            _processes: [server, bus],
+            _folder: folder,
+        }
     }
 
     /// The X server's name.

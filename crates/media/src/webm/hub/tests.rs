@@ -332,7 +332,8 @@ async fn a_waiting_read_is_woken_by_the_next_frame() {
 #[test]
 fn who_decodes_by_itself_gets_the_very_frames() {
     let mut rig = Rig::new();
-    let read = |rig: &Rig, after| poll(pin!(rig.hub.read_frames(&rig.id, after))).map(|read| read.expect("a known stream"));
+    let read =
+        |rig: &Rig, after| poll(pin!(rig.hub.read_frames(&rig.id, after))).map(|read| read.expect("a known stream"));
     let numbers = |read: Option<Frames>| match read {
         Some(Frames::Media { frames, next }) => {
             (frames.iter().map(|frame| (frame.len(), frame[3])).collect::<Vec<_>>(), Some(next))
