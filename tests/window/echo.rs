@@ -1,13 +1,35 @@
 //! The echo contact: what others would get of oneself, with nobody else.
 
-use ahoy_test_support::{app::test, content::Content, desktop::Desktop};
+use ahoy_test_support::{
+    app::{More, test},
+    content::Content,
+    desktop::Desktop,
+};
 use ahoy_tests::end::unix_ms;
+use serde_json::json;
 
 use crate::{
     alone,
     end::End,
-    steps::{self, IN_CALL, call, first_start},
+    steps::{self, IN_CALL, call, first_start, settled},
 };
+
+/// As with a graphics card.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_paints_with_what_its_webview_has() {
+    let _alone = alone().await;
+    for without in ["", "delete window.VideoDecoder"] {
+        let desktop = Desktop::start().await;
+        let more = More { arguments: vec!["--pictures", "page"], ..More::default() };
+        let mut ada = End::start_with(&desktop, "ada", Some(settled("Ada")), more).await;
+        ada.app.driver().execute(without, json!([])).await.unwrap_or_else(|refusal| panic!("{without}: {refusal}"));
+        call(&ada.app, steps::ECHO).await;
+        ada.app.sees(IN_CALL).await;
+        let player = if without.is_empty() { "canvas" } else { "video" };
+        ada.app.sees(&format!("[data-test=remote].shown {player}")).await;
+        ada.receives(unix_ms(), "own test pattern", Content::shows_pattern).await;
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_echo_contact_shows_and_plays_what_others_would_get() {

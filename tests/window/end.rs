@@ -1,7 +1,7 @@
 //! One of a test's windows, with eyes and ears: what it shows and plays is judged by its content.
 
 use ahoy_test_support::{
-    app::{App, LIMIT},
+    app::{App, LIMIT, More},
     content::{Content, Shown},
     desktop::Desktop,
     eye::{Eye, Frame},
@@ -28,7 +28,11 @@ pub struct End {
 
 impl End {
     pub async fn start(desktop: &Desktop, profile: &str, settings: Option<Value>) -> Self {
-        let app = App::start(desktop, profile, settings).await;
+        Self::start_with(desktop, profile, settings, More::default()).await
+    }
+
+    pub async fn start_with(desktop: &Desktop, profile: &str, settings: Option<Value>, more: More) -> Self {
+        let app = App::start_with(desktop, profile, settings, more).await;
         let ear = Ear::of(app.sound());
         let eye = Eye::on(desktop, &app.title());
         Self { app, ear, eye, began: unix_ms(), frames: Vec::new() }

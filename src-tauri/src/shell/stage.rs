@@ -162,9 +162,11 @@ impl Scene {
 
     fn look(&self, hole: &Hole) -> Look {
         let Area { width, height, .. } = self.on_screen(hole);
-        let side = |length: i32| u32::try_from(length).unwrap_or_default();
+        // No more than the window has, whatever the page says.
+        let (scale, window) = (self.container.scale_factor(), self.container.allocation());
+        let side = |length: i32, most: i32| u32::try_from(length.min(most * scale)).unwrap_or_default();
         Look {
-            size: Size { width: side(width), height: side(height) },
+            size: Size { width: side(width, window.width()), height: side(height, window.height()) },
             fit: if hole.cover { Fit::Cover } else { Fit::Contain },
             mirrored: hole.mirrored,
         }
@@ -269,5 +271,37 @@ impl Scene {
         context.paint()?;
         self.image.replace(Some(image));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_place_on_a_screen_is_left_out() {
+        let hole = |x: f64, width: f64| Hole {
+            id: 1,
+            stream: "s".to_owned(),
+            x,
+            y: 0.0,
+            width,
+            height: 50.0,
+            key: 0,
+            cover: false,
+            mirrored: false,
+        };
+        for (x, width, there) in [
+            (0.0, 100.0, true),
+            (-40.5, 100.0, true),
+            (0.0, 0.5, false),
+            (0.0, -100.0, false),
+            (0.0, 1e300, false),
+            (1e9, 100.0, false),
+            (f64::NAN, 100.0, false),
+            (0.0, f64::INFINITY, false),
+        ] {
+            assert_eq!(is_on_screen(&hole(x, width)), there, "{x} {width}");
+        }
     }
 }
