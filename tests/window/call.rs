@@ -32,6 +32,7 @@ async fn two_people_meet_call_each_other_and_talk() {
         end.app.sees(&test("own-picture")).await;
     }
 
+    bea.without_notices().await;
     ada.app.click("mute").await;
     let muted = unix_ms();
     bea.receives(muted, "silence", Content::ends_silent).await;

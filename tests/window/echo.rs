@@ -44,6 +44,7 @@ async fn the_echo_contact_shows_and_plays_what_others_would_get() {
     ada.receives(answered, "own test pattern", Content::shows_pattern).await;
     ada.receives(answered, "own test tone", Content::sounds_tone).await;
 
+    ada.without_notices().await;
     ada.app.click("mute").await;
     let muted = unix_ms();
     ada.receives(muted, "silence", Content::ends_silent).await;

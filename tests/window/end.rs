@@ -38,6 +38,12 @@ impl End {
         Self { app, ear, eye, began: unix_ms(), frames: Vec::new() }
     }
 
+    /// From now on no notice lies over the picture: "Ada is muted" would over its cells.
+    pub async fn without_notices(&self) {
+        let rule = "document.styleSheets[0].insertRule('.pictures .notices { visibility: hidden }')";
+        self.app.driver().execute(rule, json!([])).await.unwrap_or_else(|refusal| panic!("a rule of style: {refusal}"));
+    }
+
     /// Waits until what is shown and heard after `moment` (unix ms) is as `judge` wants it. `what` names that.
     pub async fn receives(&mut self, moment: f64, what: &str, judge: impl Fn(&Content) -> bool) {
         let limit = Instant::now() + LIMIT;

@@ -180,11 +180,12 @@ fn mix(a: u8, b: u8, weight: u16) -> u8 {
     ((u16::from(a) * (STEPS - weight) + u16::from(b) * weight + STEPS / 2) / STEPS) as u8
 }
 
-/// One row from limited range BT.601 to blue, green, red, in 1/64: each product fits 16 bits.
+/// One row from limited range BT.601 to blue, green, red, in 1/64: each sum fits 16 bits.
 fn write_row(luma: &[u8], u: &[u8], v: &[u8], out: &mut [u8]) {
     let pixel = |y: u8, u: u8, v: u8| {
         // 255/219, 1.596, 0.392, 0.813, 2.017 (ITU-R BT.601-7, 2.5, with the ranges of 2.5.3).
-        let (y, u, v) = ((i16::from(y) - 16) * 74, i16::from(u) - 128, i16::from(v) - 128);
+        let (y, u, v) = (i16::from(y) - 16, i16::from(u) - 128, i16::from(v) - 128);
+        let y = 74 * y + (y >> 1);
         let level = |sum: i16| (sum.saturating_add(32) >> 6).clamp(0, 255) as u8;
         [
             level(y.saturating_add(129 * u)),
