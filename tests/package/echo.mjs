@@ -1,9 +1,10 @@
-// echo.mjs PORT PROGRAM PICTURE: by the WebKitWebDriver at PORT starts PROGRAM for the first time, lets it call Echo with the
-// test pattern, and reads from the window that the pattern comes back with rising numbers. Leaves what was seen in PICTURE.
-import { writeFile } from 'node:fs/promises';
+// echo.mjs PORT PROGRAM SCREEN PICTURE: by the WebKitWebDriver at PORT starts PROGRAM for the first time, lets it call Echo with
+// the test pattern, and reads from SCREEN, the X server's file, that the pattern comes back with rising numbers. Leaves a copy in
+// PICTURE.
+import { copyFile, open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const [port, program, picture] = process.argv.slice(2);
+const [port, program, screen, picture] = process.argv.slice(2);
 /** For a machine that compiles beside it. */
 const LIMIT_MS = 120_000;
 const POLL_MS = 100;
@@ -58,14 +59,35 @@ const click = (css) =>
   });
 const type = (css, text) =>
   until(`${css} is typed into`, async () => (await post(`/element/${await find(css)}/value`, { text }), true));
-/** In the page: the counter in the second row of cells of the test pattern (docs/architecture.md), or null. */
-const COUNTER = `
-  const canvas = document.querySelector(arguments[0]);
-  if (!canvas?.width) return null;
-  const { data } = canvas.getContext('2d').getImageData(0, Math.floor(canvas.height * 0.15), canvas.width, 1);
-  const level = (cell) => data[4 * Math.floor(((cell + 0.5) * canvas.width) / 26) + 1] / 255;
+/**
+ * A line of what the X server shows, from its own file (XWD, version 7: fields of 32 bits, most significant byte first).
+ * Each pixel is blue, green, red and one byte more.
+ */
+async function line({ x, y, width }) {
+  const file = await open(screen);
+  try {
+    const { buffer: header } = await file.read(Buffer.alloc(100), 0, 100, 0);
+    const [headerSize, lineLength, colours] = [0, 12, 19].map((field) => header.readUInt32BE(4 * field));
+    const pixels = Buffer.alloc(4 * Math.round(width));
+    await file.read(pixels, 0, pixels.length, headerSize + 12 * colours + Math.round(y) * lineLength + 4 * Math.round(x));
+    return pixels;
+  } finally {
+    await file.close();
+  }
+}
+
+/** The counter in the second row of cells of the test pattern (docs/architecture.md), on the screen; or null. */
+async function counter() {
+  const box = await execute(`return document.querySelector('${test('remote')}.shown .picture')?.getBoundingClientRect()`);
+  if (!box) return null;
+  // The window is in the upper left corner, and the picture of 16:9 whole in the middle of its box.
+  const width = Math.min(box.width, (box.height * 16) / 9);
+  const height = (width * 9) / 16;
+  const pixels = await line({ x: box.x + (box.width - width) / 2, y: box.y + (box.height - height) / 2 + 0.15 * height, width });
+  const level = (cell) => pixels[4 * Math.floor(((cell + 0.5) * pixels.length) / 4 / 26) + 1] / 255;
   if ([0, 25].some((cell) => Math.abs(level(cell) - 0.5) > 0.2)) return null;
-  return Array.from({ length: 24 }, (_, bit) => (level(bit + 1) > 0.5 ? 2 ** bit : 0)).reduce((a, b) => a + b);`;
+  return Array.from({ length: 24 }, (_, bit) => (level(bit + 1) > 0.5 ? 2 ** bit : 0)).reduce((a, b) => a + b);
+}
 
 try {
   await seen(test('first-run'));
@@ -79,13 +101,13 @@ try {
   await seen('[data-test=call][data-phase=active]');
   const counters = new Set();
   await until(`${FRAMES} frames come back`, async () => {
-    const counter = await execute(COUNTER, `${test('remote')} canvas, canvas${test('remote')}`);
-    if (counter !== null) counters.add(counter);
+    const shown = await counter();
+    if (shown !== null) counters.add(shown);
     return counters.size >= FRAMES;
   });
   const order = [...counters];
-  if (order.some((counter, n) => n > 0 && counter <= order[n - 1])) throw new Error(`frames out of order: ${order}`);
-  await writeFile(picture, Buffer.from(await request('GET', `/session/${sessionId}/screenshot`), 'base64'));
+  if (order.some((number, n) => n > 0 && number <= order[n - 1])) throw new Error(`frames out of order: ${order}`);
+  await copyFile(screen, picture);
   console.log(`Echo showed ${order.length} frames of ours, ${order[0]} to ${order.at(-1)}`);
   await click(test('hang-up'));
   await seen('[data-phase=ended]').catch(() => seen(test('contact')));
