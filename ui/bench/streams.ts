@@ -17,14 +17,15 @@ window.ahoyBenchStreams = async (stream, count) => {
   const { paints } = await tauriIpc.invoke('start', {});
   // The app's own holes close, and are not told again.
   document.getElementById('app')?.remove();
-  await drawn();
-  await drawn();
+  for (let frame = 0; frame < 5; frame += 1) await drawn();
   const holes = paints ? new Holes(tauriIpc) : null;
   const grid = document.createElement('div');
   grid.style.cssText = 'position: fixed; inset: 0; display: grid; grid: 1fr 1fr / 1fr 1fr';
   document.body.append(grid);
   for (let index = 0; index < count; index += 1) {
     const element = document.createElement('div');
+    // The key of a hole, see PictureBox.svelte.
+    element.style.background = '#0a0e12';
     grid.append(element);
     if (holes) holes.open(element, stream);
     else {
