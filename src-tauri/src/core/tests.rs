@@ -1,4 +1,5 @@
-//! The app without its window, by the echo contact and the test devices.
+//! The app without its window, by the echo contact and the test devices. Long because every test needs the same rig: two apps
+//! with files of their own, and what they told.
 
 use std::{path::Path, time::Duration};
 
