@@ -1,5 +1,5 @@
-//! The app without its window, by the echo contact and the test devices. Long because every test needs the same rig: two apps
-//! with files of their own, and what they told.
+//! The app without its window, by the echo contact and the test devices. Long because every test needs the same fixture: an app with
+//! files of its own, and what it told.
 
 use std::{path::Path, time::Duration};
 
