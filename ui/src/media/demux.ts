@@ -39,6 +39,8 @@ export interface Frame {
   key: boolean;
   /** The VP8 frame. Valid until the next push. */
   data: Uint8Array;
+  /** Another one where a new segment began. */
+  track: Track;
 }
 
 export interface Track {
@@ -207,7 +209,7 @@ export class Demuxer {
 
   /** Track number, timestamp relative to the cluster, flags, frame (RFC 9559 section 10.2). */
   #readBlock(body: Uint8Array): void {
-    if (this.#clusterMs === null) throw new DemuxError('a block before its timestamp');
+    if (this.#clusterMs === null || this.#track === null) throw new DemuxError('a block before its timestamp');
     const [track, high, low, flags] = body;
     if (flags === undefined || body.length === BLOCK_HEADER_LEN) throw new DemuxError('a block without a frame');
     if (track !== (0x80 | this.#trackNumber) || (flags & LACING) !== 0) throw new DemuxError('a block of another kind');
@@ -216,6 +218,7 @@ export class Demuxer {
       timestampMs: this.#clusterMs + offset,
       key: (flags & FLAG_KEY) !== 0,
       data: body.subarray(BLOCK_HEADER_LEN),
+      track: this.#track,
     });
   }
 }

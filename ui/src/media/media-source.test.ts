@@ -1,35 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
-import { BEHIND_MAX, EDGE, mediaSourcePicture, seekTarget, trimEnd } from './media-source';
+import { mediaSourcePicture, trimEnd } from './media-source';
 import { cluster, initSegment } from './webm';
 
 const ranges = (...all: [number, number][]) => ({
   length: all.length,
   start: (index: number) => all[index]?.[0] ?? NaN,
   end: (index: number) => all[index]?.[1] ?? NaN,
-});
-
-describe('the live edge', () => {
-  it.each([
-    ['nothing is there yet', ranges(), 0, Infinity, null],
-    ['close behind it', ranges([0, 5]), 5 - BEHIND_MAX / 2, Infinity, null],
-    ['far behind it', ranges([0, 5]), 4, Infinity, 5 - EDGE],
-    ['far behind it, just after a seek', ranges([0, 5]), 4, 0.2, null],
-    ['before a gap', ranges([0, 5], [8, 9]), 4.99, 0.2, 9 - EDGE],
-    ['before the start', ranges([3, 3.01]), 0, 0.2, 3],
-  ])('%s', (_, buffered, now, sinceSeek, target) => {
-    expect(seekTarget(buffered, now, sinceSeek)).toBe(target);
-  });
-});
-
-describe('a seek decodes all since the last key frame', () => {
-  it.each([
-    ['so it waits where that was long ago', 2, null],
-    ['and comes at once where that has just come', 17, 20 - EDGE],
-    ['of what is still in the buffer', -30, null],
-  ])('%s', (_, lastKey, target) => {
-    expect(seekTarget(ranges([0, 20]), 19, 5, lastKey)).toBe(target);
-  });
 });
 
 describe('the buffer is cut', () => {
@@ -116,27 +93,52 @@ describe('MediaSource', () => {
     const { picture, buffer } = start();
     const [init, first, second] = [initSegment(16, 16), key(0), key(33)];
     for (const portion of [init, first, second]) picture.push(portion);
-    expect(buffer.appended).toEqual([init.length]);
+    expect(buffer.appended).toEqual([init.length + first.length]);
     buffer.done();
-    buffer.done();
-    expect(buffer.appended).toEqual([init.length, first.length, second.length]);
+    expect(buffer.appended).toEqual([init.length + first.length, second.length]);
   });
 
-  it('moves to the live edge, and cuts what is behind at a key frame', () => {
+  it('says again how large pictures are where that changes', () => {
+    const { picture, buffer } = start();
+    const [small, large] = [initSegment(16, 16), initSegment(320, 180)];
+    for (const portion of [small, key(0), large, key(33)]) picture.push(portion);
+    buffer.done();
+    expect(buffer.appended).toEqual([small.length + key(0).length, large.length + key(33).length]);
+  });
+
+  it('cuts what is behind at a key frame', () => {
     const { picture, buffer } = start();
     picture.push(initSegment(16, 16));
-    for (const at of [0, 4000, 9000]) picture.push(key(at));
-    buffer.buffered = ranges([0, 9.03]);
-    for (let step = 0; step < 4; step += 1) buffer.done();
-    expect(video.currentTime).toBeCloseTo(9.03 - EDGE);
-    expect(buffer.removed).toEqual([[0, 4]]);
+    for (let at = 0; at < 4000; at += 100) {
+      video.currentTime = at / 1000;
+      picture.push(key(at));
+    }
+    buffer.buffered = ranges([0, 4]);
+    for (let step = 0; step < 50; step += 1) buffer.done();
+    const [[from, to] = [NaN, NaN]] = buffer.removed;
+    expect(from).toBe(0);
+    expect(to).toBeGreaterThan(1.5);
+    expect(to).toBeLessThanOrEqual(1.9);
+  });
+
+  it('reads anew where the element stands still', () => {
+    const { picture, buffer } = start();
+    picture.push(initSegment(16, 16));
+    const push = () => {
+      for (let at = 0; at < 10_000; at += 33) {
+        picture.push(key(at));
+        buffer.done();
+      }
+    };
+    expect(push).toThrow();
   });
 
   it('reads anew where the buffer is full', () => {
     const { picture, buffer } = start();
     buffer.full = true;
     picture.push(initSegment(16, 16));
-    expect(() => picture.push(key(0))).toThrow();
+    picture.push(key(0));
+    expect(() => picture.push(key(33))).toThrow();
     picture.reset();
     expect(FakeSource.all).toHaveLength(2);
   });

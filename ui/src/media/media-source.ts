@@ -1,37 +1,14 @@
-import { DemuxError, Demuxer } from './demux';
+import { DemuxError, Demuxer, type Track } from './demux';
 import type { MakePicture, Picture } from './player';
+import { Timeline } from './timeline';
+import { cluster, initSegment } from './webm';
 
-/** How far the picture may be behind the live edge, in seconds. A seek costs a stutter, so not every few ms of it. */
-export const BEHIND_MAX = 0.15;
-/** Where a seek goes to: the last frame has no end yet, and some players do not start on the very edge. */
-export const EDGE = 0.02;
-/** Seconds between two seeks at least: the first must have had its effect. */
-export const SEEK_PAUSE = 1;
 /** Seconds kept behind the picture. */
 const KEEP = 2;
 /** Portions that wait for the buffer. More means it is stuck, and the stream is read anew. */
 const WAITING_MAX = 120;
-
-interface Buffered {
-  length: number;
-  start(index: number): number;
-  end(index: number): number;
-}
-
-/**
- * Where to seek, or null to play on. A seek decodes everything since the last key frame once more, so there is one at most in
- * the time that has passed since that: a machine that is late because it is busy would only become later by more of them.
- */
-export function seekTarget(buffered: Buffered, now: number, sinceSeek: number, lastKey = -Infinity): number | null {
-  const last = buffered.length - 1;
-  if (last < 0) return null;
-  const [start, end] = [buffered.start(last), buffered.end(last)];
-  // In an earlier range nothing ever follows: the gap after it is where the stream was resumed.
-  if (now < start) return Math.max(start, end - EDGE);
-  const pause = Math.max(SEEK_PAUSE, end - Math.max(start, lastKey));
-  if (end - now > BEHIND_MAX && sinceSeek >= pause) return Math.max(start, end - EDGE);
-  return null;
-}
+/** Portions that may come while the element stands still: it starts, or a busy machine has no time for it. */
+const STILL_MAX = 150;
 
 /**
  * Up to where the buffer may be cut, or null. A cut goes on to the next key frame (Media Source Extensions, coded frame
@@ -42,7 +19,7 @@ export function trimEnd(keys: number[], start: number, now: number): number | nu
   return key !== undefined && key > start ? key : null;
 }
 
-/** MediaSource into a video element, held at the live edge. */
+/** MediaSource into a video element, held at the live edge by the times that its frames are given. */
 export const mediaSourcePicture = (onState: Parameters<MakePicture>[0], mime: string): Picture => {
   const video = document.createElement('video');
   video.muted = true;
@@ -51,13 +28,16 @@ export const mediaSourcePicture = (onState: Parameters<MakePicture>[0], mime: st
   video.disablePictureInPicture = true;
 
   let demuxer = new Demuxer();
+  let timeline = new Timeline();
+  let track: Track | null = null;
   let source: MediaSource | null = null;
   let buffer: SourceBuffer | null = null;
   let url = '';
   let waiting: Uint8Array[] = [];
-  /** Times of key frames in the buffer, in seconds, rising. */
+  /** Times of key frames in the buffer, in the element's seconds, rising. */
   let keys: number[] = [];
-  let seekedAt = -Infinity;
+  /** Where the element stands, in ms, and how many portions came since it got there. */
+  let stands = { at: -1, portions: 0 };
   let broken = false;
   let playing = false;
 
@@ -74,13 +54,6 @@ export const mediaSourcePicture = (onState: Parameters<MakePicture>[0], mime: st
 
   const pump = () => {
     if (!buffer || buffer.updating || source?.readyState !== 'open') return;
-    const sinceSeek = performance.now() / 1000 - seekedAt;
-    const target = video.seeking ? null : seekTarget(buffer.buffered, video.currentTime, sinceSeek, keys.at(-1));
-    if (target !== null) {
-      video.currentTime = target;
-      seekedAt = performance.now() / 1000;
-      playOn();
-    }
     try {
       const next = waiting.shift();
       if (next) return buffer.appendBuffer(next as BufferSource);
@@ -105,7 +78,9 @@ export const mediaSourcePicture = (onState: Parameters<MakePicture>[0], mime: st
   const open = () => {
     close();
     demuxer = new Demuxer();
-    [waiting, keys, broken, seekedAt] = [[], [], false, -Infinity];
+    [waiting, keys, broken, track] = [[], [], false, null];
+    stands = { at: -1, portions: 0 };
+    timeline = new Timeline();
     const opened = new MediaSource();
     source = opened;
     opened.addEventListener(
@@ -128,10 +103,22 @@ export const mediaSourcePicture = (onState: Parameters<MakePicture>[0], mime: st
     element: video,
     reset: open,
     push(bytes) {
-      // Read here too, since the element tells neither where key frames are nor what is wrong with a stream.
-      for (const { key, timestampMs } of demuxer.push(bytes)) if (key) keys.push(timestampMs / 1000);
-      if (broken || waiting.length > WAITING_MAX) throw new DemuxError('the media source does not take the stream');
-      waiting.push(bytes);
+      const frames = demuxer.push(bytes);
+      const played = video.currentTime * 1000;
+      const times = timeline.place(frames.map(({ timestampMs }) => timestampMs), played);
+      stands = { at: played, portions: played === stands.at ? stands.portions + 1 : 0 };
+      if (broken || waiting.length > WAITING_MAX || stands.portions > STILL_MAX) {
+        throw new DemuxError('the media source does not take the stream');
+      }
+      const portions = frames.flatMap((frame, index) => {
+        const at = times[index] ?? 0;
+        if (frame.key) keys.push(at / 1000);
+        const portion = cluster(frame.data, frame.key, at);
+        if (frame.track === track) return [portion];
+        track = frame.track;
+        return [initSegment(track.width, track.height), portion];
+      });
+      if (portions.length > 0) waiting.push(joined(portions));
       pump();
     },
     ended: () => {},
@@ -142,3 +129,13 @@ export const mediaSourcePicture = (onState: Parameters<MakePicture>[0], mime: st
     },
   };
 };
+
+function joined(portions: Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(portions.reduce((length, portion) => length + portion.length, 0));
+  let at = 0;
+  for (const portion of portions) {
+    whole.set(portion, at);
+    at += portion.length;
+  }
+  return whole;
+}

@@ -1,12 +1,17 @@
-// Live WebM in the form of Ahoy's muxer, byte for byte: for tests, and for the pictures of scripted scenarios.
+// Live WebM in the form of Ahoy's muxer, byte for byte: for streams that get other timestamps, tests, and the pictures of
+// scripted scenarios.
 
-function element(id: number[], body: Iterable<number>): number[] {
-  const bytes = [...body];
+/** An id, and how many bytes follow it. */
+function header(id: number[], size: number): number[] {
   let length = 1;
-  while (bytes.length >= 2 ** (7 * length) - 1) length += 1;
-  const size = Array.from({ length }, (_, i) => Math.floor(bytes.length / 256 ** (length - 1 - i)) % 256);
-  size[0] = (size[0] ?? 0) | (0x80 >> (length - 1));
-  return [...id, ...size, ...bytes];
+  while (size >= 2 ** (7 * length) - 1) length += 1;
+  const bytes = Array.from({ length }, (_, i) => Math.floor(size / 256 ** (length - 1 - i)) % 256);
+  bytes[0] = (bytes[0] ?? 0) | (0x80 >> (length - 1));
+  return [...id, ...bytes];
+}
+
+function element(id: number[], body: number[]): number[] {
+  return [...header(id, body.length), ...body];
 }
 
 function unsigned(value: number): number[] {
@@ -52,6 +57,11 @@ export function initSegment(width: number, height: number): Uint8Array {
 
 /** One frame as a cluster. */
 export function cluster(frame: Uint8Array, key: boolean, timestampMs: number): Uint8Array {
-  const block = element([0xa3], [0x81, 0, 0, key ? 0x80 : 0, ...frame]);
-  return new Uint8Array(element([0x1f, 0x43, 0xb6, 0x75], [...element([0xe7], unsigned(timestampMs)), ...block]));
+  const time = element([0xe7], unsigned(timestampMs));
+  const block = [...header([0xa3], 4 + frame.length), 0x81, 0, 0, key ? 0x80 : 0];
+  const start = [...header([0x1f, 0x43, 0xb6, 0x75], time.length + block.length + frame.length), ...time, ...block];
+  const whole = new Uint8Array(start.length + frame.length);
+  whole.set(start);
+  whole.set(frame, start.length);
+  return whole;
 }
