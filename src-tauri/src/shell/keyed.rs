@@ -61,7 +61,27 @@ impl Page<'_> {
     }
 }
 
+/// Pixels that are looked at together: nearly all of a hole is its key, and then they need no look of their own.
+const RUN: usize = 16 * PIXEL;
+
 fn show_row(page: &mut [u8], picture: &[u8], key: [u8; 3]) {
+    let [blue, green, red] = key;
+    let wanted = u32::from_le_bytes([blue, green, red, 0]);
+    let ((page, page_rest), (picture, picture_rest)) = (page.as_chunks_mut::<RUN>(), picture.as_chunks::<RUN>());
+    for (page, picture) in page.iter_mut().zip(picture) {
+        let pixels = page.as_chunks::<PIXEL>().0;
+        let other = pixels.iter().fold(0, |other, pixel| other | (u32::from_le_bytes(*pixel) ^ wanted));
+        // The fourth byte means nothing.
+        if other & 0x00ff_ffff == 0 {
+            *page = *picture;
+        } else {
+            show_pixels(page, picture, key);
+        }
+    }
+    show_pixels(page_rest, picture_rest, key);
+}
+
+fn show_pixels(page: &mut [u8], picture: &[u8], key: [u8; 3]) {
     let [key_blue, key_green, key_red] = key;
     for (page, picture) in page.as_chunks_mut::<PIXEL>().0.iter_mut().zip(picture.as_chunks::<PIXEL>().0) {
         let [blue, green, red, _] = *page;
@@ -103,6 +123,16 @@ mod tests {
     fn the_picture_is_where_the_key_is_and_nowhere_else() {
         let page = [HOLE, WORDS, HOLE, WORDS];
         assert_eq!(shown(&page, 2, (100, 50), (2, 2), everywhere()), [PICTURE, WORDS, PICTURE, WORDS]);
+    }
+
+    #[test]
+    fn what_lies_over_a_wide_hole_stays() {
+        let mut page = [HOLE; 50];
+        for words in [0, 17, 31, 49] {
+            page[words] = WORDS;
+        }
+        let expected = page.map(|pixel| if pixel == HOLE { PICTURE } else { WORDS });
+        assert_eq!(shown(&page, 50, (100, 50), (50, 1), everywhere()), expected);
     }
 
     #[test]

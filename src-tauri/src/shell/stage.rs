@@ -14,7 +14,7 @@
 use std::{cell::RefCell, collections::HashMap, rc::Rc};
 
 use ahoy_media::{
-    video::screen::{Fit, Size},
+    video::screen::{Fit, PIXEL, Size},
     webm::hub::{Hub, StreamId},
 };
 use gtk::{
@@ -116,7 +116,7 @@ struct Scene {
     holes: Vec<Hole>,
     /// By the ids of their holes.
     pictures: HashMap<u32, Picture>,
-    /// What the page was last painted into.
+    /// What the page is painted into, as large as the container.
     image: RefCell<Option<ImageSurface>>,
 }
 
@@ -235,27 +235,34 @@ impl Scene {
 
     fn compose(&self, context: &Context) -> Result<(), Box<dyn std::error::Error>> {
         let (left, top, right, bottom) = context.clip_extents()?;
-        let (left, top) = (left.floor(), top.floor());
         let scale = self.container.scale_factor();
-        let side = |from: f64, to: f64| (to.ceil() - from) as i32 * scale;
-        let area =
-            Area { x: left as i32 * scale, y: top as i32 * scale, width: side(left, right), height: side(top, bottom) };
+        let window = self.container.allocation();
+        let (width, height) = (window.width() * scale, window.height() * scale);
+        let edge = |at: f64, most: i32| (at as i32 * scale).clamp(0, most);
+        let (x, y) = (edge(left.floor(), width), edge(top.floor(), height));
+        let area = Area { x, y, width: edge(right.ceil(), width) - x, height: edge(bottom.ceil(), height) - y };
+        if area.width <= 0 || area.height <= 0 {
+            return Ok(());
+        }
         let kept = self.image.take();
-        let fits = |image: &ImageSurface| image.width() == area.width && image.height() == area.height;
-        let mut image = match kept.filter(fits) {
+        let mut image = match kept.filter(|image| image.width() == width && image.height() == height) {
             Some(image) => image,
-            None => ImageSurface::create(Format::Rgb24, area.width, area.height)?,
+            // One that the window takes without a copy, where there is such.
+            None => ImageSurface::try_from(context.target().create_similar_image(Format::Rgb24, width, height)?)
+                .map_err(|_| "no image for the window")?,
         };
         image.set_device_scale(f64::from(scale), f64::from(scale));
         {
             let onto = Context::new(&image)?;
-            onto.translate(-left, -top);
+            onto.rectangle(left, top, right - left, bottom - top);
+            onto.clip();
             self.container.propagate_draw(&self.webview, &onto);
         }
         image.flush();
         let stride = usize::try_from(image.stride())?;
         let mut data = image.data()?;
-        let mut page = Page { data: &mut data, stride, area };
+        let first = usize::try_from(area.y)? * stride + usize::try_from(area.x)? * PIXEL;
+        let mut page = Page { data: data.get_mut(first..).unwrap_or_default(), stride, area };
         for hole in &self.holes {
             let shown = self.pictures.get(&hole.id).and_then(|picture| picture.shown.as_ref());
             let Some(shown) = shown else { continue };
@@ -266,7 +273,7 @@ impl Scene {
             page.show(shown, corner, place, hole.key);
         }
         drop(data);
-        context.set_source_surface(&image, left, top)?;
+        context.set_source_surface(&image, 0.0, 0.0)?;
         context.set_operator(Operator::Source);
         context.paint()?;
         self.image.replace(Some(image));

@@ -1,5 +1,5 @@
 /** By so much, in ms, a picture comes before it is to be shown. Less, and a late one makes the element stop and start again. */
-export const LEAD = 60;
+export const LEAD = 40;
 /** Of what is too much or too little, so much is made up for with each frame: the rest is jitter of the arrival, and passes. */
 const CORRECTION = 0.2;
 /** A frame stays this much longer than it should at most, where the element has caught up with the stream. */

@@ -9,6 +9,8 @@ use super::{I420Frame, small::shrink};
 pub const PIXEL: usize = 4;
 /// Between two samples there are so many steps.
 const STEPS: u16 = 256;
+/// The most samples of a row: more than VP8 has (14 bits, RFC 6386 section 9.1). Of a wider picture the rest is not shown.
+const LINE: usize = 1 << 14;
 
 /// How a picture goes into a box of another shape.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,17 +70,17 @@ pub struct ScreenConverter {
     sums: Vec<u16>,
     luma: Axis,
     chroma: Axis,
-    /// A row between two of the source, with its last sample twice.
-    between: Vec<u8>,
+    line: Line,
     rows: [Vec<u8>; 3],
+    colours: Colours,
 }
 
 impl ScreenConverter {
     /// Writes `frame` (BT.601, limited range) into `pixels` as it is seen in the box `size`: row by row without padding, [`PIXEL`]
     /// bytes each. Gives the size that it has there. An empty picture or box leaves nothing.
     pub fn convert(&mut self, frame: &I420Frame, size: Size, fit: Fit, mirrored: bool, pixels: &mut Vec<u8>) -> Size {
-        pixels.clear();
         if frame.width() == 0 || frame.height() == 0 || size.width == 0 || size.height == 0 {
+            pixels.clear();
             return Size::default();
         }
         let (shown, part) = fit.place(frame.width(), frame.height(), size);
@@ -110,21 +112,25 @@ impl ScreenConverter {
         let stride = [frame.width() as usize, frame.chroma_width()];
         self.luma.fill(part.left, part.width, stride[0], width);
         self.chroma.fill(part.left / 2.0, part.width / 2.0, stride[1], chroma_width);
-        let down = Axis::between(part.top, part.height, frame.height() as usize, height);
-        let chroma_down = Axis::between(part.top / 2.0, part.height / 2.0, frame.chroma_height(), chroma_height);
+        let down = steps(part.top, part.height, frame.height() as usize, height);
+        let chroma_down = steps(part.top / 2.0, part.height / 2.0, frame.chroma_height(), chroma_height);
+        // Not cleared first: each of them is written, and there are megabytes of them.
         pixels.resize(width * height * PIXEL, 0);
         let [luma_row, u_row, v_row] = &mut self.rows;
         luma_row.resize(width, 0);
-        // One more where the width is odd, so that both halves of a pair have their chroma.
         u_row.resize(chroma_width, 0);
         v_row.resize(chroma_width, 0);
         for (row, (out, step)) in pixels.chunks_exact_mut(width * PIXEL).zip(&down).enumerate() {
-            self.luma.row(y, stride[0], *step, &mut self.between, luma_row);
+            self.line.mix_rows(y, stride[0], *step);
+            self.luma.sample(&self.line, luma_row);
             if let (0, Some(step)) = (row % 2, chroma_down.get(row / 2)) {
-                self.chroma.row(u, stride[1], *step, &mut self.between, u_row);
-                self.chroma.row(v, stride[1], *step, &mut self.between, v_row);
+                for (plane, samples) in [(u, &mut *u_row), (v, &mut *v_row)] {
+                    self.line.mix_rows(plane, stride[1], *step);
+                    self.chroma.sample(&self.line, samples);
+                }
+                self.colours.set(u_row, v_row);
             }
-            write_row(luma_row, u_row, v_row, out);
+            self.colours.write(luma_row, out);
             if mirrored {
                 out.as_chunks_mut::<PIXEL>().0.reverse();
             }
@@ -139,38 +145,72 @@ struct Step {
     weight: u16,
 }
 
-/// Where the samples of a row are taken.
-#[derive(Debug, Default)]
-struct Axis(Vec<Step>);
+/// `count` samples evenly over the part of `source` samples that begins at `from` and is `length` long.
+fn steps(from: f32, length: f32, source: usize, count: usize) -> Vec<Step> {
+    let last = source.saturating_sub(1) as f32;
+    let step = |index: usize| {
+        let place = (from + (index as f32 + 0.5) * length / count as f32 - 0.5).clamp(0.0, last);
+        let weight = (place.fract() * f32::from(STEPS)).round() as u16;
+        Step { at: place as usize, weight }
+    };
+    (0..count).map(step).collect()
+}
 
-impl Axis {
-    /// `count` samples evenly over the part of `source` samples that begins at `from` and is `length` long.
-    fn between(from: f32, length: f32, source: usize, count: usize) -> Vec<Step> {
-        let last = source.saturating_sub(1) as f32;
-        let step = |index: usize| {
-            let place = (from + (index as f32 + 0.5) * length / count as f32 - 0.5).clamp(0.0, last);
-            let weight = (place.fract() * f32::from(STEPS)).round() as u16;
-            Step { at: place as usize, weight }
-        };
-        (0..count).map(step).collect()
+/// One row of the source, between two of its rows: each sample in the lower byte, the one after it in the upper. With pairs of a fixed
+/// number that is a power of two, a sample is found without a look at the row's length: half of the time of a picture
+/// went into that.
+#[derive(Debug)]
+struct Line {
+    pairs: Box<[u16; LINE]>,
+    mixed: Vec<u8>,
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Self { pairs: Box::new([0; LINE]), mixed: Vec::new() }
     }
+}
 
-    fn fill(&mut self, from: f32, length: f32, source: usize, count: usize) {
-        self.0 = Self::between(from, length, source, count);
-    }
-
-    /// The samples of one row, which lies at `down` in `plane`.
-    fn row(&self, plane: &[u8], stride: usize, down: Step, between: &mut Vec<u8>, out: &mut [u8]) {
+impl Line {
+    fn mix_rows(&mut self, plane: &[u8], stride: usize, down: Step) {
         let row = |index: usize| plane.get(index * stride..(index + 1) * stride);
         let Some(above) = row(down.at) else { return };
         let below = row(down.at + 1).unwrap_or(above);
-        between.clear();
-        between.extend(above.iter().zip(below).map(|(&a, &b)| mix(a, b, down.weight)));
-        between.extend(between.last().copied());
-        for (out, step) in out.iter_mut().zip(&self.0) {
-            if let Some(&[a, b]) = between.get(step.at..).and_then(<[u8]>::first_chunk) {
-                *out = mix(a, b, step.weight);
-            }
+        self.mixed.clear();
+        self.mixed.extend(above.iter().zip(below).map(|(&a, &b)| mix(a, b, down.weight)));
+        // The last sample is followed by itself.
+        self.mixed.extend(self.mixed.last().copied());
+        let next = self.mixed.get(1..).unwrap_or_default();
+        for ((pair, &sample), &next) in self.pairs.iter_mut().zip(&self.mixed).zip(next) {
+            *pair = u16::from_le_bytes([sample, next]);
+        }
+    }
+}
+
+/// Where the samples of a row are taken.
+#[derive(Debug, Default)]
+struct Axis {
+    at: Vec<u16>,
+    weights: Vec<u16>,
+    pairs: Vec<u16>,
+}
+
+impl Axis {
+    fn fill(&mut self, from: f32, length: f32, source: usize, count: usize) {
+        let steps = steps(from, length, source.min(LINE), count);
+        self.at = steps.iter().map(|step| step.at as u16).collect();
+        self.weights = steps.iter().map(|step| step.weight).collect();
+        self.pairs = vec![0; count];
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "within a power of two, and without a check for that reason")]
+    fn sample(&mut self, line: &Line, out: &mut [u8]) {
+        for (pair, &at) in self.pairs.iter_mut().zip(&self.at) {
+            *pair = line.pairs[usize::from(at) % LINE];
+        }
+        for ((out, pair), &weight) in out.iter_mut().zip(&self.pairs).zip(&self.weights) {
+            let [a, b] = pair.to_le_bytes();
+            *out = mix(a, b, weight);
         }
     }
 }
@@ -180,28 +220,40 @@ fn mix(a: u8, b: u8, weight: u16) -> u8 {
     ((u16::from(a) * (STEPS - weight) + u16::from(b) * weight + STEPS / 2) / STEPS) as u8
 }
 
-/// One row from limited range BT.601 to blue, green, red, in 1/64: each sum fits 16 bits.
-fn write_row(luma: &[u8], u: &[u8], v: &[u8], out: &mut [u8]) {
-    let pixel = |y: u8, u: u8, v: u8| {
-        // 255/219, 1.596, 0.392, 0.813, 2.017 (ITU-R BT.601-7, 2.5, with the ranges of 2.5.3).
-        let (y, u, v) = (i16::from(y) - 16, i16::from(u) - 128, i16::from(v) - 128);
-        let y = 74 * y + (y >> 1);
-        let level = |sum: i16| (sum.saturating_add(32) >> 6).clamp(0, 255) as u8;
-        [
-            level(y.saturating_add(129 * u)),
-            level(y.saturating_sub(25 * u + 52 * v)),
-            level(y.saturating_add(102 * v)),
-            0,
-        ]
-    };
-    let (pairs, last) = luma.as_chunks::<2>();
-    let (out_pairs, out_last) = out.as_chunks_mut::<{ 2 * PIXEL }>();
-    for (((out, &[left, right]), &u), &v) in out_pairs.iter_mut().zip(pairs).zip(u).zip(v) {
-        let ([b, g, r, x], [b2, g2, r2, x2]) = (pixel(left, u, v), pixel(right, u, v));
-        *out = [b, g, r, x, b2, g2, r2, x2];
+/// What a row's chroma adds to the blue, green and red of its pixels, in 1/64: from limited range BT.601, so that each sum fits 16
+/// bits. 255/219, 1.596, 0.392, 0.813, 2.017 (ITU-R BT.601-7, 2.5, with the ranges of 2.5.3).
+#[derive(Debug, Default)]
+struct Colours {
+    blue: Vec<i16>,
+    green: Vec<i16>,
+    red: Vec<i16>,
+}
+
+impl Colours {
+    /// Chroma of two pixels each.
+    fn set(&mut self, u: &[u8], v: &[u8]) {
+        for colour in [&mut self.blue, &mut self.green, &mut self.red] {
+            colour.resize(2 * u.len(), 0);
+        }
+        let blue = self.blue.as_chunks_mut().0.iter_mut();
+        let (green, red) = (self.green.as_chunks_mut().0, self.red.as_chunks_mut().0);
+        for ((((blue, green), red), &u), &v) in blue.zip(green).zip(red).zip(u).zip(v) {
+            let (u, v) = (i16::from(u) - 128, i16::from(v) - 128);
+            *blue = [129 * u; 2];
+            *green = [-(25 * u + 52 * v); 2];
+            *red = [102 * v; 2];
+        }
     }
-    if let (Some(out), Some(&y), Some(&u), Some(&v)) = (out_last.first_chunk_mut(), last.first(), u.last(), v.last()) {
-        *out = pixel(y, u, v);
+
+    fn write(&self, luma: &[u8], out: &mut [u8]) {
+        let out = out.as_chunks_mut::<PIXEL>().0.iter_mut();
+        for ((((out, &y), &blue), &green), &red) in out.zip(luma).zip(&self.blue).zip(&self.green).zip(&self.red) {
+            let y = i16::from(y) - 16;
+            // And a half, to round.
+            let y = 74 * y + (y >> 1) + 32;
+            let level = |colour: i16| (y.saturating_add(colour) >> 6).clamp(0, 255) as u32;
+            *out = (level(blue) | level(green) << 8 | level(red) << 16).to_le_bytes();
+        }
     }
 }
 
