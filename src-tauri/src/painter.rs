@@ -10,12 +10,11 @@
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use ahoy_media::{
     video::{
-        I420Frame,
         screen::{Fit, ScreenConverter, Size},
         vp8::{Decoder, Vp8Error},
     },
@@ -92,7 +91,6 @@ impl Painter {
             stream,
             looks,
             decoder: Decoder::new()?,
-            frame: I420Frame::black(0, 0, Instant::now()),
             converter: ScreenConverter::default(),
             shared: Arc::clone(&shared),
             tell,
@@ -136,7 +134,6 @@ struct Worker<T> {
     stream: StreamId,
     looks: watch::Receiver<Look>,
     decoder: Decoder,
-    frame: I420Frame,
     converter: ScreenConverter,
     shared: Arc<Mutex<Shared>>,
     tell: T,
@@ -168,7 +165,7 @@ impl<T: Fn(News)> Worker<T> {
                 Wake::Look => self.show(),
                 Wake::Read(Ok(Frames::Media { frames, next })) => {
                     let shown = frames.iter().try_fold(false, |shown, frame| {
-                        Ok::<_, Vp8Error>(self.decoder.decode_into(frame, &mut self.frame)? || shown)
+                        Ok::<_, Vp8Error>(self.decoder.decode_in_place(frame)? || shown)
                     });
                     match shown {
                         Ok(shown) => {
@@ -197,8 +194,9 @@ impl<T: Fn(News)> Worker<T> {
     /// Makes pixels of the picture that is there.
     fn show(&mut self) {
         let Look { size, fit, mirrored } = *self.looks.borrow_and_update();
+        let Some(picture) = self.decoder.picture() else { return };
         let mut data = lock(&self.shared).spare.pop().unwrap_or_default();
-        let size = self.converter.convert(&self.frame, size, fit, mirrored, &mut data);
+        let size = self.converter.convert(picture, size, fit, mirrored, &mut data);
         let mut shared = lock(&self.shared);
         if size == Size::default() {
             return recycle(&mut shared, data);

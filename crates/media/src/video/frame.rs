@@ -78,9 +78,41 @@ impl I420Frame {
         (y, u, v)
     }
 
+    /// The picture where it is.
+    pub fn view(&self) -> I420View<'_> {
+        let (y, u, v) = self.planes();
+        let strides = [self.width as usize, self.chroma_width()];
+        I420View { width: self.width, height: self.height, planes: [y, u, v], strides }
+    }
+
     /// All planes in one slice, Y then U then V.
     pub fn data(&self) -> &[u8] {
         &self.data
+    }
+}
+
+/// A picture in somebody else's memory, as [`I420Frame`] but that its rows may have padding.
+#[derive(Clone, Copy, Debug)]
+pub struct I420View<'a> {
+    /// Pixels in a row.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+    /// Y, U and V: each with as many whole rows, padding included, as it has; the last one may end without.
+    pub planes: [&'a [u8]; 3],
+    /// Bytes from one row to the next: of Y, and of U and V.
+    pub strides: [usize; 2],
+}
+
+impl I420View<'_> {
+    /// Bytes in a row of U or V.
+    pub fn chroma_width(&self) -> usize {
+        self.width.div_ceil(2) as usize
+    }
+
+    /// Rows of U or V.
+    pub fn chroma_height(&self) -> usize {
+        self.height.div_ceil(2) as usize
     }
 }
 

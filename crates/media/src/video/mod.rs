@@ -10,4 +10,4 @@ pub mod slot;
 pub mod small;
 pub mod vp8;
 
-pub use frame::{EncodedFrame, I420Frame};
+pub use frame::{EncodedFrame, I420Frame, I420View};

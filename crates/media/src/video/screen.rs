@@ -3,7 +3,9 @@
 //! For windows whose pictures the CPU paints: there a picture that has to be scaled anew, or converted twice, costs as much
 //! as its decoding.
 
-use super::{I420Frame, small::shrink};
+use std::time::Instant;
+
+use super::{I420Frame, I420View, small::shrink};
 
 /// Bytes of a pixel: blue, green, red and one that means nothing. A 32 bit word of a little-endian machine is 0x00RRGGBB.
 pub const PIXEL: usize = 4;
@@ -78,20 +80,19 @@ pub struct ScreenConverter {
 impl ScreenConverter {
     /// Writes `frame` (BT.601, limited range) into `pixels` as it is seen in the box `size`: row by row without padding, [`PIXEL`]
     /// bytes each. Gives the size that it has there. An empty picture or box leaves nothing.
-    pub fn convert(&mut self, frame: &I420Frame, size: Size, fit: Fit, mirrored: bool, pixels: &mut Vec<u8>) -> Size {
-        if frame.width() == 0 || frame.height() == 0 || size.width == 0 || size.height == 0 {
+    pub fn convert(&mut self, frame: I420View<'_>, size: Size, fit: Fit, mirrored: bool, pixels: &mut Vec<u8>) -> Size {
+        if frame.width == 0 || frame.height == 0 || size.width == 0 || size.height == 0 {
             pixels.clear();
             return Size::default();
         }
-        let (shown, part) = fit.place(frame.width(), frame.height(), size);
+        let (shown, part) = fit.place(frame.width, frame.height, size);
         let factor = (part.width / shown.width as f32).min(part.height / shown.height as f32) as u32;
         if factor < 2 {
             self.resample(frame, part, shown, mirrored, pixels);
             return shown;
         }
         // Between two samples is not enough where several are left out.
-        let mut shrunk =
-            self.shrunk.take().unwrap_or_else(|| I420Frame::black(frame.width(), frame.height(), frame.captured_at));
+        let mut shrunk = self.shrunk.take().unwrap_or_else(|| I420Frame::black(0, 0, Instant::now()));
         shrink(frame, &mut shrunk, factor, &mut self.sums);
         let scale = factor as f32;
         let part = Part {
@@ -100,19 +101,19 @@ impl ScreenConverter {
             width: part.width / scale,
             height: part.height / scale,
         };
-        self.resample(&shrunk, part, shown, mirrored, pixels);
+        self.resample(shrunk.view(), part, shown, mirrored, pixels);
         self.shrunk = Some(shrunk);
         shown
     }
 
-    fn resample(&mut self, frame: &I420Frame, part: Part, shown: Size, mirrored: bool, pixels: &mut Vec<u8>) {
+    fn resample(&mut self, frame: I420View<'_>, part: Part, shown: Size, mirrored: bool, pixels: &mut Vec<u8>) {
         let (width, height) = (shown.width as usize, shown.height as usize);
         let (chroma_width, chroma_height) = (width.div_ceil(2), height.div_ceil(2));
-        let (y, u, v) = frame.planes();
-        let stride = [frame.width() as usize, frame.chroma_width()];
-        self.luma.fill(part.left, part.width, stride[0], width);
-        self.chroma.fill(part.left / 2.0, part.width / 2.0, stride[1], chroma_width);
-        let down = steps(part.top, part.height, frame.height() as usize, height);
+        let ([y, u, v], [luma_stride, chroma_stride]) = (frame.planes, frame.strides);
+        let wide = [frame.width as usize, frame.chroma_width()];
+        self.luma.fill(part.left, part.width, wide[0], width);
+        self.chroma.fill(part.left / 2.0, part.width / 2.0, wide[1], chroma_width);
+        let down = steps(part.top, part.height, frame.height as usize, height);
         let chroma_down = steps(part.top / 2.0, part.height / 2.0, frame.chroma_height(), chroma_height);
         // Not cleared first: each of them is written, and there are megabytes of them.
         pixels.resize(width * height * PIXEL, 0);
@@ -121,11 +122,11 @@ impl ScreenConverter {
         u_row.resize(chroma_width, 0);
         v_row.resize(chroma_width, 0);
         for (row, (out, step)) in pixels.chunks_exact_mut(width * PIXEL).zip(&down).enumerate() {
-            self.line.mix_rows(y, stride[0], *step);
+            self.line.mix_rows(y, luma_stride, wide[0], *step);
             self.luma.sample(&self.line, luma_row);
             if let (0, Some(step)) = (row % 2, chroma_down.get(row / 2)) {
                 for (plane, samples) in [(u, &mut *u_row), (v, &mut *v_row)] {
-                    self.line.mix_rows(plane, stride[1], *step);
+                    self.line.mix_rows(plane, chroma_stride, wide[1], *step);
                     self.chroma.sample(&self.line, samples);
                 }
                 self.colours.set(u_row, v_row);
@@ -172,8 +173,8 @@ impl Default for Line {
 }
 
 impl Line {
-    fn mix_rows(&mut self, plane: &[u8], stride: usize, down: Step) {
-        let row = |index: usize| plane.get(index * stride..(index + 1) * stride);
+    fn mix_rows(&mut self, plane: &[u8], stride: usize, width: usize, down: Step) {
+        let row = |index: usize| plane.get(index * stride..index * stride + width);
         let Some(above) = row(down.at) else { return };
         let below = row(down.at + 1).unwrap_or(above);
         self.mixed.clear();
@@ -259,8 +260,6 @@ impl Colours {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
     use crate::video::pattern;
 
@@ -275,7 +274,7 @@ mod tests {
 
     fn shown(frame: &I420Frame, width: u32, height: u32, fit: Fit, mirrored: bool) -> (Size, Vec<[u8; 4]>) {
         let mut pixels = vec![7; 3];
-        let size = ScreenConverter::default().convert(frame, Size { width, height }, fit, mirrored, &mut pixels);
+        let size = ScreenConverter::default().convert(frame.view(), Size { width, height }, fit, mirrored, &mut pixels);
         assert_eq!(pixels.len(), size.width as usize * size.height as usize * PIXEL);
         (size, pixels.as_chunks().0.to_vec())
     }

@@ -171,6 +171,7 @@ fn config(format: VideoFormat, bitrate: Bitrate) -> Result<vpx_codec_enc_cfg_t, 
     if answer != vpx_codec_err_t::VPX_CODEC_OK {
         return Err(Vp8Error::Open(format!("{answer:?}")));
     }
+    config.g_profile = 1;
     (config.g_w, config.g_h) = (format.width, format.height);
     config.g_timebase = vpx_rational_t { num: 1, den: CLOCK as c_int };
     // A second thread gains a third of the time and costs more CPU in all; the other core is for the other work.
