@@ -42,6 +42,17 @@ pub enum Pictures {
     Page,
 }
 
+impl Pictures {
+    /// Whether the program paints them, on a machine whose graphics are computed by the CPU or by a card.
+    pub fn by_program(self, software: bool) -> bool {
+        match self {
+            Self::Auto => software,
+            Self::Program => true,
+            Self::Page => false,
+        }
+    }
+}
+
 /// What Ahoy is to do.
 #[derive(Clone, Debug)]
 pub struct Options {

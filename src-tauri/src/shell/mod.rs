@@ -104,6 +104,11 @@ impl Doorstep {
 
 /// Shows the window until the user quits.
 pub fn run(options: Options) -> ExitCode {
+    #[cfg(target_os = "linux")]
+    {
+        let software = gl::is_software();
+        gl::spare(software, options.pictures.by_program(software));
+    }
     let profile = options.profile.clone();
     let doorstep = Arc::new(Doorstep::new(options.link.clone()));
     let to_page = Arc::clone(&doorstep);

@@ -69,7 +69,7 @@ fn prepare_webview(window: &WebviewWindow, pictures: Pictures) {
             tracing::warn!(%error, "the webview's settings could not be changed");
         }
     }
-    if pictures == Pictures::Program || pictures == Pictures::Auto && software {
+    if pictures.by_program(software) {
         let Some(shell) = window.try_state::<Shell>() else { return };
         let Ok(hub) = shell.app().map(|app| app.hub().clone()) else { return };
         let page = window.app_handle().clone();
