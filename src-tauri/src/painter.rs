@@ -212,11 +212,14 @@ impl<T: Fn(News)> Worker<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::{self, Receiver};
+    use std::{
+        sync::mpsc::{self, Receiver},
+        time::Instant,
+    };
 
     use ahoy_media::{
         units::{Bitrate, VideoFormat},
-        video::{pattern, screen::PIXEL, vp8::Encoder},
+        video::{I420Frame, pattern, screen::PIXEL, vp8::Encoder},
         webm::hub::StreamWriter,
     };
     use tokio::runtime::Runtime;
