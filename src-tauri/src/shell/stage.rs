@@ -248,8 +248,7 @@ impl Scene {
         let mut image = match kept.filter(|image| image.width() == width && image.height() == height) {
             Some(image) => image,
             // One that the window takes without a copy, where there is such.
-            None => ImageSurface::try_from(context.target().create_similar_image(Format::Rgb24, width, height)?)
-                .map_err(|_| "no image for the window")?,
+            None => context.target().create_similar_image(Format::Rgb24, width, height)?,
         };
         image.set_device_scale(f64::from(scale), f64::from(scale));
         {
