@@ -130,9 +130,8 @@ describe('by keyboard alone', () => {
 describe('by pointer', () => {
   it('the own picture follows, and stays in the nearest corner', async () => {
     await open('call');
-    const box = await page.locator($('own-picture')).boundingBox();
-    if (!box) throw new Error('no own picture');
-    await page.mouse.move(box.x + 20, box.y + 20);
+    // Waits until the picture has its place.
+    await page.locator($('own-picture')).hover({ position: { x: 20, y: 20 } });
     await page.mouse.down();
     await page.mouse.move(200, 200, { steps: 4 });
     await page.mouse.up();

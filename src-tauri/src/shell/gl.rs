@@ -13,7 +13,7 @@ pub fn is_software() -> bool {
 }
 
 /// Tells WebKit by its environment to leave out what a window without a graphics card, or one whose pictures the program paints,
-/// has no use for. What the user has set stays. For the time before any thread: the environment belongs to all of them.
+/// has no use for. Should the program then not come to paint after all (there is a warning), the page does so without its compiler. What the user has set stays. For the time before any thread: the environment belongs to all of them.
 #[cfg(target_os = "linux")]
 pub fn spare(software: bool, program_paints: bool) {
     for (name, value) in spared(software, program_paints) {

@@ -140,6 +140,10 @@ impl Scene {
             }
         }
         self.holes = holes;
+        if self.holes.is_empty() {
+            // Megabytes, which nothing needs before the next call.
+            self.image.take();
+        }
         for hole in &self.holes {
             self.invalidate(hole);
         }

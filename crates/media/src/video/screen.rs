@@ -5,7 +5,10 @@
 
 use std::time::Instant;
 
-use super::{I420Frame, I420View, small::shrink};
+use super::{
+    I420Frame, I420View,
+    small::{FACTOR_MAX, shrink},
+};
 
 /// Bytes of a pixel: blue, green, red and one that means nothing. A 32 bit word of a little-endian machine is 0x00RRGGBB.
 pub const PIXEL: usize = 4;
@@ -87,6 +90,7 @@ impl ScreenConverter {
         }
         let (shown, part) = fit.place(frame.width, frame.height, size);
         let factor = (part.width / shown.width as f32).min(part.height / shown.height as f32) as u32;
+        let factor = factor.min(FACTOR_MAX);
         if factor < 2 {
             self.resample(frame, part, shown, mirrored, pixels);
             return shown;
@@ -334,6 +338,32 @@ mod tests {
             let cells = pattern::read_cells(&read).unwrap_or_else(|| panic!("no cells at {width}x{height}"));
             assert_eq!(cells.counter, 77, "{width}x{height}");
         }
+    }
+
+    #[test]
+    fn padding_between_rows_is_not_shown() {
+        let mut picture = I420Frame::black(320, 180, Instant::now());
+        pattern::draw(&mut picture, 123_456, 77);
+        let padded = |plane: &[u8], width: usize| {
+            plane.chunks_exact(width).flat_map(|row| row.iter().copied().chain([255; 7])).collect::<Vec<_>>()
+        };
+        let (y, u, v) = picture.planes();
+        let planes = [padded(y, 320), padded(u, 160), padded(v, 160)];
+        let view = I420View { planes: planes.each_ref().map(Vec::as_slice), strides: [327, 167], ..picture.view() };
+        for (width, height) in [(300, 170), (100, 60)] {
+            let (mut of_view, mut of_frame) = (Vec::new(), Vec::new());
+            let size = Size { width, height };
+            ScreenConverter::default().convert(view, size, Fit::Contain, false, &mut of_view);
+            ScreenConverter::default().convert(picture.view(), size, Fit::Contain, false, &mut of_frame);
+            assert_eq!(of_view, of_frame, "{width}x{height}");
+        }
+    }
+
+    #[test]
+    fn a_bright_picture_fits_the_smallest_hole() {
+        let (size, pixels) = shown(&frame(1280, 720, 235, 128, 128), 2, 1, Fit::Contain, false);
+        assert_eq!(size, Size { width: 2, height: 1 });
+        assert!(pixels.iter().all(|pixel| pixel[..3] == [255; 3]), "{pixels:?}");
     }
 
     #[test]

@@ -17,6 +17,9 @@ const FPS: u32 = 15;
 /// More than any talking head of that width needs.
 const BITRATE: Bitrate = Bitrate::from_kbps(300);
 
+/// The most by which a side is divided: sums of so many pixels fit 16 bits.
+pub(super) const FACTOR_MAX: u32 = 256;
+
 /// Shrinks pictures by a whole number, to 320 pixels in a row or less, and encodes them.
 #[derive(Default)]
 pub struct SmallEncoder {
@@ -53,7 +56,7 @@ impl SmallEncoder {
     }
 }
 
-/// Makes `to` the same picture with each side divided by `factor`, 1 or more.
+/// Makes `to` the same picture with each side divided by `factor`, from 1 to [`FACTOR_MAX`].
 pub(super) fn shrink(from: I420View<'_>, to: &mut I420Frame, factor: u32, sums: &mut Vec<u16>) {
     to.resize(from.width / factor, from.height / factor);
     let wide = [from.width as usize, from.chroma_width(), from.chroma_width()];

@@ -12,7 +12,6 @@ use crate::video::{I420Frame, I420View};
 
 /// A VP8 decoder. Takes any bytes: what is no frame is an error, and the decoder stays usable.
 pub struct Decoder {
-    // Before the context, which owns what it points to.
     newest: Option<Image>,
     context: Context,
 }
@@ -44,8 +43,11 @@ impl Decoder {
         Ok(self.picture().map(copy))
     }
 
-    /// As [`Self::decode`], without a copy: whether [`Self::picture`] is another one now.
+    /// As [`Self::decode`], without a copy: whether there is a [`Self::picture`] now. After a frame that is not shown, and after an
+    /// error, there is none.
     pub fn decode_in_place(&mut self, data: &[u8]) -> Result<bool, Vp8Error> {
+        // Whatever comes of it, libvpx may use the memory of the last picture.
+        self.newest = None;
         if is_key_frame(data) {
             let (width, height) = frame_size(data).ok_or_else(|| Vp8Error::Decode("no key frame header".into()))?;
             check_size(width, height)?;
@@ -53,8 +55,6 @@ impl Decoder {
         // libvpx takes no data as "a frame was lost, show the last one again".
         let len = u32::try_from(data.len()).ok().filter(|&len| len > 0);
         let len = len.ok_or_else(|| Vp8Error::Decode(format!("{} bytes", data.len())))?;
-        // Whatever comes of the call, libvpx may use the memory of the last picture for it.
-        self.newest = None;
         // SAFETY: `data` holds `len` readable bytes, and libvpx does not keep the pointer beyond the call.
         let answer = unsafe { vpx_codec_decode(self.context.as_mut_ptr(), data.as_ptr(), len, ptr::null_mut(), 0) };
         self.context.check(answer).map_err(Vp8Error::Decode)?;
@@ -75,17 +75,22 @@ impl Decoder {
         let image = &self.newest.as_ref()?.0;
         let (width, height) = (image.d_w, image.d_h);
         let (wide, high) = (width as usize, height as usize);
-        let stride = |plane: usize| usize::try_from(*image.stride.get(plane)?).ok();
-        let strides = [stride(0)?, stride(1)?];
+        let (chroma_wide, chroma_high) = (wide.div_ceil(2), high.div_ceil(2));
+        let stride = |plane: usize, wide: usize| {
+            usize::try_from(*image.stride.get(plane)?).ok().filter(|&stride| stride >= wide)
+        };
+        let strides = [stride(0, wide)?, stride(1, chroma_wide)?];
+        if stride(2, chroma_wide) != Some(strides[1]) {
+            return None;
+        }
         let plane = |plane: usize, stride: usize, wide: usize, high: usize| {
             let first = *image.planes.get(plane)?;
             // SAFETY: libvpx's plane has at least as many rows as the visible picture, `stride` bytes apart, each with at least `wide`
-            // bytes (`d_w`, or half of it rounded up); they stay until the next call with the context, for which `self` would
-            // have to be borrowed as mutable.
+            // bytes (`d_w`, or half of it rounded up); what lies between them is its border, which is written with every picture. They
+            // stay until the next call with the context, for which `self` would have to be borrowed as mutable.
             Some(unsafe { slice::from_raw_parts(first.cast_const(), (high.checked_sub(1)?) * stride + wide) })
         };
         let [luma, chroma] = strides;
-        let (chroma_wide, chroma_high) = (wide.div_ceil(2), high.div_ceil(2));
         let planes = [
             plane(0, luma, wide, high)?,
             plane(1, chroma, chroma_wide, chroma_high)?,

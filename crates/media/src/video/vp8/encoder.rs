@@ -20,6 +20,9 @@ use crate::{
 
 /// Ticks a second of the encoder's clock: RTP's for video, fine enough for any frame rate.
 const CLOCK: u32 = 90_000;
+/// Bilinear prediction and the simple loop filter (RFC 6386 section 9.1), where Chromium has 0: less work for both ends at the same
+/// quality, see docs/architecture.md.
+const PROFILE: u32 = 1;
 /// The speed: the larger the negative number, the less is searched. Negative also means fixed: a positive one lets
 /// libvpx change the speed by its own measurements, whose first seconds are slow.
 const CPU_USED: c_int = -6;
@@ -171,7 +174,7 @@ fn config(format: VideoFormat, bitrate: Bitrate) -> Result<vpx_codec_enc_cfg_t, 
     if answer != vpx_codec_err_t::VPX_CODEC_OK {
         return Err(Vp8Error::Open(format!("{answer:?}")));
     }
-    config.g_profile = 1;
+    config.g_profile = PROFILE;
     (config.g_w, config.g_h) = (format.width, format.height);
     config.g_timebase = vpx_rational_t { num: 1, den: CLOCK as c_int };
     // A second thread gains a third of the time and costs more CPU in all; the other core is for the other work.

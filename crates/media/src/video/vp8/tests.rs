@@ -89,6 +89,27 @@ fn key_frames_come_first_and_on_request_only() {
 }
 
 #[test]
+fn frames_are_of_the_profile_that_costs_less() {
+    let mut encoder = Encoder::new(VideoFormat { width: 64, height: 48, fps: 30 }, Bitrate::from_kbps(100)).unwrap();
+    let frame = encoder.encode(&I420Frame::black(64, 48, Instant::now()), false).unwrap().expect("a key frame");
+    // Three bits of version after the one that says what kind of frame it is (RFC 6386 section 9.1).
+    assert_eq!(frame.data[0] >> 1 & 0b111, 1);
+}
+
+#[test]
+fn what_is_no_frame_leaves_no_picture() {
+    let mut encoder = Encoder::new(VideoFormat { width: 33, height: 17, fps: 30 }, Bitrate::from_kbps(100)).unwrap();
+    let frame = encoder.encode(&I420Frame::black(33, 17, Instant::now()), false).unwrap().expect("a key frame");
+    let mut decoder = Decoder::new().unwrap();
+    assert!(decoder.picture().is_none());
+    assert!(decoder.decode_in_place(&frame.data).unwrap());
+    let picture = decoder.picture().expect("a picture");
+    assert_eq!((picture.width, picture.height, picture.chroma_width(), picture.chroma_height()), (33, 17, 17, 9));
+    assert!(decoder.decode_in_place(&[0; 4]).is_err());
+    assert!(decoder.picture().is_none());
+}
+
+#[test]
 fn a_forced_key_frame_is_never_dropped_though_others_are() {
     let (mut encoder, mut camera) = (encoder(SMALL, Bitrate::from_kbps(30)), Camera::new(SMALL));
     let mut dropped = 0;
