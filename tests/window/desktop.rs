@@ -25,7 +25,7 @@ async fn a_closed_window_keeps_its_call_in_the_tray_and_comes_back_by_a_second_s
     let desktop = Desktop::start().await;
     let mut tray = Tray::start(&desktop).await;
     let mut ada = End::start(&desktop, "ada", Some(settled("Ada"))).await;
-    tray.icon().await;
+    tray.icon(&ada.app).await;
     call(&ada.app, steps::ECHO).await;
     ada.app.sees(IN_CALL).await;
     ada.receives(unix_ms(), "own test tone", Content::sounds_tone).await;
@@ -53,8 +53,8 @@ async fn an_opened_invite_brings_the_window_back_and_waits_to_be_accepted() {
     // The later window lies above.
     let ada = start("ada", "Ada").await;
     let bea = start("bea", "Bea").await;
-    for _ in [&ada, &bea] {
-        tray.icon().await;
+    for app in [&ada, &bea] {
+        tray.icon(app).await;
     }
     ada.click("nav-add").await;
     ada.click("invite-create").await;
@@ -84,8 +84,8 @@ async fn a_call_is_declined_and_answered_where_notifications_are_shown() {
     // The later window lies above.
     let mut ada = start("ada", "Ada").await;
     let bea = start("bea", "Bea").await;
-    for _ in [&ada, &bea] {
-        tray.icon().await;
+    for end in [&ada, &bea] {
+        tray.icon(&end.app).await;
     }
     meet(&ada.app, &bea.app).await;
     desktop.close_window(BEAS);

@@ -14,7 +14,10 @@ use tokio::{
 };
 use zbus::{Connection, connection::Builder, fdo::DBusProxy, zvariant::OwnedValue};
 
-use crate::{app::LIMIT, desktop::Desktop};
+use crate::{
+    app::{App, LIMIT},
+    desktop::Desktop,
+};
 
 /// The kernel tells only parents of a process's end.
 const POLL: Duration = Duration::from_millis(50);
@@ -42,13 +45,14 @@ impl Tray {
         Self { icons: added, _bus: serve.await.unwrap_or_else(|error| panic!("no tray: {error}")) }
     }
 
-    /// Waits until one more program has its icon there.
+    /// Waits until one more program has its icon there. Where none comes, `app` tells what it did.
     ///
     /// # Panics
     /// None comes within [`LIMIT`].
-    pub async fn icon(&mut self) {
-        let icon = timeout(LIMIT, self.icons.recv()).await;
-        assert!(matches!(icon, Ok(Some(_))), "no icon in the tray within {LIMIT:?}");
+    pub async fn icon(&mut self, app: &App) {
+        if !matches!(timeout(LIMIT, self.icons.recv()).await, Ok(Some(_))) {
+            app.fail(&format!("no icon in the tray within {LIMIT:?}")).await;
+        }
     }
 }
 
