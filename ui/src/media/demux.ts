@@ -268,10 +268,14 @@ function child(body: Uint8Array, id: number): Uint8Array | null {
 
 const text = (bytes: Uint8Array | null) => (bytes ? String.fromCharCode(...bytes.subarray(0, 32)) : null);
 
-function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
-  const whole = new Uint8Array(first.length + second.length);
-  whole.set(first);
-  whole.set(second, first.length);
+/** One after the other, in memory of their own. */
+export function joined(...portions: Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(portions.reduce((length, portion) => length + portion.length, 0));
+  let at = 0;
+  for (const portion of portions) {
+    whole.set(portion, at);
+    at += portion.length;
+  }
   return whole;
 }
 

@@ -1,4 +1,4 @@
-import { DemuxError, Demuxer, type Track } from './demux';
+import { DemuxError, Demuxer, joined, type Track } from './demux';
 import type { MakePicture, Picture } from './player';
 import { Timeline } from './timeline';
 import { cluster, initSegment } from './webm';
@@ -118,7 +118,7 @@ export const mediaSourcePicture = (onState: Parameters<MakePicture>[0], mime: st
         track = frame.track;
         return [initSegment(track.width, track.height), portion];
       });
-      if (portions.length > 0) waiting.push(joined(portions));
+      if (portions.length > 0) waiting.push(joined(...portions));
       pump();
     },
     ended: () => {},
@@ -129,13 +129,3 @@ export const mediaSourcePicture = (onState: Parameters<MakePicture>[0], mime: st
     },
   };
 };
-
-function joined(portions: Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(portions.reduce((length, portion) => length + portion.length, 0));
-  let at = 0;
-  for (const portion of portions) {
-    whole.set(portion, at);
-    at += portion.length;
-  }
-  return whole;
-}
