@@ -14,7 +14,7 @@ use ahoy_media::{
     webm::hub::{Chunk, StreamId},
 };
 use ahoy_store::{NewContact, Whereabouts};
-use ahoy_transport::{Event, SecretKey};
+use ahoy_transport::{Contact, Event, SecretKey};
 use serde_json::json;
 use tokio::{sync::mpsc, time::timeout};
 
@@ -485,15 +485,21 @@ async fn a_setting_that_changes_while_a_call_begins_loses_no_call() {
 async fn a_call_that_the_engine_does_not_take_ends() {
     let folder = tempfile::tempdir().unwrap();
     let mut fixture = Fixture::with_test_devices(folder.path()).await;
-    let call = fixture.app.call_start(&fixture.echo().await, false).await.unwrap();
+    // Who does not answer: so the engine says nothing of these calls by itself for as long as it looks for them.
+    let nobody = fixture.befriend();
+    let contact = Contact { peer: network::key_of(nobody).unwrap(), whereabouts: Default::default() };
+    fixture.app.transport.add_contact(contact);
+    let call = fixture.app.call_start(&nobody.to_string(), false).await.unwrap();
     let problem = Problem::new(ProblemCode::Busy, "another call rings", "Hang up first.");
     fixture.engine_says(&call.id.parse().unwrap(), CallEvent::Problem(problem)).await;
     assert_eq!(fixture.phase(CallPhase::Ended).await.end.unwrap().reason, "failed");
     assert!(fixture.app.calls().is_empty());
     assert_eq!(fixture.outcomes().await, [(Outcome::Failed, Direction::Outgoing)]);
+    // In truth it has taken it.
+    fixture.app.state().caller.command(EngineCommand::HangUp);
 
     // The other one is told first.
-    fixture.app.call_start(&fixture.echo().await, false).await.unwrap();
+    fixture.app.call_start(&nobody.to_string(), false).await.unwrap();
     let caller = fixture.befriend();
     let media = message::MediaState { audio: true, video: false };
     let peer = PeerId::from(caller.to_string());

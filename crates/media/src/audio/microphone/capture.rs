@@ -17,7 +17,10 @@ use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::{
     audio::{FRAME_SAMPLES, Frame, SAMPLE_RATE, resample::Resampler},
-    device::audio::{AudioDeviceError, AudioDirection, DeviceChoice, choose, ends_stream, names_own_rate, prefer},
+    device::audio::{
+        AudioDeviceError, AudioDirection, DeviceChoice, choose, ends_stream, names_own_rate, prefer,
+        pulse::{Record, RecordForm},
+    },
 };
 
 /// What is asked of the device, in parts of a second: 10 ms, one frame. PulseAudio splits it between the source and the
@@ -38,9 +41,14 @@ struct Mark {
     captured_at: Instant,
 }
 
+enum Stream {
+    Server { _record: Record },
+    Hardware { _stream: cpal::Stream },
+}
+
 pub(super) struct Capture {
     /// Keeps the device open.
-    _stream: cpal::Stream,
+    _stream: Stream,
     pub name: String,
     rate: u32,
     samples: Consumer<f32>,
@@ -70,8 +78,11 @@ impl Capture {
         let overruns = Arc::new(AtomicU64::new(0));
         let writer = Writer { samples: producer, marks: marks_in, position: 0, overruns: Arc::clone(&overruns) };
         let (report, errors) = mpsc::channel();
-        let stream = build(&chosen.device, config, format, writer, report).map_err(error)?;
-        stream.play().map_err(error)?;
+        let stream = match &chosen.in_server {
+            Some(source) => record(source, config.sample_rate, writer, report),
+            None => build(&chosen.device, config, format, writer, report),
+        }
+        .map_err(error)?;
         Ok(Self {
             _stream: stream,
             rate: config.sample_rate,
@@ -167,23 +178,31 @@ fn config(device: &cpal::Device) -> Result<(StreamConfig, SampleFormat), cpal::E
     Ok((stream, config.sample_format()))
 }
 
+/// A source of the sound server, which makes one channel of the device's.
+fn record(source: &str, rate: u32, mut writer: Writer, report: mpsc::Sender<cpal::Error>) -> Result<Stream, cpal::Error> {
+    let form = RecordForm { source, rate, period: (rate / PERIODS_A_SECOND).max(1) };
+    let failed = move |error| drop(report.send(error));
+    let record = Record::start(&form, move |samples, captured_at| writer.write(samples, captured_at), failed)?;
+    Ok(Stream::Server { _record: record })
+}
+
 fn build(
     device: &cpal::Device,
     config: StreamConfig,
     format: SampleFormat,
     mut writer: Writer,
     report: mpsc::Sender<cpal::Error>,
-) -> Result<cpal::Stream, cpal::Error> {
+) -> Result<Stream, cpal::Error> {
     let channels = usize::from(config.channels.max(1));
     let callback = move |data: &Data, info: &InputCallbackInfo| match data.sample_format() {
-        SampleFormat::F32 => writer.write::<f32>(data, channels, info),
-        SampleFormat::I16 => writer.write::<i16>(data, channels, info),
-        SampleFormat::I24 => writer.write::<cpal::I24>(data, channels, info),
-        SampleFormat::I32 => writer.write::<i32>(data, channels, info),
-        SampleFormat::U8 => writer.write::<u8>(data, channels, info),
-        SampleFormat::I8 => writer.write::<i8>(data, channels, info),
-        SampleFormat::U16 => writer.write::<u16>(data, channels, info),
-        SampleFormat::F64 => writer.write::<f64>(data, channels, info),
+        SampleFormat::F32 => writer.write_data::<f32>(data, channels, info),
+        SampleFormat::I16 => writer.write_data::<i16>(data, channels, info),
+        SampleFormat::I24 => writer.write_data::<cpal::I24>(data, channels, info),
+        SampleFormat::I32 => writer.write_data::<i32>(data, channels, info),
+        SampleFormat::U8 => writer.write_data::<u8>(data, channels, info),
+        SampleFormat::I8 => writer.write_data::<i8>(data, channels, info),
+        SampleFormat::U16 => writer.write_data::<u16>(data, channels, info),
+        SampleFormat::F64 => writer.write_data::<f64>(data, channels, info),
         // Refused before the stream was built.
         _ => {}
     };
@@ -195,7 +214,9 @@ fn build(
         // Nobody listens any more: the stream is being closed.
         let _ = report.send(error);
     };
-    device.build_input_stream_raw(config, format, callback, errors, None)
+    let stream = device.build_input_stream_raw(config, format, callback, errors, None)?;
+    stream.play()?;
+    Ok(Stream::Hardware { _stream: stream })
 }
 
 /// The callback's end of the ring: no lock, no allocation, no system call.
@@ -208,27 +229,31 @@ struct Writer {
 }
 
 impl Writer {
-    fn write<T: SizedSample>(&mut self, data: &Data, channels: usize, info: &InputCallbackInfo)
+    /// Takes samples of one channel, the first of them captured then.
+    fn write(&mut self, samples: impl ExactSizeIterator<Item = f32>, captured_at: Instant) {
+        // A full ring of marks only makes the clock a little less exact.
+        let _ = self.marks.push(Mark { position: self.position, captured_at });
+        let frames = samples.len();
+        let room = frames.min(self.samples.slots());
+        if let Ok(chunk) = self.samples.write_chunk_uninit(room) {
+            self.position += chunk.fill_from_iter(samples) as u64;
+        }
+        self.overruns.fetch_add((frames - room) as u64, Ordering::Relaxed);
+    }
+
+    fn write_data<T: SizedSample>(&mut self, data: &Data, channels: usize, info: &InputCallbackInfo)
     where
         f32: FromSample<T>,
     {
         let Some(data) = data.as_slice::<T>() else { return };
         let timestamp = info.timestamp();
         let age = timestamp.callback.checked_duration_since(timestamp.capture).unwrap_or_default();
-        let mark =
-            Mark { position: self.position, captured_at: Instant::now().checked_sub(age).unwrap_or_else(Instant::now) };
-        // A full ring of marks only makes the clock a little less exact.
-        let _ = self.marks.push(mark);
-        let frames = data.len() / channels;
-        let room = frames.min(self.samples.slots());
+        let captured_at = Instant::now().checked_sub(age).unwrap_or_else(Instant::now);
         let scale = 1.0 / channels as f32;
-        if let Ok(chunk) = self.samples.write_chunk_uninit(room) {
-            let mono = data
-                .chunks_exact(channels)
-                .map(|frame| frame.iter().map(|sample| f32::from_sample_(*sample)).sum::<f32>() * scale);
-            self.position += chunk.fill_from_iter(mono) as u64;
-        }
-        self.overruns.fetch_add((frames - room) as u64, Ordering::Relaxed);
+        let mono = data
+            .chunks_exact(channels)
+            .map(|frame| frame.iter().map(|sample| f32::from_sample_(*sample)).sum::<f32>() * scale);
+        self.write(mono, captured_at);
     }
 }
 

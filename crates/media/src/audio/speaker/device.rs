@@ -1,4 +1,4 @@
-//! An open output device: one rodio source that never ends.
+//! An open output device: one source that never ends, played by the sound server, or by rodio where there is none.
 
 use std::{
     num::NonZero,
@@ -16,7 +16,10 @@ use super::{
 };
 use crate::{
     audio::{FRAME_SAMPLES, Frame, SAMPLE_RATE, resample::Resampler},
-    device::audio::{AudioDeviceError, AudioDirection, DeviceChoice, Lease, choose, prefer},
+    device::audio::{
+        AudioDeviceError, AudioDirection, Chosen, DeviceChoice, choose, prefer,
+        pulse::{Playback, PlaybackForm},
+    },
 };
 
 /// Periods that are tried, in frames of 48 kHz: 5 ms, and 10 and 20 ms for hardware that refuses it or a machine that does
@@ -25,16 +28,21 @@ use crate::{
 /// 5 ms).
 const PERIODS: [u32; 3] = [240, 480, 960];
 
-/// Closing takes a millisecond, but for ever where the device went in this very moment (see [`Device::abandon`]).
+/// Closing takes a millisecond, but for ever where a driver does not answer any more.
 const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 
 pub(super) struct Device {
-    /// The stream, and the connection that it has to itself: given back once the stream is closed.
-    sink: Option<(MixerDeviceSink, Lease)>,
+    sink: Option<Sink>,
     pub name: String,
     pub puller: Puller,
     /// What it really plays at once, in frames of 48 kHz.
     period: u32,
+}
+
+/// What keeps the stream open.
+enum Sink {
+    Server(Playback),
+    Hardware(MixerDeviceSink),
 }
 
 /// Periods under this, 10 ms, are given up where the machine does not keep up with them.
@@ -50,54 +58,76 @@ impl Device {
     ) -> Result<Self, AudioDeviceError> {
         let direction = AudioDirection::Output;
         let chosen = choose(direction, choice)?;
-        let name = chosen.name;
-        let config = chosen
-            .device
-            .default_output_config()
-            .and_then(|default| Ok(prefer(default, SAMPLE_RATE, chosen.device.supported_output_configs()?)))
-            .map_err(|e| AudioDeviceError::of_opening(direction, choice, &name, &e))?;
         let mut result = Err(AudioDeviceError::None { direction });
         for period in PERIODS.into_iter().filter(|period| *period > beyond) {
-            let frames = in_range(period, &config);
-            let puller = playout.device();
-            let signals = signals.clone();
-            let source = MixerSource::new(Arc::clone(playout), puller, config.sample_rate()).ok_or_else(|| {
-                let reason = format!("a sample rate of {} Hz", config.sample_rate());
-                AudioDeviceError::Unsupported { direction, device: name.clone(), reason }
-            })?;
-            let opened = DeviceSinkBuilder::default()
-                .with_device(chosen.device.clone())
-                .with_supported_config(&config)
-                .with_buffer_size(cpal::BufferSize::Fixed(frames))
-                .with_error_callback(move |error| {
-                    // Nobody listens any more: the stream is being closed.
-                    let _ = signals.send(Signal::Failed { puller, error });
-                })
-                .open_stream();
+            let opened = match &chosen.in_server {
+                Some(sink) => Self::of_server(choice, &chosen, sink, period, playout, signals.clone()),
+                None => Self::of_hardware(choice, &chosen, period, playout, signals.clone()),
+            };
             match opened {
-                Ok(mut sink) => {
-                    sink.log_on_drop(false);
-                    sink.mixer().add(source);
-                    let period = in_frames_of_48_khz(frames, &config);
-                    return Ok(Self { sink: Some((sink, chosen.lease)), name, puller, period });
-                }
-                Err(error) => result = Err(of_rodio(choice, &name, error)),
+                Ok(device) => return Ok(device),
+                Err(error) => result = Err(error),
             }
         }
         result
     }
-}
 
-impl Device {
+    /// A sink of the sound server, which converts from our form of sound to the device's.
+    fn of_server(
+        choice: &DeviceChoice,
+        chosen: &Chosen,
+        sink: &str,
+        period: u32,
+        playout: &Arc<Playout>,
+        signals: mpsc::Sender<Signal>,
+    ) -> Result<Self, AudioDeviceError> {
+        let puller = playout.device();
+        let source = source(playout, puller, SAMPLE_RATE, &chosen.name)?;
+        let form = PlaybackForm { sink, rate: SAMPLE_RATE, period };
+        // Nobody listens any more: the stream is being closed.
+        let failed = move |error| drop(signals.send(Signal::Failed { puller, error }));
+        let playback = Playback::start(&form, source, failed)
+            .map_err(|error| AudioDeviceError::of_opening(AudioDirection::Output, choice, &chosen.name, &error))?;
+        Ok(Self { sink: Some(Sink::Server(playback)), name: chosen.name.clone(), puller, period })
+    }
+
+    fn of_hardware(
+        choice: &DeviceChoice,
+        chosen: &Chosen,
+        period: u32,
+        playout: &Arc<Playout>,
+        signals: mpsc::Sender<Signal>,
+    ) -> Result<Self, AudioDeviceError> {
+        let config = chosen
+            .device
+            .default_output_config()
+            .and_then(|default| Ok(prefer(default, SAMPLE_RATE, chosen.device.supported_output_configs()?)))
+            .map_err(|e| AudioDeviceError::of_opening(AudioDirection::Output, choice, &chosen.name, &e))?;
+        let frames = in_range(period, &config);
+        let puller = playout.device();
+        let source = source(playout, puller, config.sample_rate(), &chosen.name)?;
+        let mut sink = DeviceSinkBuilder::default()
+            .with_device(chosen.device.clone())
+            .with_supported_config(&config)
+            .with_buffer_size(cpal::BufferSize::Fixed(frames))
+            .with_error_callback(move |error| {
+                // Nobody listens any more: the stream is being closed.
+                let _ = signals.send(Signal::Failed { puller, error });
+            })
+            .open_stream()
+            .map_err(|error| of_rodio(choice, &chosen.name, error))?;
+        sink.log_on_drop(false);
+        sink.mixer().add(source);
+        let period = in_frames_of_48_khz(frames, &config);
+        Ok(Self { sink: Some(Sink::Hardware(sink)), name: chosen.name.clone(), puller, period })
+    }
+
     /// Its period, if it is one that a busy machine may not keep up with.
     pub fn short_period(&self) -> Option<u32> {
         (self.period < RELAXED).then_some(self.period)
     }
 
-    /// Gives up a device that is gone, without waiting.
-    ///
-    /// cpal 0.18.2 waits in closing a PulseAudio stream whose sink is gone until the server is gone as well: the server
-    /// answers the stream's deletion with "no such entity", and then the client never forgets the stream.
+    /// Gives up a device that is gone, without waiting: its driver may not answer any more.
     pub fn abandon(mut self) {
         self.close();
     }
@@ -109,7 +139,10 @@ impl Device {
         thread::Builder::new()
             .name("speaker-close".into())
             .spawn(move || {
-                drop(sink);
+                match sink {
+                    Sink::Server(playback) => drop(playback),
+                    Sink::Hardware(sink) => drop(sink),
+                }
                 let _ = closed.send(());
             })
             .ok()
@@ -118,13 +151,21 @@ impl Device {
 }
 
 impl Drop for Device {
-    /// Waits until it is closed: cpal 0.18.2 deletes a PulseAudio stream twice, and the second time could hit a stream that
-    /// was opened in between.
+    /// Waits until it is closed: not all hardware plays two streams, and the next one may be opened now.
     fn drop(&mut self) {
         if let Some(closed) = self.close() {
             let _ = closed.recv_timeout(CLOSE_LIMIT);
         }
     }
+}
+
+/// The mixer for a device of that rate.
+fn source(playout: &Arc<Playout>, puller: Puller, rate: u32, device: &str) -> Result<MixerSource, AudioDeviceError> {
+    MixerSource::new(Arc::clone(playout), puller, rate).ok_or_else(|| AudioDeviceError::Unsupported {
+        direction: AudioDirection::Output,
+        device: device.to_owned(),
+        reason: format!("a sample rate of {rate} Hz"),
+    })
 }
 
 fn of_rodio(choice: &DeviceChoice, name: &str, error: DeviceSinkError) -> AudioDeviceError {

@@ -1,7 +1,7 @@
 //! The connection to the sound system, and finding a device in it.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError, Weak, mpsc},
+    sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
     time::Duration,
 };
@@ -20,42 +20,20 @@ pub(crate) const OPEN_LIMIT: Duration = Duration::from_secs(5);
 /// nothing.
 const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 
-/// The connections of the process to a sound server. Each costs a thread and three descriptors which its library does not
-/// give back, so there must not be one a call; there are as many as output streams were ever open at once.
-static SERVERS: Mutex<Vec<Server>> = Mutex::new(Vec::new());
+/// The process's connection to the sound server, by which devices are found; streams have their own. It costs a thread and three
+/// descriptors which its library does not give back, so there must not be one a call.
+static SERVER: Mutex<Option<Arc<Host>>> = Mutex::new(None);
 
-struct Server {
-    host: Arc<Host>,
-    /// Of its output stream.
-    lease: Weak<()>,
-}
-
-/// The right to the only output stream of a connection, until dropped.
-///
-/// PulseAudio refuses a stream beside one that plays ("Invalid argument"): cpal 0.18.2 puts all of a connection into one
-/// synchronisation group (`sync_id` 0), which can only grow while it stands still. Where a call is answered, its speaker
-/// opens while the ringtone still plays.
-pub(crate) type Lease = Arc<()>;
-
-/// The sound server where one answers, else ALSA; for an output, a connection without one.
-fn host(direction: AudioDirection) -> (Arc<Host>, Lease) {
-    let lease = Lease::new(());
-    let mut servers = SERVERS.lock().unwrap_or_else(PoisonError::into_inner);
+/// The sound server where one answers, else ALSA.
+fn host() -> Arc<Host> {
+    let mut server = SERVER.lock().unwrap_or_else(PoisonError::into_inner);
     // A connection to a server that went away (or was started again) fails here, and is replaced.
-    servers.retain(|server| server.host.devices().is_ok());
-    let fits = |server: &&mut Server| direction == AudioDirection::Input || server.lease.strong_count() == 0;
-    if let Some(server) = servers.iter_mut().find(fits) {
-        if direction == AudioDirection::Output {
-            server.lease = Arc::downgrade(&lease);
-        }
-        return (Arc::clone(&server.host), lease);
+    if let Some(host) = server.take_if(|host| host.devices().is_err()).is_none().then_some(server.as_ref()).flatten() {
+        return Arc::clone(host);
     }
     let host = Arc::new(cpal::default_host());
-    if is_server(&host) {
-        let taken = if direction == AudioDirection::Output { Arc::downgrade(&lease) } else { Weak::new() };
-        servers.push(Server { host: Arc::clone(&host), lease: taken });
-    }
-    (host, lease)
+    *server = is_server(&host).then(|| Arc::clone(&host));
+    host
 }
 
 fn is_server(host: &Host) -> bool {
@@ -87,8 +65,7 @@ fn name(device: &cpal::Device) -> String {
 }
 
 pub(super) fn list(direction: AudioDirection) -> Vec<AudioDeviceInfo> {
-    // Any connection will do for asking.
-    let (host, _) = host(AudioDirection::Input);
+    let host = host();
     let default = default_device(&host, direction).map(|device| id(&device));
     devices(&host, direction)
         .iter()
@@ -119,13 +96,13 @@ pub(super) fn list(direction: AudioDirection) -> Vec<AudioDeviceInfo> {
 pub(crate) struct Chosen {
     pub device: cpal::Device,
     pub name: String,
-    /// Of an output: to be kept until its stream is closed.
-    pub lease: Lease,
+    /// Its name in the sound server, where there is one.
+    pub in_server: Option<String>,
 }
 
 /// Finds the wanted device: by id, else by name, else by a part of its name in any case.
 pub(crate) fn choose(direction: AudioDirection, choice: &DeviceChoice) -> Result<Chosen, AudioDeviceError> {
-    let (host, lease) = host(direction);
+    let host = host();
     let device = match choice {
         DeviceChoice::Default => default_device(&host, direction).ok_or(AudioDeviceError::None { direction })?,
         DeviceChoice::Named(wanted) => {
@@ -144,7 +121,8 @@ pub(crate) fn choose(direction: AudioDirection, choice: &DeviceChoice) -> Result
         }
     };
     let name = name(&device);
-    Ok(Chosen { device, name, lease })
+    let in_server = is_server(&host).then(|| id(&device));
+    Ok(Chosen { device, name, in_server })
 }
 
 /// Whether the device's default is the hardware's own rate; what ALSA names is only what it would convert to.

@@ -4,6 +4,11 @@
 
 mod error;
 mod host;
+#[cfg(not(target_os = "linux"))]
+#[path = "no_pulse.rs"]
+pub(crate) mod pulse;
+#[cfg(target_os = "linux")]
+pub(crate) mod pulse;
 
 use std::fmt;
 
@@ -11,7 +16,7 @@ use serde::Serialize;
 
 pub(crate) use error::ends_stream;
 pub use error::{AudioDeviceError, AudioDirection};
-pub(crate) use host::{Lease, Reopening, choose, names_own_rate, open_within, prefer};
+pub(crate) use host::{Chosen, Reopening, choose, names_own_rate, open_within, prefer};
 
 /// The synthetic microphone's id, and its spelling in a [`crate::audio::microphone::MicrophoneSpec`].
 pub const TEST_TONE_ID: &str = "tone";
