@@ -4,6 +4,8 @@ mod commands;
 mod desktop;
 mod gl;
 #[cfg(target_os = "linux")]
+mod item;
+#[cfg(target_os = "linux")]
 mod keyed;
 mod logs;
 mod notification;

@@ -9,6 +9,8 @@ use tauri::{
 };
 use tokio::time::timeout;
 
+#[cfg(target_os = "linux")]
+use super::item;
 use super::{Shell, window};
 use crate::{api::Notice, words::words};
 
@@ -31,7 +33,7 @@ pub async fn add(tauri: AppHandle) {
         // The indicator's library is looked for when it is first used, and its absence is a panic.
         let built = panic::catch_unwind(panic::AssertUnwindSafe(|| build(&on_main)));
         match built {
-            Ok(Ok(())) => on_main.state::<Shell>().has_tray.store(true, Ordering::Release),
+            Ok(Ok(())) => drop(tauri::async_runtime::spawn(confirm(on_main))),
             Ok(Err(error)) => {
                 tracing::warn!(%error, "no tray");
                 tell_missing(&on_main);
@@ -41,6 +43,15 @@ pub async fn add(tauri: AppHandle) {
     });
     if let Err(error) = added {
         tracing::warn!(%error, "no tray");
+    }
+}
+
+/// From when the tray has the icon, closing the window leaves it there.
+async fn confirm(tauri: AppHandle) {
+    if shown().await {
+        tauri.state::<Shell>().has_tray.store(true, Ordering::Release);
+    } else {
+        tell_missing(&tauri);
     }
 }
 
@@ -89,6 +100,25 @@ async fn tray() -> bool {
 
 #[cfg(not(target_os = "linux"))]
 async fn tray() -> bool {
+    true
+}
+
+/// Waits until the tray has our icon.
+#[cfg(target_os = "linux")]
+async fn shown() -> bool {
+    use gtk::gio;
+
+    let Ok(Ok(library)) =
+        tokio::task::spawn_blocking(|| gio::bus_get_sync(gio::BusType::Session, gio::Cancellable::NONE)).await
+    else {
+        return false;
+    };
+    let (Some(owner), Ok(bus)) = (library.unique_name(), zbus::Connection::session().await) else { return false };
+    item::until_shown(&bus, &owner, move || item::register(&library)).await
+}
+
+#[cfg(not(target_os = "linux"))]
+async fn shown() -> bool {
     true
 }
 

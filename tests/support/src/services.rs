@@ -12,7 +12,7 @@ use tokio::{
     sync::mpsc,
     time::{Instant, sleep, timeout},
 };
-use zbus::{Connection, connection::Builder, fdo::DBusProxy, zvariant::OwnedValue};
+use zbus::{Connection, connection::Builder, fdo::DBusProxy, message::Header, zvariant::OwnedValue};
 
 use crate::{
     app::{App, LIMIT},
@@ -39,7 +39,8 @@ impl Tray {
     pub async fn start(desktop: &Desktop) -> Self {
         let (icons, added) = mpsc::unbounded_channel();
         let serve = async {
-            let bus = Builder::address(desktop.bus())?.serve_at("/StatusNotifierWatcher", TrayService(icons))?;
+            let service = TrayService { icons, items: Vec::new() };
+            let bus = Builder::address(desktop.bus())?.serve_at("/StatusNotifierWatcher", service)?;
             bus.name(TRAY)?.build().await
         };
         Self { icons: added, _bus: serve.await.unwrap_or_else(|error| panic!("no tray: {error}")) }
@@ -56,12 +57,22 @@ impl Tray {
     }
 }
 
-struct TrayService(mpsc::UnboundedSender<String>);
+struct TrayService {
+    icons: mpsc::UnboundedSender<String>,
+    /// Each with its program's name on the bus.
+    items: Vec<String>,
+}
 
 #[zbus::interface(name = "org.kde.StatusNotifierWatcher")]
 impl TrayService {
-    fn register_status_notifier_item(&self, item: String) {
-        let _ = self.0.send(item);
+    /// A program may say it again.
+    fn register_status_notifier_item(&mut self, item: String, #[zbus(header)] header: Header<'_>) {
+        let sender = header.sender().map(ToString::to_string).unwrap_or_default();
+        let item = if item.starts_with('/') { sender + &item } else { item };
+        if !self.items.contains(&item) {
+            self.items.push(item.clone());
+            let _ = self.icons.send(item);
+        }
     }
 
     #[zbus(property)]
@@ -71,7 +82,7 @@ impl TrayService {
 
     #[zbus(property)]
     fn registered_status_notifier_items(&self) -> Vec<String> {
-        Vec::new()
+        self.items.clone()
     }
 
     #[zbus(property)]

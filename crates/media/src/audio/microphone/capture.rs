@@ -179,7 +179,12 @@ fn config(device: &cpal::Device) -> Result<(StreamConfig, SampleFormat), cpal::E
 }
 
 /// A source of the sound server, which makes one channel of the device's.
-fn record(source: &str, rate: u32, mut writer: Writer, report: mpsc::Sender<cpal::Error>) -> Result<Stream, cpal::Error> {
+fn record(
+    source: &str,
+    rate: u32,
+    mut writer: Writer,
+    report: mpsc::Sender<cpal::Error>,
+) -> Result<Stream, cpal::Error> {
     let form = RecordForm { source, rate, period: (rate / PERIODS_A_SECOND).max(1) };
     let failed = move |error| drop(report.send(error));
     let record = Record::start(&form, move |samples, captured_at| writer.write(samples, captured_at), failed)?;

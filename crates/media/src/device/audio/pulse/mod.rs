@@ -20,7 +20,9 @@ use std::{
 
 use pulseaudio::{
     ClientError,
-    protocol::{self, AuthParams, AuthReply, Command, CommandReply, ProtocolError, SetClientNameReply, TagStructReader},
+    protocol::{
+        self, AuthParams, AuthReply, Command, CommandReply, ProtocolError, SetClientNameReply, TagStructReader,
+    },
 };
 
 use super::host::OPEN_LIMIT;
@@ -78,7 +80,9 @@ impl Connection {
         loop {
             match self.next()? {
                 Told::Command(of, Command::Reply, mut fields) if of == seq => return Ok(read(&mut fields, version)?),
-                Told::Command(of, Command::Error(error), _) if of == seq => return Err(ClientError::ServerError(error)),
+                Told::Command(of, Command::Error(error), _) if of == seq => {
+                    return Err(ClientError::ServerError(error));
+                }
                 Told::Command(..) | Told::Sound(..) | Told::Other => {}
             }
         }

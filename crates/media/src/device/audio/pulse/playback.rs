@@ -64,11 +64,7 @@ impl Playback {
 }
 
 /// Gives the server what it asks for until it has closed the stream.
-fn play(
-    mut connection: Connection,
-    mut feeder: Feeder<impl Iterator<Item = f32>>,
-    requested: u32,
-) -> ClientError {
+fn play(mut connection: Connection, mut feeder: Feeder<impl Iterator<Item = f32>>, requested: u32) -> ClientError {
     let channel = feeder.channel;
     let mut wanted = requested;
     loop {
