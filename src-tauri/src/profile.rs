@@ -76,6 +76,11 @@ impl Profile {
         self.data.join("webview")
     }
 
+    /// What libEGL is told.
+    pub fn egl(&self) -> PathBuf {
+        self.data.join("egl")
+    }
+
     /// The logs' folder.
     pub fn logs(&self) -> PathBuf {
         self.data.join("logs")

@@ -14,7 +14,7 @@ use tokio::time::{Duration, Instant, sleep};
 const POLL: Duration = Duration::from_millis(200);
 
 /// Where the other's picture is, if one is shown.
-const REMOTE: &str = "const box = document.querySelector('[data-test=remote].shown .picture, [data-test=overlay] .remote.shown .picture'); \
+pub const REMOTE: &str = "const box = document.querySelector('[data-test=remote].shown .picture, [data-test=overlay] .remote.shown .picture'); \
     return box && box.getBoundingClientRect()";
 
 /// A window, and what it has shown of the far end.

@@ -2,6 +2,11 @@
 
 use std::{fs, path::Path};
 
+#[cfg(target_os = "linux")]
+use super::egl;
+#[cfg(target_os = "linux")]
+use crate::profile::Profile;
+
 /// Drivers of screens without a card behind them: Mesa computes on the CPU there.
 const WITHOUT_CARD: [&str; 10] =
     ["ast", "bochs-drm", "cirrus", "cirrus-qemu", "hyperv_drm", "mgag200", "qxl", "simple-framebuffer", "vgem", "vkms"];
@@ -12,23 +17,33 @@ pub fn is_software() -> bool {
     judge(forced, &render_drivers(Path::new("/dev/dri"), Path::new("/sys/class/drm")))
 }
 
-/// Tells WebKit by its environment to leave out what a window without a graphics card, or one whose pictures the program paints,
-/// has no use for. Should the program then not come to paint after all (there is a warning), the page does so without its compiler. What the user has set stays. For the time before any thread: the environment belongs to all of them.
+/// Tells WebKit and the toolkit by their environment to leave out what a window without a graphics card, or one whose pictures the
+/// program paints, has no use for. Should the program then not come to paint after all (there is a warning), the page does so
+/// without its compiler. What the user has set stays. For the time before any thread: the environment belongs to all of them.
 #[cfg(target_os = "linux")]
-pub fn spare(software: bool, program_paints: bool) {
-    for (name, value) in spared(software, program_paints) {
+pub fn spare(software: bool, program_paints: bool, profile: &Profile) {
+    let vendors = if software { egl::directories(&profile.egl()) } else { None };
+    for (name, value) in spared(software, program_paints, vendors) {
         // It can only fail for a name that is none.
         let _ = gtk::glib::setenv(name, value, false);
     }
 }
 
 /// What is left out, in one app of two on a machine (its proportional set, measured): 15 MB for buffers that would be shared
-/// with a compositor, and 9 MB for a compiler of JavaScript, which has no picture to work on.
+/// with a compositor, 38 MB for Mesa's compilers of shaders in two processes (which the toolkit asks for as well, by GLX), and
+/// 9 MB for a compiler of JavaScript, which has no picture to work on.
 #[cfg(target_os = "linux")]
-fn spared(software: bool, program_paints: bool) -> impl Iterator<Item = (&'static str, &'static str)> {
-    let buffers = software.then_some(("WEBKIT_DISABLE_DMABUF_RENDERER", "1"));
-    let compiler = program_paints.then_some(("JSC_useJIT", "0"));
-    buffers.into_iter().chain(compiler)
+fn spared(software: bool, program_paints: bool, vendors: Option<String>) -> Vec<(&'static str, String)> {
+    let mut spared = Vec::new();
+    if software {
+        spared.push(("WEBKIT_DISABLE_DMABUF_RENDERER", "1".to_owned()));
+        spared.push(("GDK_GL", "disable".to_owned()));
+    }
+    spared.extend(vendors.map(|vendors| (egl::DIRECTORIES, vendors)));
+    if program_paints {
+        spared.push(("JSC_useJIT", "0".to_owned()));
+    }
+    spared
 }
 
 fn judge(forced: bool, drivers: &[String]) -> bool {
@@ -72,11 +87,15 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn a_page_that_paints_pictures_has_its_compiler() {
-        let names = |software, paints| spared(software, paints).map(|(name, _)| name).collect::<Vec<_>>();
+        let names = |software, paints| {
+            let spared = spared(software, paints, software.then(|| "/ours:/theirs".to_owned()));
+            spared.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+        };
+        let without_card = ["WEBKIT_DISABLE_DMABUF_RENDERER", "GDK_GL", egl::DIRECTORIES];
         assert_eq!(names(false, false), [""; 0]);
-        assert_eq!(names(true, false), ["WEBKIT_DISABLE_DMABUF_RENDERER"]);
+        assert_eq!(names(true, false), without_card);
         assert_eq!(names(false, true), ["JSC_useJIT"]);
-        assert_eq!(names(true, true), ["WEBKIT_DISABLE_DMABUF_RENDERER", "JSC_useJIT"]);
+        assert_eq!(names(true, true), [&without_card[..], &["JSC_useJIT"]].concat());
     }
 
     #[test]

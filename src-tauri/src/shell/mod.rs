@@ -2,6 +2,8 @@
 
 mod commands;
 mod desktop;
+#[cfg(target_os = "linux")]
+mod egl;
 mod gl;
 #[cfg(target_os = "linux")]
 mod item;
@@ -109,7 +111,7 @@ pub fn run(options: Options) -> ExitCode {
     #[cfg(target_os = "linux")]
     {
         let software = gl::is_software();
-        gl::spare(software, options.pictures.by_program(software));
+        gl::spare(software, options.pictures.by_program(software), &options.profile);
     }
     let profile = options.profile.clone();
     let doorstep = Arc::new(Doorstep::new(options.link.clone()));

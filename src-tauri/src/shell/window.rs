@@ -1,6 +1,11 @@
 //! The main window.
 
 use std::sync::atomic::Ordering;
+#[cfg(target_os = "linux")]
+use std::{
+    cell::RefCell,
+    time::{Duration, Instant},
+};
 
 use tauri::{
     AppHandle, Emitter, Manager, UserAttentionType, WebviewUrl, WebviewWindow, WebviewWindowBuilder, Wry,
@@ -69,6 +74,25 @@ fn prepare_webview(window: &WebviewWindow, pictures: Pictures) {
             tracing::warn!(%error, "the webview's settings could not be changed");
         }
     }
+    let tauri = window.app_handle().clone();
+    let revived = window.with_webview(move |webview| {
+        let revivals = RefCell::new(Revivals::default());
+        webview.inner().connect_web_process_terminated(move |page, reason| {
+            tracing::error!(?reason, "the page's process has ended");
+            // Its holes went with it; the next one has others, perhaps by the same names.
+            if let Some(stage) = tauri.try_state::<Shell>().as_ref().and_then(|shell| shell.stage.get()) {
+                stage.place(Vec::new());
+            }
+            if revivals.borrow_mut().allow(Instant::now()) {
+                // It may have wanted more of EGL than ours has; of what the user has set nothing is known here.
+                gtk::glib::unsetenv(super::egl::DIRECTORIES);
+                page.reload();
+            }
+        });
+    });
+    if let Err(error) = revived {
+        tracing::warn!(%error, "a page that ends will not be loaded again");
+    }
     if pictures.by_program(software) {
         let Some(shell) = window.try_state::<Shell>() else { return };
         let Ok(hub) = shell.app().map(|app| app.hub().clone()) else { return };
@@ -76,6 +100,26 @@ fn prepare_webview(window: &WebviewWindow, pictures: Pictures) {
         if let Some(stage) = Stage::set(window, hub, move |event| tell(&page, &event)) {
             let _ = shell.stage.set(stage);
         }
+    }
+}
+
+/// A page whose process ends is loaded again, and a call goes on meanwhile: it is not the page's. Not for ever, if it ends each time.
+#[cfg(target_os = "linux")]
+#[derive(Debug, Default)]
+struct Revivals(Vec<Instant>);
+
+#[cfg(target_os = "linux")]
+impl Revivals {
+    const MANY: usize = 3;
+    const WITHIN: Duration = Duration::from_secs(60);
+
+    fn allow(&mut self, now: Instant) -> bool {
+        self.0.retain(|then| now.saturating_duration_since(*then) < Self::WITHIN);
+        let allowed = self.0.len() < Self::MANY;
+        if allowed {
+            self.0.push(now);
+        }
+        allowed
     }
 }
 
@@ -134,4 +178,17 @@ pub fn stays_in_tray(tauri: &AppHandle) -> bool {
     let Some(shell) = tauri.try_state::<Shell>() else { return false };
     let wanted = shell.app().is_ok_and(|app| app.settings().close_to_tray);
     wanted && shell.has_tray.load(Ordering::Acquire)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_that_ends_each_time_is_left_alone_for_a_while() {
+        let (start, mut revivals) = (Instant::now(), Revivals::default());
+        let allowed = |revivals: &mut Revivals, seconds| revivals.allow(start + Duration::from_secs(seconds));
+        assert_eq!([0, 1, 2, 3, 59].map(|second| allowed(&mut revivals, second)), [true, true, true, false, false]);
+        assert_eq!([60, 61, 62, 63].map(|second| allowed(&mut revivals, second)), [true, true, true, false]);
+    }
 }

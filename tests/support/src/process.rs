@@ -1,7 +1,7 @@
 //! Processes that end with the test that started them.
 
 use std::{
-    env,
+    env, fs,
     path::PathBuf,
     process::Stdio,
     sync::{Arc, Mutex, PoisonError},
@@ -10,8 +10,8 @@ use std::{
 };
 
 use nix::{
-    sys::signal::{Signal, killpg},
-    unistd::Pid,
+    sys::signal::{Signal, kill, killpg},
+    unistd::{Pid, getpgid},
 };
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
@@ -65,6 +65,20 @@ impl ProcessGroup {
     /// What the program wrote to stderr.
     pub fn log(&self) -> Log {
         self.log.clone()
+    }
+}
+
+impl ProcessGroup {
+    /// Kills those of its processes whose program's name begins so, and says how many there were.
+    pub fn kill(&self, name: &str) -> usize {
+        let pids = fs::read_dir("/proc")
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        let ours = pids.map(Pid::from_raw).filter(|&pid| getpgid(Some(pid)) == Ok(self.group));
+        let named =
+            ours.filter(|pid| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.starts_with(name)));
+        named.filter(|&pid| kill(pid, Signal::SIGKILL).is_ok()).count()
     }
 }
 

@@ -121,6 +121,15 @@ impl WebDriver {
         self.processes.log()
     }
 
+    /// Kills the process of the window's page. The driver has lost the page then.
+    ///
+    /// # Panics
+    /// There is none.
+    pub fn kill_page(&self) {
+        // The kernel keeps 15 letters of a name.
+        assert_eq!(self.processes.kill("WebKitWebProces"), 1, "one window has one page");
+    }
+
     /// The process group's id.
     pub fn id(&self) -> i32 {
         self.processes.id()

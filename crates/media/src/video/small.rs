@@ -3,6 +3,8 @@
 //! Showing the very pictures that are sent would have a page decode and paint twice what it must. Measured in a window
 //! without a graphics card, 1280x720@30: a second decoder takes 0.11 of a core; this encoding and its decoding take 0.03.
 
+use multiversion::multiversion;
+
 use super::{
     EncodedFrame, I420Frame, I420View,
     vp8::{Encoder, Vp8Error},
@@ -71,6 +73,7 @@ pub(super) fn shrink(from: I420View<'_>, to: &mut I420Frame, factor: u32, sums: 
 }
 
 /// Each pixel of `to` is the mean of `factor` x `factor` pixels of `from`, of as many as there are at its edges.
+#[multiversion(targets("x86_64+avx2"))]
 fn shrink_plane(
     from: &[u8],
     stride: usize,
