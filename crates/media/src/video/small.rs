@@ -88,16 +88,21 @@ fn shrink_plane(
     }
     let mut rows = from.chunks(stride).filter_map(|row| row.get(..from_width));
     for to in to.chunks_exact_mut(to_width) {
-        // Rows first: that is what the compiler makes vector code of.
+        // Rows first: that is what the compiler makes vector code of. Loops, not closures, see `screen::Line`.
         sums.clear();
         sums.resize(from_width, 0);
         let mut count = 0;
         for row in rows.by_ref().take(factor) {
-            sums.iter_mut().zip(row).for_each(|(sum, &pixel)| *sum += u16::from(pixel));
+            for (sum, &pixel) in sums.iter_mut().zip(row) {
+                *sum += u16::from(pixel);
+            }
             count += 1;
         }
         for (to, sums) in to.iter_mut().zip(sums.chunks(factor)) {
-            let (sum, count) = (sums.iter().map(|&sum| u32::from(sum)).sum::<u32>(), count * sums.len() as u32);
+            let (mut sum, count) = (0, count * sums.len() as u32);
+            for &part in sums {
+                sum += u32::from(part);
+            }
             // None is left of a picture of an odd height: the row above stands for it.
             if let Some(mean) = (sum + count / 2).checked_div(count) {
                 *to = mean as u8;
