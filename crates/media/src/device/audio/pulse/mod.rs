@@ -47,6 +47,10 @@ struct Connection {
 }
 
 /// What the server says of its own accord.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "never kept, and a box would be an allocation for each period of a stream"
+)]
 enum Told<'a> {
     /// An event, or the beginning of a reply, by its number, whose fields follow in the reader.
     Command(u32, Command, Cursor<&'a [u8]>),

@@ -107,7 +107,8 @@ impl<S: Iterator<Item = f32>> Feeder<S> {
             if let Ok(head) = head.try_into() {
                 protocol::encode_descriptor(head, &descriptor);
             }
-            socket.write_all(&self.block[..DESCRIPTOR_SIZE + length])?;
+            let message = self.block.get(..DESCRIPTOR_SIZE + length).unwrap_or_default();
+            socket.write_all(message)?;
         }
         Ok(())
     }
