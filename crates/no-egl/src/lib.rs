@@ -5,7 +5,7 @@
 //! measured with two apps on Debian 12. The display of this library opens, and has no configurations, no contexts and no
 //! extensions, as if the machine's OpenGL were good for nothing.
 //!
-//! libEGL of libglvnd loads it where the environment names it (`__EGL_VENDOR_LIBRARY_FILENAMES`), and asks [`__egl_Main`]
+//! libEGL of libglvnd loads it where the environment names it (`__EGL_VENDOR_LIBRARY_DIRS`), and asks [`__egl_Main`]
 //! for the rest: `libeglabi.h` of libglvnd, ABI 0, says what. The app does so without a graphics card alone. It knows
 //! nothing of the app, and is never called by it.
 //!

@@ -18,7 +18,7 @@ use super::{
     figures::{Figures, Measured},
     now,
 };
-use crate::api::{AppEvent, Call, CallPhase, Direction, Notice, SignalPayload};
+use crate::api::{AppEvent, Call, CallMode, CallPhase, Direction, Notice, SignalPayload};
 
 /// Between two lines of figures.
 const FIGURES_INTERVAL: Duration = Duration::from_secs(1);
@@ -137,6 +137,16 @@ impl App {
                 vec![EngineCommand::SetVideo(on)]
             },
         )
+    }
+
+    /// The page's process has ended: devices under test were its own, and so is a call in its WebRTC.
+    #[cfg(target_os = "linux")]
+    pub fn page_ended(&self) {
+        let mut state = self.state();
+        state.tests.stop();
+        if state.is_busy() && state.caller.mode() == CallMode::Browser {
+            state.caller.command(EngineCommand::HangUp);
+        }
     }
 
     /// The calls that run: one at most.

@@ -26,6 +26,12 @@ pub fn directories(folder: &Path) -> Option<String> {
     describe(folder, &library, &STANDARD.map(Path::new))
 }
 
+/// Leaves processes that start from now on to the next vendor, until the program is started again.
+pub fn forget(folder: &Path) {
+    // Where it was never written, there is nothing to remove.
+    let _ = fs::remove_file(folder.join(FIRST));
+}
+
 /// Beside the program where it was built, below its prefix where it was installed.
 fn places(program: &Path) -> Vec<PathBuf> {
     let beside = program.parent().map(|folder| [folder.join(FILE_NAME), folder.join("deps").join(FILE_NAME)]);
@@ -85,6 +91,9 @@ mod tests {
         let described: serde_json::Value = serde_json::from_str(&described).unwrap();
         assert_eq!(described["ICD"]["library_path"], library.to_str().unwrap());
         assert_eq!(fs::read_dir(&ours).unwrap().count(), 1, "something is left beside it");
+        forget(&ours);
+        assert_eq!(fs::read_dir(&ours).unwrap().count(), 0);
+        assert_eq!(describe(&ours, &library, &[&empty, &system]), Some(wanted));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use gtk::{gio, glib::prelude::ToVariant};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use zbus::{Connection, Proxy, proxy::CacheProperties};
 
 const WATCHER: &str = "org.kde.StatusNotifierWatcher";
@@ -24,11 +24,16 @@ const GRACE: Duration = Duration::from_secs(2);
 const LIMIT: Duration = Duration::from_secs(15);
 
 /// Waits until the tray lists the icon of `owner`, the library's name on the bus; where it does not by itself, `register` is
-/// called, which may block for a moment. False if there is none in the end.
-pub async fn until_shown(bus: &Connection, owner: &str, register: impl Fn() -> bool) -> bool {
+/// called once. False if there is none in the end.
+pub async fn until_shown(bus: &Connection, owner: &str, register: impl AsyncFnOnce() -> bool) -> bool {
+    // A tray may also never answer.
+    timeout(LIMIT, shown(bus, owner, register)).await.unwrap_or(false)
+}
+
+async fn shown(bus: &Connection, owner: &str, register: impl AsyncFnOnce() -> bool) -> bool {
     let start = Instant::now();
-    let mut registered = false;
-    while start.elapsed() < LIMIT {
+    let (mut register, mut registered) = (Some(register), false);
+    loop {
         match listed(bus, owner).await {
             Ok(true) => return true,
             // A tray that does not say what it shows is believed.
@@ -36,13 +41,16 @@ pub async fn until_shown(bus: &Connection, owner: &str, register: impl Fn() -> b
             Ok(false) | Err(_) => {}
         }
         // Whoever is told of it looks at it at once.
-        if start.elapsed() >= GRACE && !registered && is_there(bus, owner).await {
+        if start.elapsed() >= GRACE
+            && register.is_some()
+            && is_there(bus, owner).await
+            && let Some(register) = register.take()
+        {
             tracing::info!("the tray was not told of the icon, and is now");
-            registered = register();
+            registered = register().await;
         }
         sleep(POLL).await;
     }
-    false
 }
 
 async fn listed(bus: &Connection, owner: &str) -> zbus::Result<bool> {
@@ -64,7 +72,8 @@ async fn proxy<'a>(bus: &Connection, to: &'a str, path: &'a str, interface: &'a 
     proxy.cache_properties(CacheProperties::No).build().await
 }
 
-/// Tells the tray of the icon, in the library's name: a tray takes who tells it for who has it.
+/// Tells the tray of the icon, in the library's name: a tray takes who tells it for who has it. Blocks until it answers, for
+/// [`GRACE`] at most.
 pub fn register(library: &gio::DBusConnection) -> bool {
     let told = library.call_sync(
         Some(WATCHER),
@@ -120,13 +129,13 @@ mod tests {
         let ours = bus.connect().await;
 
         let registered = AtomicU32::new(0);
-        let register = || {
+        let register = async || {
             registered.fetch_add(1, Ordering::Relaxed);
             items.lock().unwrap().push(format!("{owner}{ITEM_PATH}"));
             true
         };
         for _ in 0..2 {
-            assert!(until_shown(&ours, &owner, register).await);
+            assert!(until_shown(&ours, &owner, &register).await);
             assert_eq!(registered.load(Ordering::Relaxed), 1);
         }
         // :1.1 is not :1.12.

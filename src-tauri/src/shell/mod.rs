@@ -22,7 +22,10 @@ mod window;
 
 use std::{
     process::ExitCode,
-    sync::{Arc, Mutex, OnceLock, PoisonError, atomic::AtomicBool},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tauri::{AppHandle, Manager, RunEvent, WindowEvent};
@@ -49,6 +52,8 @@ pub struct Shell {
     has_tray: AtomicBool,
     /// What paints the pictures of calls where the page does not.
     stage: OnceLock<Stage>,
+    /// The user has the window before them.
+    watched: AtomicBool,
 }
 
 /// Elsewhere the page paints.
@@ -70,6 +75,19 @@ impl Shell {
     /// Why it could not start.
     pub fn app(&self) -> Result<&Arc<App>, Notice> {
         self.app.as_ref().map_err(Notice::clone)
+    }
+
+    /// The page's process has ended. What it held ends with it, and the next page begins anew.
+    #[cfg(target_os = "linux")]
+    fn page_ended(&self) {
+        self.doorstep.page_ended();
+        // The next one has other holes, perhaps by the same names.
+        if let Some(stage) = self.stage.get() {
+            stage.place(Vec::new());
+        }
+        if let Ok(app) = &self.app {
+            app.page_ended();
+        }
     }
 }
 
@@ -103,6 +121,12 @@ impl Doorstep {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.page_listens = true;
         waiting.link.take()
+    }
+
+    /// Nobody listens until the next page does.
+    #[cfg(any(test, target_os = "linux"))]
+    fn page_ended(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).page_listens = false;
     }
 }
 
@@ -140,6 +164,12 @@ pub fn run(options: Options) -> ExitCode {
         .register_asynchronous_uri_scheme_protocol(protocol::SCHEME, protocol::answer)
         .invoke_handler(commands::handler())
         .on_window_event(|window, event| {
+            // Kept, because asking waits for the toolkit's thread.
+            if let WindowEvent::Focused(focused) = event
+                && let Some(shell) = window.app_handle().try_state::<Shell>()
+            {
+                shell.watched.store(*focused, Ordering::Release);
+            }
             if let WindowEvent::CloseRequested { api, .. } = event
                 && window::stays_in_tray(window.app_handle())
             {
@@ -149,7 +179,7 @@ pub fn run(options: Options) -> ExitCode {
         })
         .setup(move |tauri| setup(tauri.handle(), options, doorstep).map_err(Into::into))
         .build(tauri::generate_context!());
-    match built {
+    let exit = match built {
         Ok(tauri) => {
             tauri.run(|tauri, event| {
                 if let RunEvent::Exit = event
@@ -166,7 +196,10 @@ pub fn run(options: Options) -> ExitCode {
             );
             ExitCode::FAILURE
         }
-    }
+    };
+    // What still blocks is not waited for.
+    runtime.shutdown_background();
+    exit
 }
 
 /// By which a second start finds the first. A part of such a name must not begin with a digit, and may have a hyphen; two
@@ -196,7 +229,8 @@ fn setup(tauri: &AppHandle, options: Options, doorstep: Arc<Doorstep>) -> tauri:
     }
     // What could not start has something to say.
     let hidden = options.hidden && started.is_ok();
-    tauri.manage(Shell { app: started, doorstep, has_tray: AtomicBool::new(false), stage: OnceLock::new() });
+    let (has_tray, watched) = (AtomicBool::new(false), AtomicBool::new(false));
+    tauri.manage(Shell { app: started, doorstep, has_tray, stage: OnceLock::new(), watched });
     // The page can ask for nothing before this returns.
     window::open(tauri, &options, hidden)?;
     tauri::async_runtime::spawn(desktop::serve(tauri.clone(), events));
@@ -241,6 +275,9 @@ mod tests {
         assert_eq!(doorstep.page_listens().as_deref(), Some("ahoy:second"));
         assert_eq!(doorstep.page_listens(), None);
         assert_eq!(doorstep.leave("ahoy:third".to_owned()).as_deref(), Some("ahoy:third"));
+        doorstep.page_ended();
+        assert_eq!(doorstep.leave("ahoy:fourth".to_owned()), None);
+        assert_eq!(doorstep.page_listens().as_deref(), Some("ahoy:fourth"));
     }
 
     #[test]

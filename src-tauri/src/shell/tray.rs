@@ -114,7 +114,8 @@ async fn shown() -> bool {
         return false;
     };
     let (Some(owner), Ok(bus)) = (library.unique_name(), zbus::Connection::session().await) else { return false };
-    item::until_shown(&bus, &owner, move || item::register(&library)).await
+    let register = async move || tokio::task::spawn_blocking(move || item::register(&library)).await.unwrap_or(false);
+    item::until_shown(&bus, &owner, register).await
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -51,14 +51,14 @@ pub fn open(tauri: &AppHandle, options: &Options, hidden: bool) -> tauri::Result
         .on_navigation(|url| url.scheme() == "tauri" || url.host_str() == Some("tauri.localhost"))
         .on_new_window(|_, _| NewWindowResponse::Deny)
         .build()?;
-    prepare_webview(&window, options.pictures);
+    prepare_webview(&window, options.pictures, profile);
     Ok(())
 }
 
 /// Without a graphics card, compositing by the CPU costs three times what plain painting does; and the page does not paint
 /// pictures, see [`super::stage`].
 #[cfg(target_os = "linux")]
-fn prepare_webview(window: &WebviewWindow, pictures: Pictures) {
+fn prepare_webview(window: &WebviewWindow, pictures: Pictures, profile: &Profile) {
     use super::stage::Stage;
     use webkit2gtk::{HardwareAccelerationPolicy, SettingsExt, WebViewExt};
 
@@ -74,19 +74,22 @@ fn prepare_webview(window: &WebviewWindow, pictures: Pictures) {
             tracing::warn!(%error, "the webview's settings could not be changed");
         }
     }
-    let tauri = window.app_handle().clone();
+    let (tauri, vendors) = (window.app_handle().clone(), profile.egl());
     let revived = window.with_webview(move |webview| {
         let revivals = RefCell::new(Revivals::default());
         webview.inner().connect_web_process_terminated(move |page, reason| {
             tracing::error!(?reason, "the page's process has ended");
-            // Its holes went with it; the next one has others, perhaps by the same names.
-            if let Some(stage) = tauri.try_state::<Shell>().as_ref().and_then(|shell| shell.stage.get()) {
-                stage.place(Vec::new());
+            // It may have wanted more of EGL than ours has.
+            super::egl::forget(&vendors);
+            if let Some(shell) = tauri.try_state::<Shell>() {
+                shell.page_ended();
             }
             if revivals.borrow_mut().allow(Instant::now()) {
-                // It may have wanted more of EGL than ours has; of what the user has set nothing is known here.
-                gtk::glib::unsetenv(super::egl::DIRECTORIES);
                 page.reload();
+            } else {
+                // Nobody tells of a page that is not there.
+                let page = page.clone();
+                gtk::glib::timeout_add_local_once(Revivals::WITHIN, move || page.reload());
             }
         });
     });
@@ -103,7 +106,7 @@ fn prepare_webview(window: &WebviewWindow, pictures: Pictures) {
     }
 }
 
-/// A page whose process ends is loaded again, and a call goes on meanwhile: it is not the page's. Not for ever, if it ends each time.
+/// A page whose process ends is loaded again, and a call of the engine goes on meanwhile. Some times at once, then once a minute.
 #[cfg(target_os = "linux")]
 #[derive(Debug, Default)]
 struct Revivals(Vec<Instant>);
@@ -124,7 +127,7 @@ impl Revivals {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn prepare_webview(_: &WebviewWindow, _: Pictures) {}
+fn prepare_webview(_: &WebviewWindow, _: Pictures, _: &Profile) {}
 
 /// Tells the page something.
 pub fn tell(tauri: &AppHandle, event: &AppEvent) {
@@ -170,7 +173,7 @@ pub fn show_quietly(tauri: &AppHandle) {
 
 /// Whether the user looks at the window.
 pub fn is_watched(tauri: &AppHandle) -> bool {
-    tauri.get_webview_window(MAIN).is_some_and(|window| window.is_focused().unwrap_or(false))
+    tauri.try_state::<Shell>().is_some_and(|shell| shell.watched.load(Ordering::Acquire))
 }
 
 /// Whether closing the window leaves the program in the tray.

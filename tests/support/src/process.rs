@@ -66,9 +66,7 @@ impl ProcessGroup {
     pub fn log(&self) -> Log {
         self.log.clone()
     }
-}
 
-impl ProcessGroup {
     /// Kills those of its processes whose program's name begins so, and says how many there were.
     pub fn kill(&self, name: &str) -> usize {
         let pids = fs::read_dir("/proc")
@@ -76,9 +74,14 @@ impl ProcessGroup {
             .flatten()
             .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
         let ours = pids.map(Pid::from_raw).filter(|&pid| getpgid(Some(pid)) == Ok(self.group));
-        let named =
-            ours.filter(|pid| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.starts_with(name)));
-        named.filter(|&pid| kill(pid, Signal::SIGKILL).is_ok()).count()
+        let is_named =
+            |pid: &Pid| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.starts_with(name));
+        let named: Vec<_> = ours.filter(is_named).collect();
+        for pid in &named {
+            // It may have ended by itself.
+            let _ = kill(*pid, Signal::SIGKILL);
+        }
+        named.len()
     }
 }
 

@@ -116,6 +116,8 @@ pub(super) struct Supervisor {
     events: Events,
     /// Periods up to this, in frames of 48 kHz, have been too short for this machine.
     beyond: u32,
+    /// A stream that ended while none was played on. A device says its end once.
+    early: Option<(Puller, cpal::Error)>,
     /// When the clock's next frame is due.
     due: Instant,
     frame: Frame,
@@ -132,7 +134,7 @@ impl Supervisor {
         let playout = Arc::new(Playout::new(mixer, reference));
         let output = Opened::open(spec, &playout, &signals)?.play(&playout);
         let (due, frame) = (Instant::now() + FRAME, [0.0; FRAME_SAMPLES]);
-        Ok(Self { playout, output, signals, events, beyond: 0, due, frame })
+        Ok(Self { playout, output, signals, events, beyond: 0, early: None, due, frame })
     }
 
     pub fn run(mut self, signals: &mpsc::Receiver<Signal>) {
@@ -143,21 +145,33 @@ impl Supervisor {
             };
             match signals.recv_timeout(wait) {
                 Ok(Signal::Stop) | Err(mpsc::RecvTimeoutError::Disconnected) => return,
-                Ok(Signal::Failed { puller, error }) => self.failed(puller, &error),
+                Ok(Signal::Failed { puller, error }) => self.failed(puller, error),
                 Ok(Signal::Choose { spec, events, answer }) => self.change(spec, events, answer),
                 Err(mpsc::RecvTimeoutError::Timeout) => {}
             }
             self.follow();
+            if matches!(self.output, Output::Playing(_))
+                && let Some((puller, error)) = self.early.take()
+            {
+                self.failed(puller, error);
+            }
             self.pull();
         }
     }
 
-    fn failed(&mut self, puller: Puller, error: &cpal::Error) {
-        let Output::Playing(playing) = &self.output else { return };
-        if playing.device.puller != puller || !ends_stream(error) {
+    fn failed(&mut self, puller: Puller, error: cpal::Error) {
+        if !ends_stream(&error) {
             return;
         }
-        let error = AudioDeviceError::of(AudioDirection::Output, &playing.device.name, error);
+        let Output::Playing(playing) = &self.output else {
+            // Of a device that was opened and is not played on yet, perhaps.
+            self.early = Some((puller, error));
+            return;
+        };
+        if playing.device.puller != puller {
+            return;
+        }
+        let error = AudioDeviceError::of(AudioDirection::Output, &playing.device.name, &error);
         let (choice, beyond) = (playing.choice.clone(), self.beyond);
         let (playout, signals) = (Arc::clone(&self.playout), self.signals.clone());
         let reopening = Reopening::start(move || Device::open(&choice, beyond, &playout, &signals));

@@ -9,7 +9,7 @@ use pulseaudio::{
     },
 };
 
-use super::{Connection, SAMPLE_BYTES, Stream, Told, Write, device_name, in_bytes, mono, what_it_is};
+use super::{Connection, SAMPLE_BYTES, Stream, Told, Write, device_name, ended, in_bytes, mono, what_it_is};
 
 /// What a [`Playback`] plays on, and how.
 pub(crate) struct PlaybackForm<'a> {
@@ -58,18 +58,25 @@ impl Playback {
         // What is asked for at once fits in: so nothing is allocated once it plays.
         let block = vec![0; DESCRIPTOR_SIZE + 2 * period as usize];
         let feeder = Feeder { channel: created.channel, samples, block };
-        let play = move |connection| play(connection, feeder, created.requested_bytes);
+        // Whatever the server asks for, it takes no more than that at once.
+        let most = created.buffer_attr.max_length;
+        let play = move |connection| play(connection, feeder, created.requested_bytes, most);
         Ok(Self { _stream: connection.run("play", play, failed)? })
     }
 }
 
 /// Gives the server what it asks for until it has closed the stream.
-fn play(mut connection: Connection, mut feeder: Feeder<impl Iterator<Item = f32>>, requested: u32) -> ClientError {
+fn play(
+    mut connection: Connection,
+    mut feeder: Feeder<impl Iterator<Item = f32>>,
+    requested: u32,
+    most: u32,
+) -> ClientError {
     let channel = feeder.channel;
     let mut wanted = requested;
     loop {
-        if let Err(error) = feeder.feed(connection.socket.get_mut(), wanted) {
-            return error.into();
+        if let Err(error) = feeder.feed(connection.socket.get_mut(), wanted.min(most)) {
+            return ended(error);
         }
         wanted = match connection.next() {
             Ok(Told::Command(_, Command::Request(request), _)) if request.channel == channel => request.length,

@@ -1,6 +1,6 @@
 //! A stream that records.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use pulseaudio::{
     ClientError,
@@ -12,8 +12,10 @@ use pulseaudio::{
 
 use super::{Connection, SAMPLE_BYTES, Stream, Told, device_name, in_bytes, mono, read, what_it_is};
 
-/// What the server said of the latency is believed for so long. After a source that stood still it is no age of anything.
+/// What the server said of the latency is believed for so long: after a source that stood still it is no age of anything.
 const MAX_LATENCY_AGE: Duration = Duration::from_millis(100);
+/// No device keeps sound for longer. A server that says so has counted past zero.
+const MAX_LATENCY: Duration = Duration::from_secs(2);
 
 /// What a [`Record`] records from, and how.
 pub(crate) struct RecordForm<'a> {
@@ -54,7 +56,7 @@ impl Record {
             ..RecordStreamParams::default()
         };
         let created: CreateRecordStreamReply = connection.ask(&Command::CreateRecordStream(params))?;
-        let mut recorder = Recorder { channel: created.channel, rate: form.rate, latency: Latency::default(), sink };
+        let mut recorder = Recorder { channel: created.channel, rate: form.rate, latency: Latency(None), sink };
         while !recorder.step(&mut connection)? {}
         let record = move |mut connection| loop {
             if let Err(error) = recorder.step(&mut connection) {
@@ -80,19 +82,19 @@ impl<S: FnMut(&mut dyn ExactSizeIterator<Item = f32>, Instant)> Recorder<S> {
             Told::Sound(channel, bytes) if channel == self.channel => {
                 let now = Instant::now();
                 let mut samples = bytes.chunks_exact(SAMPLE_BYTES).map(sample);
-                let age = self.latency.at(now).unwrap_or_else(|| duration(samples.len() as u64, self.rate));
+                let age = self.latency.take(duration(samples.len() as u64, self.rate), now);
                 (self.sink)(&mut samples, now.checked_sub(age).unwrap_or(now));
-                // Asked each time: what it was a second ago says little of a source that just began.
-                let params = LatencyParams { channel: self.channel, now: SystemTime::now() };
-                self.latency.asked = Some(connection.send(&Command::GetRecordLatency(params))?);
+                // Asked each time: what it was a second ago says little of a source that just began. The server sends the time back,
+                // and nobody reads it.
+                let params = LatencyParams { channel: self.channel, now: UNIX_EPOCH };
+                connection.send(&Command::GetRecordLatency(params))?;
                 return Ok(true);
             }
-            Told::Command(seq, Command::Reply, mut fields) if self.latency.asked == Some(seq) => {
-                let said: RecordLatency = read(&mut fields, version)?;
-                let waiting = said.write_offset.saturating_sub(said.read_offset).max(0) as u64 / SAMPLE_BYTES as u64;
-                let latency = Duration::from_micros(said.source_usec) + duration(waiting, self.rate);
-                self.latency.said = Some((latency, Instant::now()));
-            }
+            // Nothing else is asked; and it is the age of what comes after it, however late it is.
+            Told::Command(_, Command::Reply, mut fields) => match read::<RecordLatency>(&mut fields, version) {
+                Ok(said) => self.latency.said(&said, self.rate, Instant::now()),
+                Err(error) => tracing::debug!(%error, "the sound server's latency cannot be read"),
+            },
             // The source has gone, and there is no other.
             Told::Command(_, Command::RecordStreamKilled(killed), _) if killed == self.channel => {
                 return Err(ClientError::ServerError(PulseError::NoEntity));
@@ -103,18 +105,24 @@ impl<S: FnMut(&mut dyn ExactSizeIterator<Item = f32>, Instant)> Recorder<S> {
     }
 }
 
-/// How old the next sample is.
-#[derive(Default)]
-struct Latency {
-    /// The number of the question that has no answer yet, or of the last one that has.
-    asked: Option<u32>,
-    said: Option<(Duration, Instant)>,
-}
+/// How old the next sample was, and when.
+struct Latency(Option<(Duration, Instant)>);
 
 impl Latency {
-    /// What waits grows by the clock from when the server counted it.
-    fn at(&self, now: Instant) -> Option<Duration> {
-        self.said.map(|(latency, at)| latency + now.saturating_duration_since(at).min(MAX_LATENCY_AGE))
+    fn said(&mut self, said: &RecordLatency, rate: u32, now: Instant) {
+        let waiting = said.write_offset.saturating_sub(said.read_offset).max(0) as u64 / SAMPLE_BYTES as u64;
+        let latency = Duration::from_micros(said.source_usec).saturating_add(duration(waiting, rate));
+        self.0 = Some((latency, now)).filter(|_| latency <= MAX_LATENCY);
+    }
+
+    /// The age of the first sample of a block, which is `length` long. Of several that come at once the later ones are younger.
+    fn take(&mut self, length: Duration, now: Instant) -> Duration {
+        let fresh = |(_, at): &(Duration, Instant)| now.saturating_duration_since(*at) <= MAX_LATENCY_AGE;
+        let Some((latency, at)) = self.0.filter(fresh) else { return length };
+        // What waits grows by the clock from when the server counted it.
+        let age = latency + now.saturating_duration_since(at);
+        self.0 = Some((age.saturating_sub(length), now));
+        age
     }
 }
 
@@ -124,4 +132,44 @@ fn sample(bytes: &[u8]) -> f32 {
 
 fn duration(samples: u64, rate: u32) -> Duration {
     Duration::from_nanos(samples.saturating_mul(1_000_000_000) / u64::from(rate.max(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn said(source_ms: u64, waiting: i64) -> RecordLatency {
+        RecordLatency {
+            sink_usec: 0,
+            source_usec: source_ms * 1000,
+            playing: true,
+            local_time: UNIX_EPOCH,
+            remote_time: UNIX_EPOCH,
+            write_offset: waiting * SAMPLE_BYTES as i64,
+            read_offset: 0,
+        }
+    }
+
+    #[test]
+    fn blocks_that_come_at_once_are_as_far_apart_as_they_were_captured() {
+        let (start, mut latency) = (Instant::now(), Latency(None));
+        assert_eq!(latency.take(10 * MS, start), 10 * MS, "nothing is known yet: it has just ended");
+        // 5 ms in the device and 480 samples of 48 kHz.
+        latency.said(&said(5, 480), 48_000, start);
+        let late = start + 30 * MS;
+        assert_eq!([(); 3].map(|()| latency.take(10 * MS, late)), [45 * MS, 35 * MS, 25 * MS]);
+    }
+
+    #[test]
+    fn what_was_said_long_ago_and_what_cannot_be_is_not_believed() {
+        let (start, mut latency) = (Instant::now(), Latency(None));
+        latency.said(&said(50, 0), 48_000, start);
+        assert_eq!(latency.take(10 * MS, start + 101 * MS), 10 * MS);
+        latency.said(&said(u64::MAX / 1000, 0), 48_000, start);
+        assert_eq!(latency.take(10 * MS, start), 10 * MS);
+        latency.said(&said(1, -480), 48_000, start);
+        assert_eq!(latency.take(10 * MS, start), MS);
+    }
 }
