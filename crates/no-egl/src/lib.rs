@@ -6,7 +6,7 @@
 //! extensions, as if the machine's OpenGL were good for nothing.
 //!
 //! libEGL of libglvnd loads it where the environment names it (`__EGL_VENDOR_LIBRARY_DIRS`), and asks [`__egl_Main`]
-//! for the rest: `libeglabi.h` of libglvnd, ABI 0, says what. The app does so without a graphics card alone. It knows
+//! for the rest: `libeglabi.h` of libglvnd, ABI 0, says what. The app does so where it paints pictures without the page alone. It knows
 //! nothing of the app, and is never called by it.
 //!
 //! The functions have the types that C gives them, so this is the one crate beside the libvpx wrapper with `unsafe` in it.
