@@ -8,6 +8,7 @@ use ahoy_test_support::{
     services::{Notifications, Tray},
 };
 use ahoy_tests::end::unix_ms;
+use serde_json::json;
 
 use crate::{
     alone,
@@ -42,6 +43,38 @@ async fn a_closed_window_keeps_its_call_in_the_tray_and_comes_back_by_a_second_s
     let back = unix_ms();
     ada.receives(back, "own test pattern in the window that came back", Content::shows_pattern).await;
     ada.receives(back, "own test tone in the window that came back", Content::sounds_tone).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tray_has_the_window_and_the_menu_and_every_new_tray_has_them_again() {
+    let _alone = alone().await;
+    let desktop = Desktop::start().await;
+    let mut tray = Tray::start(&desktop).await;
+    let ada = App::start(&desktop, "ada", Some(settled("Ada"))).await;
+    let icon = tray.icon(&ada).await;
+    assert_eq!(icon.menu().await, ["Show Ahoy", "Quit"]);
+    desktop.close_window(ADAS);
+    desktop.until_hidden(ADAS).await;
+    icon.click().await;
+    desktop.until_shown(ADAS).await;
+    desktop.until_focused(ADAS).await;
+
+    ada.click("nav-settings").await;
+    ada.choose("language", "de").await;
+    ada.waits("German", "return document.documentElement.lang === 'de'", json!([])).await;
+    assert_eq!(icon.menu().await, ["Ahoy zeigen", "Beenden"]);
+
+    // A panel that is started anew, as after a crash.
+    tray.end().await;
+    let mut tray = Tray::start(&desktop).await;
+    let icon = tray.icon(&ada).await;
+    desktop.close_window(ADAS);
+    desktop.until_hidden(ADAS).await;
+    icon.choose("Ahoy zeigen").await;
+    desktop.until_shown(ADAS).await;
+    let running = desktop.running("io.github.ahoy_call.Ahoy.p_ada.SingleInstance").await;
+    icon.choose("Beenden").await;
+    running.until_ended().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,8 +6,6 @@ mod desktop;
 mod egl;
 mod gl;
 #[cfg(target_os = "linux")]
-mod item;
-#[cfg(target_os = "linux")]
 mod keyed;
 mod logs;
 mod notification;

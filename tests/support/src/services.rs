@@ -8,11 +8,17 @@ use std::{
     time::Duration,
 };
 
+use serde::Serialize;
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep, timeout},
 };
-use zbus::{Connection, connection::Builder, fdo::DBusProxy, message::Header, zvariant::OwnedValue};
+use zbus::{
+    Connection, Message,
+    connection::Builder,
+    fdo::DBusProxy,
+    zvariant::{DynamicType, OwnedValue, Structure, Value},
+};
 
 use crate::{
     app::{App, LIMIT},
@@ -22,13 +28,22 @@ use crate::{
 /// The kernel tells only parents of a process's end.
 const POLL: Duration = Duration::from_millis(50);
 const TRAY: &str = "org.kde.StatusNotifierWatcher";
+const ITEM: &str = "org.kde.StatusNotifierItem";
+const MENU: &str = "com.canonical.dbusmenu";
 const NOTIFICATIONS: &str = "org.freedesktop.Notifications";
 const NOTIFICATIONS_PATH: &str = "/org/freedesktop/Notifications";
 
 /// A tray that shows its icons to nobody (StatusNotifierItem). It goes when this is dropped.
 pub struct Tray {
     icons: mpsc::UnboundedReceiver<String>,
-    _bus: Connection,
+    bus: Connection,
+}
+
+/// A program's icon in a tray.
+pub struct Icon {
+    bus: Connection,
+    /// Its program, by its name on the bus.
+    owner: String,
 }
 
 impl Tray {
@@ -43,32 +58,92 @@ impl Tray {
             let bus = Builder::address(desktop.bus())?.serve_at("/StatusNotifierWatcher", service)?;
             bus.name(TRAY)?.build().await
         };
-        Self { icons: added, _bus: serve.await.unwrap_or_else(|error| panic!("no tray: {error}")) }
+        Self { icons: added, bus: serve.await.unwrap_or_else(|error| panic!("no tray: {error}")) }
     }
 
     /// Waits until one more program has its icon there. Where none comes, `app` tells what it did.
     ///
     /// # Panics
     /// None comes within [`LIMIT`].
-    pub async fn icon(&mut self, app: &App) {
-        if !matches!(timeout(LIMIT, self.icons.recv()).await, Ok(Some(_))) {
-            app.fail(&format!("no icon in the tray within {LIMIT:?}")).await;
+    pub async fn icon(&mut self, app: &App) -> Icon {
+        match timeout(LIMIT, self.icons.recv()).await {
+            Ok(Some(owner)) => Icon { bus: self.bus.clone(), owner },
+            _ => app.fail(&format!("no icon in the tray within {LIMIT:?}")).await,
         }
     }
+
+    /// The panel ends, and its name on the bus is free again.
+    ///
+    /// # Panics
+    /// The bus has ended.
+    pub async fn end(self) {
+        self.bus.release_name(TRAY).await.unwrap_or_else(|error| panic!("the tray cannot end: {error}"));
+    }
+}
+
+impl Icon {
+    /// Clicks it.
+    ///
+    /// # Panics
+    /// Its program does not take that.
+    pub async fn click(&self) {
+        let clicked = self.bus.call_method(Some(&*self.owner), "/StatusNotifierItem", Some(ITEM), "Activate", &(0, 0));
+        clicked.await.unwrap_or_else(|error| panic!("the icon cannot be clicked: {error}"));
+    }
+
+    /// What its menu says now, from above.
+    ///
+    /// # Panics
+    /// Its program has none.
+    pub async fn menu(&self) -> Vec<String> {
+        self.entries().await.into_iter().map(|(_, label)| label).collect()
+    }
+
+    /// Chooses from its menu.
+    ///
+    /// # Panics
+    /// There is nothing by that name.
+    pub async fn choose(&self, label: &str) {
+        let entries = self.entries().await;
+        let entry = entries.iter().find(|(_, other)| other == label);
+        let (id, _) = entry.unwrap_or_else(|| panic!("no {label:?} among {entries:?}"));
+        let chosen = self.call("Event", &(id, "clicked", Value::from(0), 0_u32)).await;
+        chosen.unwrap_or_else(|error| panic!("{label:?} cannot be chosen: {error}"));
+    }
+
+    async fn entries(&self) -> Vec<(i32, String)> {
+        let read = async {
+            self.call("AboutToShow", &(0,)).await?;
+            let layout = self.call("GetLayout", &(0, -1, ["label"].as_slice())).await?;
+            let (_, (_, _, entries)): (u32, (i32, HashMap<String, OwnedValue>, Vec<OwnedValue>)) =
+                layout.body().deserialize()?;
+            entries.into_iter().map(entry).collect::<zbus::Result<_>>()
+        };
+        read.await.unwrap_or_else(|error| panic!("no menu at the icon: {error}"))
+    }
+
+    async fn call<B: Serialize + DynamicType>(&self, method: &str, body: &B) -> zbus::Result<Message> {
+        self.bus.call_method(Some(&*self.owner), "/MenuBar", Some(MENU), method, body).await
+    }
+}
+
+fn entry(entry: OwnedValue) -> zbus::Result<(i32, String)> {
+    let (id, mut properties, _): (i32, HashMap<String, OwnedValue>, Vec<OwnedValue>) =
+        Structure::try_from(entry)?.try_into()?;
+    let label = properties.remove("label").map(String::try_from).transpose()?;
+    Ok((id, label.unwrap_or_default()))
 }
 
 struct TrayService {
     icons: mpsc::UnboundedSender<String>,
-    /// Each with its program's name on the bus.
+    /// Each by its program's name on the bus.
     items: Vec<String>,
 }
 
 #[zbus::interface(name = "org.kde.StatusNotifierWatcher")]
 impl TrayService {
     /// A program may say it again.
-    fn register_status_notifier_item(&mut self, item: String, #[zbus(header)] header: Header<'_>) {
-        let sender = header.sender().map(ToString::to_string).unwrap_or_default();
-        let item = if item.starts_with('/') { sender + &item } else { item };
+    fn register_status_notifier_item(&mut self, item: String) {
         if !self.items.contains(&item) {
             self.items.push(item.clone());
             let _ = self.icons.send(item);
