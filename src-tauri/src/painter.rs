@@ -1,11 +1,12 @@
 //! One stream as pixels, for a window whose pictures the shell paints.
 //!
 //! ```text
-//! hub ──▶ [thread: decoder ──▶ scaling and colours] ──▶ newest pixels ──▶ window
+//! hub ── frames ──▶ [thread: decoder ──▶ scaling and colours] ──▶ newest pixels ──▶ window
+//!     ── pictures ───────────────────▶
 //! ```
 //!
 //! Every frame is decoded, only the newest is converted: a machine that is too slow for the stream shows fewer pictures
-//! and no late ones.
+//! and no late ones. Our own picture is there without having been encoded.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -15,11 +16,13 @@ use std::{
 
 use ahoy_media::{
     video::{
+        I420Frame,
         screen::{Fit, ScreenConverter, Size},
         vp8::{Decoder, Vp8Error},
     },
-    webm::hub::{Frames, Hub, HubError, StreamId},
+    webm::hub::{Cursor, Frames, Hub, HubError, Pictures, StreamId},
 };
+use bytes::Bytes;
 use tokio::{runtime::Handle, sync::watch};
 
 /// Waits in ms after reads that cannot be decoded, one after the other; then a stream is taken for broken. Each read starts at the
@@ -86,15 +89,12 @@ impl Painter {
     ) -> Result<Self, Vp8Error> {
         let shared = Arc::<Mutex<Shared>>::default();
         let (look, looks) = watch::channel(look);
-        let worker = Worker {
-            hub,
-            stream,
-            looks,
-            decoder: Decoder::new()?,
-            converter: ScreenConverter::default(),
-            shared: Arc::clone(&shared),
-            tell,
+        let source = match hub.pictures(&stream) {
+            Some(pictures) => Source::Pictures(pictures),
+            None => Source::Frames { hub, decoder: Decoder::new()?, after: None, failures: 0 },
         };
+        let converter = ScreenConverter::default();
+        let worker = Worker { stream, source, looks, converter, shared: Arc::clone(&shared), tell };
         thread::Builder::new()
             .name("painter".to_owned())
             .spawn(move || worker.run(&runtime))
@@ -130,13 +130,24 @@ fn recycle(shared: &mut Shared, buffer: Vec<u8>) {
 
 /// The thread's own.
 struct Worker<T> {
-    hub: Hub,
     stream: StreamId,
+    source: Source,
     looks: watch::Receiver<Look>,
-    decoder: Decoder,
     converter: ScreenConverter,
     shared: Arc<Mutex<Shared>>,
     tell: T,
+}
+
+/// Where pictures come from.
+enum Source {
+    Frames {
+        hub: Hub,
+        decoder: Decoder,
+        after: Option<Cursor>,
+        /// Reads one after the other that could not be decoded.
+        failures: usize,
+    },
+    Pictures(Pictures),
 }
 
 /// What the thread wakes up for.
@@ -145,45 +156,73 @@ enum Wake {
     Look,
     /// Nobody wants it any more.
     Dropped,
-    /// The stream.
-    Read(Result<Frames, HubError>),
+    /// Frames to decode, and where to read on.
+    Frames(Vec<Bytes>, Cursor),
+    /// A picture.
+    Picture,
+    /// The stream's end.
+    Ended,
+    /// There is no such stream.
+    Failed(HubError),
+}
+
+impl Source {
+    /// Waits for more of the stream.
+    async fn more(&mut self, stream: &StreamId) -> Wake {
+        match self {
+            Self::Frames { hub, after, .. } => match hub.read_frames(stream, *after).await {
+                Ok(Frames::Media { frames, next }) => Wake::Frames(frames, next),
+                Ok(Frames::End) => Wake::Ended,
+                Err(error) => Wake::Failed(error),
+            },
+            Self::Pictures(pictures) => match pictures.changed().await {
+                Ok(()) => Wake::Picture,
+                Err(_) => Wake::Ended,
+            },
+        }
+    }
+
+    /// Whether these frames made a picture; or why not, and how long to wait before reading on, if that is worth it.
+    fn decode(&mut self, frames: &[Bytes], next: Cursor) -> Result<bool, (Vp8Error, Option<Duration>)> {
+        let Self::Frames { decoder, after, failures, .. } = self else { return Ok(false) };
+        let decode = |shown: bool, frame: &Bytes| Ok(decoder.decode_in_place(frame)? || shown);
+        match frames.iter().try_fold(false, decode) {
+            Ok(shown) => {
+                (*after, *failures) = (Some(next), 0);
+                Ok(shown)
+            }
+            Err(error) => {
+                let wait = RETRIES_MS.get(*failures).copied().map(Duration::from_millis);
+                (*after, *failures) = (None, *failures + 1);
+                Err((error, wait))
+            }
+        }
+    }
 }
 
 impl<T: Fn(News)> Worker<T> {
     fn run(mut self, runtime: &Handle) {
-        let mut after = None;
-        let mut failures = 0;
         loop {
             let wake = runtime.block_on(async {
                 tokio::select! {
                     changed = self.looks.changed() => if changed.is_ok() { Wake::Look } else { Wake::Dropped },
-                    read = self.hub.read_frames(&self.stream, after) => Wake::Read(read),
+                    more = self.source.more(&self.stream) => more,
                 }
             });
             match wake {
                 Wake::Dropped => return,
-                Wake::Look => self.show(),
-                Wake::Read(Ok(Frames::Media { frames, next })) => {
-                    let shown = frames.iter().try_fold(false, |shown, frame| {
-                        Ok::<_, Vp8Error>(self.decoder.decode_in_place(frame)? || shown)
-                    });
-                    match shown {
-                        Ok(shown) => {
-                            (after, failures) = (Some(next), 0);
-                            if shown {
-                                self.show();
-                            }
-                        }
-                        Err(error) => {
-                            tracing::warn!(%error, stream = %self.stream, "a picture cannot be shown");
-                            let Some(&wait) = RETRIES_MS.get(failures) else { return (self.tell)(News::Failed) };
-                            (after, failures) = (None, failures + 1);
-                            thread::sleep(Duration::from_millis(wait));
-                        }
+                Wake::Look | Wake::Picture => self.show(),
+                Wake::Frames(frames, next) => match self.source.decode(&frames, next) {
+                    Ok(true) => self.show(),
+                    Ok(false) => {}
+                    Err((error, wait)) => {
+                        tracing::warn!(%error, stream = %self.stream, "a picture cannot be shown");
+                        let Some(wait) = wait else { return (self.tell)(News::Failed) };
+                        thread::sleep(wait);
                     }
-                }
-                Wake::Read(Ok(Frames::End)) => return (self.tell)(News::Ended),
-                Wake::Read(Err(error)) => {
+                },
+                Wake::Ended => return (self.tell)(News::Ended),
+                Wake::Failed(error) => {
                     tracing::warn!(%error, "no stream to show");
                     return (self.tell)(News::Failed);
                 }
@@ -194,13 +233,19 @@ impl<T: Fn(News)> Worker<T> {
     /// Makes pixels of the picture that is there.
     fn show(&mut self) {
         let Look { size, fit, mirrored } = *self.looks.borrow_and_update();
-        let Some(picture) = self.decoder.picture() else { return };
         let mut data = lock(&self.shared).spare.pop().unwrap_or_default();
-        let size = self.converter.convert(picture, size, fit, mirrored, &mut data);
+        // Kept, so that who makes pictures is not held up.
+        let kept;
+        let picture = match &self.source {
+            Source::Frames { decoder, .. } => decoder.picture(),
+            Source::Pictures(pictures) => {
+                kept = pictures.borrow().clone();
+                kept.as_deref().map(I420Frame::view)
+            }
+        };
+        let size = picture.map(|picture| self.converter.convert(picture, size, fit, mirrored, &mut data));
         let mut shared = lock(&self.shared);
-        if size == Size::default() {
-            return recycle(&mut shared, data);
-        }
+        let Some(size) = size.filter(|&size| size != Size::default()) else { return recycle(&mut shared, data) };
         let unseen = shared.newest.replace(Pixels { data, size });
         if let Some(unseen) = unseen {
             return recycle(&mut shared, unseen.data);
@@ -296,6 +341,25 @@ mod tests {
         assert_eq!(news.recv_timeout(LIMIT), Ok(News::Ended));
         let (_painter, news) = rig.paint("never", 64, 64);
         assert_eq!(news.recv_timeout(LIMIT), Ok(News::Failed));
+    }
+
+    #[test]
+    fn pictures_that_are_there_are_not_encoded_to_be_shown() {
+        let mut rig = Rig::new();
+        let writer = rig.hub.open_shown(StreamId::new("own"), || panic!("nobody needs a key frame"));
+        let (painter, news) = rig.paint("own", 64, 64);
+        for (width, height, size) in [(320, 180, (64, 36)), (180, 180, (64, 64))] {
+            writer.show(I420Frame::black(width, height, Instant::now()));
+            assert_eq!(news.recv_timeout(LIMIT), Ok(News::Picture));
+            let shown = painter.take().expect("pixels").size;
+            assert_eq!((shown.width, shown.height), size);
+        }
+        painter.set_look(Look { size: Size { width: 32, height: 32 }, ..Look::default() });
+        assert_eq!(news.recv_timeout(LIMIT), Ok(News::Picture));
+        assert_eq!(painter.take().expect("pixels").size, Size { width: 32, height: 32 });
+        drop(writer);
+        assert_eq!(news.recv_timeout(LIMIT), Ok(News::Ended));
+        rig.writer = None;
     }
 
     #[test]

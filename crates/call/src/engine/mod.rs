@@ -151,7 +151,7 @@ pub struct EngineEvent {
 /// The engine's events, in order; ends when the engine has stopped.
 pub type Events = mpsc::UnboundedReceiver<EngineEvent>;
 
-/// Name of the hub stream with our own picture: small, see [`SmallEncoder`](ahoy_media::video::small::SmallEncoder).
+/// Name of the hub stream with our own picture: small, see [`SmallPictures`](ahoy_media::video::small::SmallPictures).
 pub const LOCAL_STREAM: &str = "local";
 
 /// Name of the hub stream with a peer's picture. It lasts as long as the peer is in the call.

@@ -10,7 +10,7 @@ use std::{
 
 use ahoy_media::{
     audio::microphone::EncodedAudio,
-    video::{EncodedFrame, I420Frame, small::SmallEncoder},
+    video::{EncodedFrame, I420Frame, small::SmallPictures, vp8::Vp8Error},
     webm::hub::{Hub, StreamId, StreamWriter},
 };
 use bytes::Bytes;
@@ -39,9 +39,10 @@ pub(super) struct Routes {
 /// What we send, as we see it ourselves.
 struct Preview {
     stream: StreamWriter,
-    /// Its reader cannot go on without a key frame.
+    /// A reader of its frames cannot go on without a key frame. Before there is such a reader nothing is encoded.
     wants_key_frame: Arc<AtomicBool>,
-    /// Time of its first picture.
+    encoded: bool,
+    /// Time of its first frame.
     first: Option<Instant>,
 }
 
@@ -49,13 +50,21 @@ impl Preview {
     fn open(hub: &Hub) -> Self {
         let wants_key_frame = Arc::new(AtomicBool::new(false));
         let wanted = Arc::clone(&wants_key_frame);
-        let stream = hub.open(StreamId::new(LOCAL_STREAM), move || wanted.store(true, Ordering::Relaxed));
-        Self { stream, wants_key_frame, first: None }
+        let stream = hub.open_shown(StreamId::new(LOCAL_STREAM), move || wanted.store(true, Ordering::Relaxed));
+        Self { stream, wants_key_frame, encoded: false, first: None }
     }
 
-    fn push(&mut self, frame: &EncodedFrame) {
-        let first = *self.first.get_or_insert(frame.captured_at);
-        self.stream.push(frame, frame.captured_at.saturating_duration_since(first));
+    fn show(&mut self, pictures: &mut SmallPictures, picture: I420Frame) -> Result<(), Vp8Error> {
+        let key = self.wants_key_frame.swap(false, Ordering::Relaxed);
+        self.encoded |= key;
+        if self.encoded
+            && let Some(frame) = pictures.encode(&picture, key)?
+        {
+            let first = *self.first.get_or_insert(frame.captured_at);
+            self.stream.push(&frame, frame.captured_at.saturating_duration_since(first));
+        }
+        self.stream.show(picture);
+        Ok(())
     }
 }
 
@@ -94,21 +103,18 @@ impl Routes {
 
     /// The encoder's tap: shows us what a camera of that rate gives, where there is a preview.
     pub(super) fn preview_tap(&self, fps: u32) -> impl FnMut(&I420Frame) + Send + 'static {
-        let (routes, mut small) = (self.clone(), SmallEncoder::default());
+        let (routes, mut pictures) = (self.clone(), SmallPictures::new(fps));
         move |frame| {
-            let Some(key) =
-                routes.preview().as_ref().map(|preview| preview.wants_key_frame.swap(false, Ordering::Relaxed))
-            else {
+            if routes.preview().is_none() {
                 return;
-            };
-            match (small.encode(frame, fps, key), &mut *routes.preview()) {
-                (Ok(Some(encoded)), Some(preview)) => preview.push(&encoded),
-                (Ok(_), _) => {}
-                // The stream cannot go on without it.
-                (Err(error), preview) => {
-                    tracing::warn!(%error, "our own picture cannot be shown");
-                    *preview = None;
-                }
+            }
+            let Some(picture) = pictures.shrink(frame) else { return };
+            let preview = &mut *routes.preview();
+            let shown = preview.as_mut().map(|preview| preview.show(&mut pictures, picture));
+            // The stream cannot go on without it.
+            if let Some(Err(error)) = shown {
+                tracing::warn!(%error, "our own picture cannot be shown");
+                *preview = None;
             }
         }
     }

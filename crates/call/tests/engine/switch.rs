@@ -9,7 +9,7 @@ use ahoy_call::{
 };
 use ahoy_media::{
     audio::{microphone::MicrophoneSpec, speaker::SpeakerSpec, wav},
-    video::capture::CameraSpec,
+    video::{capture::CameraSpec, pattern::read_cells},
     webm::hub::StreamId,
 };
 use ahoy_test_support::{
@@ -132,6 +132,26 @@ async fn another_camera_takes_over_with_a_key_frame_and_the_first_is_closed() {
     let stopped = |event: &CallEvent| matches!(event, CallEvent::MediaState { media, .. } if !media.video);
     assert_eq!(callee.count(stopped), 0, "the other side was told that the picture stops");
     assert_eq!(caller.count(missing), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn our_own_picture_is_there_as_it_is_and_encoded_for_who_asks() {
+    let Call { caller, callee: _callee, .. } = Call::connect(both(), both()).await;
+    let local = StreamId::new(LOCAL_STREAM);
+    let mut pictures = caller.hub.pictures(&local).expect("our own pictures");
+    let mut counters = Vec::new();
+    while counters.len() < 3 {
+        timeout(LIMIT, pictures.changed()).await.expect("a picture").expect("a call that goes on");
+        let picture = pictures.borrow_and_update().clone().expect("a picture");
+        counters.push(read_cells(&picture).expect("the test pattern").counter);
+    }
+    assert!(counters.is_sorted_by(|before, after| before < after), "{counters:?}");
+    let mut encoded = Screen::of_stream(&caller.hub, local);
+    let first = encoded.next().await;
+    assert!(
+        first.key && first.cells.expect("the test pattern").counter >= counters[2],
+        "{first:?}, after {counters:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::Muxer;
-use crate::video::EncodedFrame;
+use crate::video::{EncodedFrame, I420Frame};
 
 /// How much video a stream keeps for readers that are late. Who is later than this would show the past; the page's own
 /// poll takes some milliseconds.
@@ -128,6 +128,10 @@ pub enum Frames {
     End,
 }
 
+/// The newest picture of a stream, none before the first. See [`Hub::pictures`].
+pub type Pictures = watch::Receiver<Option<Arc<I420Frame>>>;
+type Shown = watch::Sender<Option<Arc<I420Frame>>>;
+
 /// All streams of a process. Clones share them.
 #[derive(Clone, Default)]
 pub struct Hub(Arc<Shared>);
@@ -150,6 +154,7 @@ struct Streams {
 struct Stream {
     epoch: u64,
     window: watch::Receiver<Window>,
+    pictures: Option<Pictures>,
     wants_key_frame: Arc<dyn Fn() + Send + Sync>,
 }
 
@@ -163,11 +168,21 @@ impl Hub {
     /// frame: as often as with every frame, so its rate must be limited behind it. It must not block.
     /// It takes the place of an earlier stream of that name: the next read starts anew with this one.
     pub fn open(&self, id: StreamId, wants_key_frame: impl Fn() + Send + Sync + 'static) -> StreamWriter {
+        self.insert(id, Arc::new(wants_key_frame), None)
+    }
+
+    /// As [`Self::open`], with [`Self::pictures`].
+    pub fn open_shown(&self, id: StreamId, wants_key_frame: impl Fn() + Send + Sync + 'static) -> StreamWriter {
+        self.insert(id, Arc::new(wants_key_frame), Some(watch::Sender::new(None)))
+    }
+
+    fn insert(&self, id: StreamId, wants_key_frame: Arc<dyn Fn() + Send + Sync>, shown: Option<Shown>) -> StreamWriter {
         let (sender, window) = watch::channel(Window::default());
         let epoch = self.0.epochs.fetch_add(1, Relaxed);
-        let stream = Stream { epoch, window, wants_key_frame: Arc::new(wants_key_frame) };
+        let pictures = shown.as_ref().map(watch::Sender::subscribe);
+        let stream = Stream { epoch, window, pictures, wants_key_frame };
         self.0.streams().by_id.insert(id.clone(), stream.clone());
-        StreamWriter { id, stream, window: sender, hub: self.0.clone() }
+        StreamWriter { id, stream, window: sender, shown, hub: self.0.clone() }
     }
 
     /// What comes in a stream after a cursor, or from the newest key frame on without one. Waits until there is
@@ -187,6 +202,12 @@ impl Hub {
             window.clusters.iter().skip(place.start).map(|cluster| cluster.frame.clone()).collect()
         });
         Ok(found.await?.map_or(Frames::End, |(frames, next)| Frames::Media { frames, next }))
+    }
+
+    /// The newest picture of a stream that is made in this process, for who would only decode it again; closed at the stream's end.
+    /// None of a stream that has only frames.
+    pub fn pictures(&self, id: &StreamId) -> Option<Pictures> {
+        self.0.streams().by_id.get(id)?.pictures.clone()
     }
 
     /// What `take` finds for a reader at `after`, once there is something, and where to read on; none at the stream's end.
@@ -230,6 +251,7 @@ pub struct StreamWriter {
     id: StreamId,
     stream: Stream,
     window: watch::Sender<Window>,
+    shown: Option<Shown>,
     hub: Arc<Shared>,
 }
 
@@ -244,6 +266,13 @@ impl StreamWriter {
         });
         if !decodable {
             (self.stream.wants_key_frame)();
+        }
+    }
+
+    /// Shows a picture, apart from the frames, where the stream was opened for that.
+    pub fn show(&self, picture: I420Frame) {
+        if let Some(shown) = &self.shown {
+            shown.send_replace(Some(Arc::new(picture)));
         }
     }
 

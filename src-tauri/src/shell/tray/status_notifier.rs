@@ -84,10 +84,7 @@ impl Tray for Item {
         let item = |label: &str, activate: fn(&mut Self)| {
             StandardItem { label: label.to_owned(), activate: Box::new(activate), ..StandardItem::default() }.into()
         };
-        vec![
-            item(words.show, |item| window::raise(&item.tauri)),
-            item(words.quit, |item| item.tauri.exit(0)),
-        ]
+        vec![item(words.show, |item| window::raise(&item.tauri)), item(words.quit, |item| item.tauri.exit(0))]
     }
 
     /// That this is here has the menu made anew each time: the language may have changed.
@@ -151,7 +148,10 @@ mod tests {
             let icon = pixmap(image);
             assert_eq!(icon.data.len(), (icon.width * icon.height * 4) as usize);
             let middle = icon.data.len() / 2 + icon.width as usize * 2;
-            assert_eq!(icon.data[middle..][..4], [255, image.rgba()[middle], image.rgba()[middle + 1], image.rgba()[middle + 2]]);
+            assert_eq!(
+                icon.data[middle..][..4],
+                [255, image.rgba()[middle], image.rgba()[middle + 1], image.rgba()[middle + 2]]
+            );
             assert_eq!(icon.data[0], 0, "the corner is clear");
         }
     }

@@ -355,3 +355,20 @@ fn who_decodes_by_itself_gets_the_very_frames() {
     let (_, last) = numbers(read(&rig, next));
     assert_eq!(read(&rig, last), Some(Frames::End));
 }
+
+#[test]
+fn a_picture_is_shown_beside_the_frames_and_its_stream_ends_with_them() {
+    let (hub, id) = (Hub::new(), StreamId::new("own"));
+    let writer = hub.open_shown(id.clone(), || panic!("nobody reads frames"));
+    let mut pictures = hub.pictures(&id).expect("pictures");
+    assert!(poll(pin!(pictures.changed())).is_none(), "there is none yet");
+    for width in [2, 4] {
+        writer.show(I420Frame::black(width, 2, Instant::now()));
+    }
+    assert!(matches!(poll(pin!(pictures.changed())), Some(Ok(()))));
+    assert_eq!(pictures.borrow().as_ref().map(|picture| picture.width()), Some(4), "the newest");
+    drop(writer);
+    assert!(matches!(poll(pin!(pictures.changed())), Some(Err(_))), "the end");
+    let _other = hub.open(id.clone(), || {});
+    assert!(hub.pictures(&id).is_none() && hub.pictures(&StreamId::new("none")).is_none());
+}
