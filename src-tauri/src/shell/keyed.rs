@@ -74,7 +74,7 @@ fn show_row(page: &mut [u8], picture: &[u8], key: [u8; 3]) {
         // The fourth byte means nothing.
         if other & 0x00ff_ffff == 0 {
             *page = *picture;
-        } else {
+        } else if pixels.iter().any(|pixel| is_under(*pixel, key)) {
             show_pixels(page, picture, key);
         }
     }
@@ -82,16 +82,21 @@ fn show_row(page: &mut [u8], picture: &[u8], key: [u8; 3]) {
 }
 
 fn show_pixels(page: &mut [u8], picture: &[u8], key: [u8; 3]) {
-    let [key_blue, key_green, key_red] = key;
+    let [_, key_green, _] = key;
     for (page, picture) in page.as_chunks_mut::<PIXEL>().0.iter_mut().zip(picture.as_chunks::<PIXEL>().0) {
         let [blue, green, red, _] = *page;
         if [blue, green, red] == key {
             *page = *picture;
-        } else if blue <= key_blue && green <= key_green && red <= key_red {
+        } else if is_under(*page, key) {
             let dark = |level: u8| (u16::from(level) * u16::from(green) / u16::from(key_green.max(1))) as u8;
             *page = picture.map(dark);
         }
     }
+}
+
+/// Whether the picture is seen there, be it in a shadow.
+fn is_under([blue, green, red, _]: [u8; PIXEL], [key_blue, key_green, key_red]: [u8; 3]) -> bool {
+    blue <= key_blue && green <= key_green && red <= key_red
 }
 
 #[cfg(test)]
