@@ -139,6 +139,7 @@ struct Worker<T> {
 }
 
 /// Where pictures come from.
+#[expect(clippy::large_enum_variant, reason = "a thread has one")]
 enum Source {
     Frames {
         hub: Hub,

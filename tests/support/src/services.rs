@@ -115,8 +115,7 @@ impl Icon {
         let read = async {
             self.call("AboutToShow", &(0,)).await?;
             let layout = self.call("GetLayout", &(0, -1, ["label"].as_slice())).await?;
-            let (_, (_, _, entries)): (u32, (i32, HashMap<String, OwnedValue>, Vec<OwnedValue>)) =
-                layout.body().deserialize()?;
+            let (_, (_, _, entries)): (u32, Entry) = layout.body().deserialize()?;
             entries.into_iter().map(entry).collect::<zbus::Result<_>>()
         };
         read.await.unwrap_or_else(|error| panic!("no menu at the icon: {error}"))
@@ -127,9 +126,11 @@ impl Icon {
     }
 }
 
+/// Of a menu: its number, what there is to know of it, and the entries below it.
+type Entry = (i32, HashMap<String, OwnedValue>, Vec<OwnedValue>);
+
 fn entry(entry: OwnedValue) -> zbus::Result<(i32, String)> {
-    let (id, mut properties, _): (i32, HashMap<String, OwnedValue>, Vec<OwnedValue>) =
-        Structure::try_from(entry)?.try_into()?;
+    let (id, mut properties, _): Entry = Structure::try_from(entry)?.try_into()?;
     let label = properties.remove("label").map(String::try_from).transpose()?;
     Ok((id, label.unwrap_or_default()))
 }
