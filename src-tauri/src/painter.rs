@@ -237,10 +237,10 @@ impl<T: Fn(News)> Worker<T> {
         let mut data = lock(&self.shared).spare.pop().unwrap_or_default();
         // Kept, so that who makes pictures is not held up.
         let kept;
-        let picture = match &self.source {
+        let picture = match &mut self.source {
             Source::Frames { decoder, .. } => decoder.picture(),
             Source::Pictures(pictures) => {
-                kept = pictures.borrow().clone();
+                kept = pictures.borrow_and_update().clone();
                 kept.as_deref().map(I420Frame::view)
             }
         };

@@ -64,8 +64,11 @@ async fn the_tray_has_the_window_and_the_menu_and_every_new_tray_has_them_again(
     ada.waits("German", "return document.documentElement.lang === 'de'", json!([])).await;
     assert_eq!(icon.menu().await, ["Ahoy zeigen", "Beenden"]);
 
-    // A panel that is started anew, as after a crash.
+    // A panel that crashes leaves no window behind that nobody can reach.
+    desktop.close_window(ADAS);
+    desktop.until_hidden(ADAS).await;
     tray.end().await;
+    desktop.until_shown(ADAS).await;
     let mut tray = Tray::start(&desktop).await;
     let icon = tray.icon(&ada).await;
     desktop.close_window(ADAS);

@@ -143,7 +143,7 @@ struct TrayService {
 
 #[zbus::interface(name = "org.kde.StatusNotifierWatcher")]
 impl TrayService {
-    /// A program may say it again.
+    /// By its program's name on the bus; a program may say it again.
     fn register_status_notifier_item(&mut self, item: String) {
         if !self.items.contains(&item) {
             self.items.push(item.clone());

@@ -9,7 +9,7 @@
 //! LinkReport ────┘   (pure state)      └─▶ CallEvent
 //!
 //! camera ─┬─▶ encoder ─▶ each link            each link ─▶ hub stream of that peer ─▶ page
-//!         └─▶ small encoder ─▶ hub stream "local"       └▶ mixer ─▶ speaker
+//!         └─▶ small pictures ─▶ hub stream "local"      └▶ mixer ─▶ speaker
 //! microphone ────────▶ each link
 //! ```
 
@@ -70,7 +70,8 @@ pub struct EngineConfig {
     pub loopback_only: bool,
     /// A bad network, for tests.
     pub impairment: Option<Impairment>,
-    /// Our own picture is shown to us too, as the hub stream [`LOCAL_STREAM`]: some 2 % of a core.
+    /// Our own picture is shown to us too, as the hub stream [`LOCAL_STREAM`]: some 2 % of a core where its frames
+    /// are read, and less where its pictures are.
     pub own_picture: bool,
     /// Instead of what the devices give, each peer gets back what it sends; no device is opened but the speaker.
     pub echo: bool,

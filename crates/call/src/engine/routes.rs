@@ -10,7 +10,7 @@ use std::{
 
 use ahoy_media::{
     audio::microphone::EncodedAudio,
-    video::{EncodedFrame, I420Frame, small::SmallPictures, vp8::Vp8Error},
+    video::{EncodedFrame, I420Frame, small::SmallPictures},
     webm::hub::{Hub, StreamId, StreamWriter},
 };
 use bytes::Bytes;
@@ -54,17 +54,16 @@ impl Preview {
         Self { stream, wants_key_frame, encoded: false, first: None }
     }
 
-    fn show(&mut self, pictures: &mut SmallPictures, picture: I420Frame) -> Result<(), Vp8Error> {
+    /// Whether somebody wants the next picture encoded, and then whether as a key frame.
+    fn wanted(&mut self) -> Option<bool> {
         let key = self.wants_key_frame.swap(false, Ordering::Relaxed);
         self.encoded |= key;
-        if self.encoded
-            && let Some(frame) = pictures.encode(&picture, key)?
-        {
-            let first = *self.first.get_or_insert(frame.captured_at);
-            self.stream.push(&frame, frame.captured_at.saturating_duration_since(first));
-        }
-        self.stream.show(picture);
-        Ok(())
+        self.encoded.then_some(key)
+    }
+
+    fn push(&mut self, frame: &EncodedFrame) {
+        let first = *self.first.get_or_insert(frame.captured_at);
+        self.stream.push(frame, frame.captured_at.saturating_duration_since(first));
     }
 }
 
@@ -109,12 +108,20 @@ impl Routes {
                 return;
             }
             let Some(picture) = pictures.shrink(frame) else { return };
-            let preview = &mut *routes.preview();
-            let shown = preview.as_mut().map(|preview| preview.show(&mut pictures, picture));
-            // The stream cannot go on without it.
-            if let Some(Err(error)) = shown {
-                tracing::warn!(%error, "our own picture cannot be shown");
-                *preview = None;
+            let wanted = routes.preview().as_mut().and_then(Preview::wanted);
+            // Outside of the lock: the engine waits for it as well.
+            let encoded = wanted.map(|key| pictures.encode(&picture, key)).transpose();
+            match (encoded, &mut *routes.preview()) {
+                (Ok(frame), Some(preview)) => {
+                    frame.flatten().iter().for_each(|frame| preview.push(frame));
+                    preview.stream.show(picture);
+                }
+                (Ok(_), None) => {}
+                // The stream cannot go on without it.
+                (Err(error), preview) => {
+                    tracing::warn!(%error, "our own picture cannot be shown");
+                    *preview = None;
+                }
             }
         }
     }
@@ -177,16 +184,25 @@ impl Routes {
 
 #[cfg(test)]
 mod tests {
-    use std::{thread, time::Duration};
+    use std::{
+        pin::pin,
+        task::{Context, Waker},
+        thread,
+        time::Duration,
+    };
 
     use super::*;
 
     #[test]
     fn a_picture_that_cannot_be_shown_to_us_ends_the_preview_and_holds_up_nothing() {
         let (notices, _kept) = mpsc::unbounded_channel();
-        let routes = Routes::new(notices);
-        routes.begin_preview(&Hub::new());
-        let mut tap = routes.preview_tap(30);
+        let (routes, hub) = (Routes::new(notices), Hub::new());
+        routes.begin_preview(&hub);
+        let mut tap = routes.preview_tap(15);
+        tap(&I420Frame::black(0, 0, Instant::now()));
+        assert!(routes.preview().is_some(), "nobody reads it, so nothing is encoded");
+        let local = StreamId::new(LOCAL_STREAM);
+        assert!(Future::poll(pin!(hub.read(&local, None)), &mut Context::from_waker(Waker::noop())).is_pending());
         let (done, ended) = std::sync::mpsc::channel();
         thread::spawn(move || {
             tap(&I420Frame::black(0, 0, Instant::now()));

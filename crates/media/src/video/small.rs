@@ -100,7 +100,7 @@ fn shrink_plane(
     }
     let mut rows = from.chunks(stride).filter_map(|row| row.get(..from_width));
     for to in to.chunks_exact_mut(to_width) {
-        // Rows first: that is what the compiler makes vector code of. Loops, not closures, see `screen::Line`.
+        // Rows first: that is what the compiler makes vector code of. Loops, not closures, see `screen::Columns`.
         sums.clear();
         sums.resize(from_width, 0);
         let mut count = 0;

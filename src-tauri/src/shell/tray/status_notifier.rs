@@ -1,12 +1,19 @@
 //! The icon as Linux desktops have it: KDE's StatusNotifierItem on the session bus, which the others have taken over, and its
 //! menu by com.canonical.dbusmenu.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    future,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use futures_util::StreamExt;
 use ksni::{Category, Icon, MenuItem, OfflineReason, ToolTip, Tray, TrayMethods, menu::StandardItem};
 use tauri::{AppHandle, Manager, image::Image, include_image};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use zbus::{Connection, fdo::DBusProxy};
 
 use super::{menu_words, tell_missing};
@@ -15,6 +22,8 @@ use crate::shell::{Shell, window};
 const WATCHER: &str = "org.kde.StatusNotifierWatcher";
 /// At the start of a session programs come up in any order, the panel after us perhaps.
 const PANEL_LIMIT: Duration = Duration::from_secs(10);
+/// A tray that has not taken the icon by then never will.
+const ANSWER_LIMIT: Duration = Duration::from_secs(15);
 /// What panels show, from small ones to large ones on fine screens: a desktop takes the nearest and scales that.
 const ICONS: [Image<'_>; 4] = [
     include_image!("../icons/22x22.png"),
@@ -33,25 +42,33 @@ pub async fn add(tauri: AppHandle) {
             return;
         }
     }
-    let item = Item { tauri: tauri.clone() };
-    item.shown(true);
-    // A name of one's own on the bus is what the standard wants, no desktop needs and Flatpak does not allow.
-    if let Err(error) = item.disable_dbus_name(true).assume_sni_available(true).spawn().await {
-        tracing::warn!(%error, "no tray");
-        Item { tauri: tauri.clone() }.shown(false);
-        tell_missing(&tauri);
+    let gone = Arc::<AtomicBool>::default();
+    let item = Item { tauri: tauri.clone(), gone: Arc::clone(&gone) };
+    // A name of one's own on the bus is what the standard wants; a Flatpak may not have one, and trays take the connection's.
+    let added = item.disable_dbus_name(true).assume_sni_available(true).spawn();
+    match timeout(ANSWER_LIMIT, added).await {
+        Ok(Ok(handle)) => {
+            set_shown(&tauri, !gone.load(Ordering::Acquire));
+            // Without it the icon's task ends in a panic when the bus does.
+            let _handle = handle;
+            future::pending::<()>().await;
+        }
+        Ok(Err(error)) => tracing::warn!(%error, "no tray"),
+        Err(_) => tracing::warn!("the tray does not answer"),
     }
+    tell_missing(&tauri);
 }
 
+/// While a tray has the icon, closing the window leaves it there.
+fn set_shown(tauri: &AppHandle, shown: bool) {
+    tauri.state::<Shell>().has_tray.store(shown, Ordering::Release);
+}
+
+/// What the bus has of the icon. A tray that takes the place of another in one step is believed to take the icon too.
 struct Item {
     tauri: AppHandle,
-}
-
-impl Item {
-    /// While a tray has the icon, closing the window leaves it there.
-    fn shown(&self, shown: bool) {
-        self.tauri.state::<Shell>().has_tray.store(shown, Ordering::Release);
-    }
+    /// There is no tray now.
+    gone: Arc<AtomicBool>,
 }
 
 impl Tray for Item {
@@ -92,12 +109,22 @@ impl Tray for Item {
 
     fn watcher_online(&self) {
         tracing::info!("the tray is back");
-        self.shown(true);
+        self.gone.store(false, Ordering::Release);
+        set_shown(&self.tauri, true);
     }
 
     fn watcher_offline(&self, reason: OfflineReason) -> bool {
         tracing::info!(?reason, "the tray has gone");
-        self.shown(false);
+        self.gone.store(true, Ordering::Release);
+        set_shown(&self.tauri, false);
+        let (tauri, gone) = (self.tauri.clone(), Arc::clone(&self.gone));
+        tauri::async_runtime::spawn(async move {
+            // A panel that is started anew is back by then, and no window in the user's way.
+            sleep(PANEL_LIMIT).await;
+            if gone.load(Ordering::Acquire) {
+                tell_missing(&tauri);
+            }
+        });
         true
     }
 }
