@@ -10,7 +10,8 @@ export class Call {
   #mediaAdded = false;
   #earlyCandidates = [];
 
-  // tracks: what is sent; receives: kinds that are wanted though nothing of the kind is sent; bitrateKbps: of the video;
+  // tracks: what is sent; receives: kinds that are wanted though nothing of the kind is sent; bitrateKbps: where the video's
+  // bitrate starts and stops; ceilingKbps: where it stops;
   // polite: gives way when offers collide; send: takes a payload; emit: an event's name and fields; onTrack: a remote track.
   constructor(options) {
     this.#options = options;
@@ -94,7 +95,7 @@ export class Call {
   }
 
   async #setRemoteDescription({ type, sdp }) {
-    await this.#connection.setRemoteDescription({ type, sdp: withBitrate(sdp, this.#options.bitrateKbps) });
+    await this.#connection.setRemoteDescription({ type, sdp: withBitrate(sdp, this.#options) });
     for (const candidate of this.#earlyCandidates.splice(0)) await this.#onCandidate(candidate);
   }
 
@@ -118,10 +119,14 @@ export class Call {
 }
 
 // Chromium reads where to start and where to stop from the codec parameters of the other side's description.
-function withBitrate(sdp, kbps) {
-  if (!kbps) return sdp;
+function withBitrate(sdp, { bitrateKbps, ceilingKbps }) {
+  const limits = [
+    bitrateKbps && `x-google-start-bitrate=${bitrateKbps}`,
+    (bitrateKbps || ceilingKbps) && `x-google-max-bitrate=${bitrateKbps || ceilingKbps}`,
+  ].filter(Boolean);
+  if (!limits.length) return sdp;
   const vp8 = sdp.match(/^a=rtpmap:(\d+) VP8\/90000\r\n/m);
   if (!vp8) return sdp;
-  const parameters = `a=fmtp:${vp8[1]} x-google-start-bitrate=${kbps};x-google-max-bitrate=${kbps}\r\n`;
+  const parameters = `a=fmtp:${vp8[1]} ${limits.join(';')}\r\n`;
   return sdp.replace(vp8[0], vp8[0] + parameters);
 }

@@ -17,7 +17,9 @@ const options = {
   width: Number(query.get('width')),
   height: Number(query.get('height')),
   fps: Number(query.get('fps')),
+  sends: query.get('sends') !== 'false',
   bitrateKbps: Number(query.get('bitrate')),
+  ceilingKbps: Number(query.get('ceiling')),
 };
 
 const remote = document.getElementById('remote');
@@ -42,9 +44,9 @@ function onTrack(track) {
 
 function makeCall() {
   const receives = [options.audio && 'audio', options.video && 'video'].filter(Boolean);
-  const { bitrateKbps } = options;
+  const { bitrateKbps, ceilingKbps } = options;
   const polite = options.role === 'answer';
-  call = new Call({ tracks, receives, polite, bitrateKbps, send: sendPayload, emit, onTrack });
+  call = new Call({ tracks, receives, polite, bitrateKbps, ceilingKbps, send: sendPayload, emit, onTrack });
 }
 
 async function onEnvelope(envelope) {
@@ -77,7 +79,7 @@ const commands = {
 };
 
 // One at a time, in their order: a candidate must not overtake the description that it belongs to.
-let queue = openTracks(options).then((opened) => {
+let queue = (options.sends ? openTracks(options) : Promise.resolve([])).then((opened) => {
   tracks = opened;
   if (options.role === 'call') {
     sendPayload({ type: 'call-request', media: { audio: options.audio, video: options.video } });

@@ -5,13 +5,15 @@ mod ahoy;
 mod calm;
 mod chromium;
 mod cost;
+mod document;
 mod machine;
+mod net;
 mod sample;
 mod table;
 mod voice;
 mod window;
 
-use std::{fs, path::Path, time::Duration};
+use std::time::Duration;
 
 use crate::{
     calm::Calm,
@@ -57,19 +59,23 @@ struct Figures {
 
 #[tokio::main]
 async fn main() {
-    let seconds = match std::env::args().nth(1).map(|argument| argument.parse()) {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(("net", rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        let filter = rest.first().map_or("", String::as_str);
+        return net::run(filter, rest.get(1).map(String::as_str)).await;
+    }
+    let seconds = match arguments.first().map(|argument| argument.parse()) {
         None => SECONDS,
         Some(Ok(seconds)) => seconds,
         Some(Err(_)) => {
-            eprintln!("usage: ahoy-bench [SECONDS OF A CALL]");
+            eprintln!("usage: ahoy-bench [SECONDS OF A CALL] | net [PART OF A PATH'S NAME [PART OF A CALL'S NAME]]");
             std::process::exit(2);
         }
     };
     let mut calm = Calm::wait().await;
     let rows = measure(seconds, &mut calm).await;
     let report = report(seconds, &calm, &table::markdown(&rows));
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/bench.md");
-    fs::write(&file, &report).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    document::write(document::Part::Local, &report);
     println!("{report}");
     calm.warn();
 }

@@ -23,6 +23,7 @@ use tokio::{net::TcpListener, process::Command, task::JoinSet};
 
 use crate::{
     content::{Cells, Content, Level, Shown},
+    net::namespace::Namespace,
     peer::{self, Carrier, Peer, Unstarted},
     process::ProcessGroup,
 };
@@ -86,8 +87,12 @@ pub struct Options {
     pub source: Source,
     /// Width, height and rate of its pictures.
     pub format: (u32, u32, u32),
+    /// Whether it sends what it could; else it only receives.
+    pub sends: bool,
     /// Where its video bitrate starts and stops, where that is not the browser's to choose.
     pub bitrate_kbps: Option<u32>,
+    /// Where its video bitrate stops; where it starts is the browser's to choose.
+    pub ceiling_kbps: Option<u32>,
     /// For the browser, besides this process's own.
     pub environment: Vec<(&'static str, OsString)>,
 }
@@ -101,7 +106,9 @@ impl Options {
             video: true,
             source: Source::TestSignal,
             format: (640, 360, 30),
+            sends: true,
             bitrate_kbps: None,
+            ceiling_kbps: None,
             environment: Vec::new(),
         }
     }
@@ -116,10 +123,11 @@ impl Options {
             Source::Devices | Source::SystemDevices => "device",
         };
         let (width, height, fps) = self.format;
-        let bitrate = self.bitrate_kbps.unwrap_or_default();
-        let Self { audio, video, .. } = self;
+        let (bitrate, ceiling) = (self.bitrate_kbps.unwrap_or_default(), self.ceiling_kbps.unwrap_or_default());
+        let Self { audio, video, sends, .. } = self;
         format!(
-            "role={role}&source={source}&audio={audio}&video={video}&width={width}&height={height}&fps={fps}&bitrate={bitrate}"
+            "role={role}&source={source}&audio={audio}&video={video}&sends={sends}&width={width}&height={height}\
+             &fps={fps}&bitrate={bitrate}&ceiling={ceiling}"
         )
     }
 }
@@ -177,9 +185,24 @@ fn number(value: &Value) -> f64 {
 /// # Panics
 /// Where Chromium cannot be found or started.
 pub async fn open(options: &Options) -> Browser {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port on loopback");
+    open_with(Command::new(program()), listener, options)
+}
+
+/// As [`open`], on the machine that `namespace` is.
+///
+/// # Panics
+/// As [`open`].
+pub async fn open_in(namespace: &Namespace, options: &Options) -> Browser {
+    let listener = namespace.enter(|| std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port on loopback"));
+    listener.set_nonblocking(true).expect("a listener can be waited for");
+    let listener = TcpListener::from_std(listener).expect("tokio takes a listener");
+    open_with(namespace.command(program()), listener, options)
+}
+
+fn open_with(mut command: Command, listener: TcpListener, options: &Options) -> Browser {
     let (unstarted, carrier) = peer::line();
-    let server = Server::start(carrier).await;
-    let mut command = Command::new(program());
+    let server = Server::start(listener, carrier);
     if options.source != Source::SystemDevices {
         command.arg(FAKE_DEVICES);
     }
@@ -195,7 +218,8 @@ pub async fn open(options: &Options) -> Browser {
 /// Where Chromium cannot be found or started.
 pub async fn open_app(name: &str, url: &str, arguments: impl IntoIterator<Item = OsString>) -> Browser {
     let (unstarted, carrier) = peer::line();
-    let server = Server::start(carrier).await;
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port on loopback");
+    let server = Server::start(listener, carrier);
     let mut command = Command::new(program());
     command.arg(FAKE_DEVICES).args(arguments);
     let url = format!("{url}&line={}", server.address);
@@ -237,8 +261,7 @@ struct Server {
 }
 
 impl Server {
-    async fn start(carrier: Carrier) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port on loopback");
+    fn start(listener: TcpListener, carrier: Carrier) -> Self {
         let address = listener.local_addr().expect("its address").to_string();
         let page = page();
         let mut task = JoinSet::new();

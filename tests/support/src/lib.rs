@@ -10,6 +10,8 @@
 //! clicked and typed into ([`webdriver`]). Its window is closed and looked at from outside too ([`windows`], [`eye`]), and what else a
 //! desktop has, a test adds ([`services`]).
 //!
+//! Bad networks between namespaces of the test's own are made by [`net`].
+//!
 //! Whatever goes wrong here panics with what the program last said: this code runs in tests alone.
 #![deny(missing_docs)]
 
@@ -22,6 +24,7 @@ pub mod content;
 pub mod desktop;
 pub mod eye;
 pub mod native;
+pub mod net;
 pub mod peer;
 pub mod process;
 pub mod services;

@@ -16,6 +16,7 @@ use tokio::{
 };
 
 use crate::{
+    net::namespace::Namespace,
     peer::{self, LIMIT, Peer},
     process::{self, ProcessGroup},
 };
@@ -44,9 +45,22 @@ pub fn start_with(
     arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
     environment: impl IntoIterator<Item = (&'static str, OsString)>,
 ) -> Native {
-    let (unstarted, carrier) = peer::line();
     let mut command = Command::new(binary());
-    command.envs(environment).args(arguments).args(["--signal", "stdio"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    command.envs(environment);
+    start_command(command, arguments)
+}
+
+/// As [`start`], on the machine that `namespace` is.
+///
+/// # Panics
+/// As [`start`].
+pub fn start_in(namespace: &Namespace, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Native {
+    start_command(namespace.command(binary()), arguments)
+}
+
+fn start_command(mut command: Command, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Native {
+    let (unstarted, carrier) = peer::line();
+    command.args(arguments).args(["--signal", "stdio"]).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut processes = ProcessGroup::start(&mut command);
     let stdin = processes.leader().stdin.take().expect("stdin is piped");
     let stdout = processes.leader().stdout.take().expect("stdout is piped");

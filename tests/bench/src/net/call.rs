@@ -1,0 +1,167 @@
+//! One call over a path: who sends, who receives, and what was seen of it.
+
+use std::time::Duration;
+
+use ahoy_test_support::{
+    browser::{self, Browser, Options, Role},
+    native::{self, Native},
+    net::path::{Counts, Pair, Path},
+    peer::{self, Peer},
+};
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use super::{
+    Line,
+    measure::{self, AhoyWatch, Outcome, Seen},
+};
+
+/// A call that has no video by then is not connected.
+const CONNECT_LIMIT: Duration = Duration::from_secs(25);
+/// How long a browser may take to be there.
+const START_LIMIT: Duration = Duration::from_secs(20);
+
+/// What carries one end of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// `ahoy-peer`.
+    Ahoy,
+    /// A page in Chromium.
+    Chromium,
+}
+
+/// Who sends to whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ends {
+    /// Sends the test signal.
+    pub sender: Program,
+    /// Receives it.
+    pub receiver: Program,
+}
+
+/// One end of a call.
+enum End {
+    Ahoy(Native, Option<AhoyWatch>),
+    Chromium(Browser),
+}
+
+impl End {
+    fn peer(&self) -> &Peer {
+        match self {
+            Self::Ahoy(native, _) => &native.peer,
+            Self::Chromium(browser) => &browser.peer,
+        }
+    }
+}
+
+/// A call that runs.
+pub struct Running {
+    sender: End,
+    receiver: End,
+    /// From the acceptance until the first video, and until the first sound.
+    connected: (Option<Duration>, Option<Duration>),
+    _files: TempDir,
+}
+
+/// Starts a call between the machines of `pair`, and waits until video has come or too long has passed.
+pub async fn start(pair: &Pair, ends: Ends, line: &Line) -> Running {
+    let files = TempDir::new().expect("a folder for what is received");
+    let receiver = match ends.receiver {
+        Program::Ahoy => {
+            let watch = AhoyWatch::start(files.path());
+            let arguments = ["answer", "--camera", "none", "--mic", "none"].map(str::to_owned);
+            let native = native::start_in(&pair.far, arguments.into_iter().chain(watch.arguments()));
+            End::Ahoy(native, Some(watch))
+        }
+        Program::Chromium => {
+            let options = Options { sends: false, ..chromium(Role::Answer, line) };
+            End::Chromium(browser::open_in(&pair.far, &options).await)
+        }
+    };
+    let sender = match ends.sender {
+        Program::Ahoy => {
+            let (width, height, fps) = crate::FORMAT;
+            let video = format!("{width}x{height}@{fps}");
+            let bitrate = format!("{}k", line.ceiling_kbps);
+            let stats = files.path().join("sender.jsonl");
+            let stats = stats.to_str().expect("a path in ASCII").to_owned();
+            let arguments = ["call", "--video", &video, "--bitrate", &bitrate, "--stats", &stats].map(str::to_owned);
+            End::Ahoy(native::start_in(&pair.near, arguments), None)
+        }
+        Program::Chromium => End::Chromium(browser::open_in(&pair.near, &chromium(Role::Call, line)).await),
+    };
+    peer::connect(sender.peer(), receiver.peer());
+    let accepted = if ends.receiver == Program::Ahoy { "connecting" } else { "ringing" };
+    let _ = timeout(START_LIMIT, receiver.peer().event(accepted)).await;
+    let began = Instant::now();
+    let limit = began + CONNECT_LIMIT;
+    let (video, audio) = tokio::join!(
+        async { timeout_at(limit, receiver.peer().event("first-video")).await.ok().map(|_| began.elapsed()) },
+        async { timeout_at(limit, receiver.peer().event("first-audio")).await.ok().map(|_| began.elapsed()) },
+    );
+    Running { sender, receiver, connected: (video, audio), _files: files }
+}
+
+impl Running {
+    /// Whether video came at all.
+    pub fn is_connected(&self) -> bool {
+        self.connected.0.is_some()
+    }
+
+    /// What was received from `since` (unix ms) until now.
+    pub fn seen(&self, since: f64) -> Seen {
+        match &self.receiver {
+            End::Ahoy(_, Some(watch)) => watch.seen(since),
+            End::Ahoy(_, None) => Seen::default(),
+            End::Chromium(browser) => measure::browser_seen(browser, since),
+        }
+    }
+
+    /// What the sender says of itself, for a look at a row that is bad.
+    pub fn sender_stats(&self) -> Option<String> {
+        match &self.sender {
+            End::Ahoy(..) => std::fs::read_to_string(self._files.path().join("sender.jsonl")).ok(),
+            End::Chromium(_) => None,
+        }
+    }
+
+    /// From the acceptance until the first video, and until the first sound.
+    pub fn connected_after(&self) -> (Option<Duration>, Option<Duration>) {
+        self.connected
+    }
+}
+
+fn chromium(role: Role, line: &Line) -> Options {
+    Options { format: crate::FORMAT, ceiling_kbps: Some(line.ceiling_kbps), ..Options::new(role) }
+}
+
+/// Holds one call over a path of its own.
+pub async fn hold(ends: Ends, line: &Line) -> Outcome {
+    let path = Path::start(1, line.forward.clone(), line.back.clone(), line.seed);
+    let running = start(&path.pairs[0], ends, line).await;
+    if !running.is_connected() {
+        return Outcome { forward: path.forward(), ..Outcome::default() };
+    }
+    let connected = path.elapsed();
+    sleep(line.settle).await;
+    let (from, since) = (path.elapsed(), measure::unix_ms());
+    sleep(line.watch).await;
+    let (to, seen) = (path.elapsed(), running.seen(since));
+    let forward: Counts = path.forward();
+    if let Some(stats) = running.sender_stats().filter(|_| std::env::var_os("AHOY_BENCH_VERBOSE").is_some()) {
+        eprintln!("{stats}");
+    }
+    let capacity = line.forward.capacity(from, to);
+    let (video_after, audio_after) = running.connected_after();
+    Outcome {
+        connected_ms: video_after.map(|after| after.as_secs_f64() * 1000.0),
+        sound_ms: audio_after.map(|after| after.as_secs_f64() * 1000.0),
+        used: capacity.map(|bits| forward.carried_between(from, to) as f64 * 8.0 / bits),
+        found_s: line.forward.at(connected).rate.and_then(|rate| measure::found_after(&forward, connected, rate)),
+        queue_ms: forward.queue_between(from, to),
+        kbps: forward.carried_between(from, to) as f64 * 8.0 / 1000.0 / (to - from).as_secs_f64(),
+        seen,
+        watched: (from, to),
+        forward,
+    }
+}
