@@ -33,6 +33,7 @@ fn end(role: Role, impairment: Option<Impairment>) -> End {
         loopback_only: true,
         impairment,
         video_bitrate: Bitrate::from_kbps(1500),
+        probe_turn: Default::default(),
     };
     let (picture, pictures) = mpsc::unbounded_channel();
     let (sound, sounds) = mpsc::unbounded_channel();

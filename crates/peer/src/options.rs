@@ -147,6 +147,7 @@ impl PeerOptions {
             loopback_only: self.loopback_only,
             impairment: self.net.clone(),
             own_picture: false,
+            probe_turn: ahoy_call::link::ProbeTurn::default(),
             echo: false,
         }
     }

@@ -102,6 +102,7 @@ impl MediaChoice {
             loopback_only: self.loopback_only,
             impairment: None,
             own_picture: true,
+            probe_turn: ahoy_call::link::ProbeTurn::default(),
             echo: false,
         }
     }

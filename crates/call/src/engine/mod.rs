@@ -39,7 +39,7 @@ pub use stats::{AudioIn, PeerStats, VideoEncoding};
 use crate::{
     event::CallEvent,
     id::{CallId, PeerId},
-    link::{IceServer, Impairment},
+    link::{IceServer, Impairment, ProbeTurn},
     signaler::Signaler,
 };
 
@@ -73,6 +73,8 @@ pub struct EngineConfig {
     /// Our own picture is shown to us too, as the hub stream [`LOCAL_STREAM`]: some 2 % of a core where its frames
     /// are read, and less where its pictures are.
     pub own_picture: bool,
+    /// Shared by all engines of this program: one of their links probes its path at a time.
+    pub probe_turn: ProbeTurn,
     /// Instead of what the devices give, each peer gets back what it sends; no device is opened but the speaker.
     pub echo: bool,
 }

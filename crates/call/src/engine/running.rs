@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     id::{CallId, PeerId},
-    link::{LinkConfig, PeerLink, Reports},
+    link::{Estimate, LinkConfig, PeerLink, Reports},
     message::MediaState,
     state::LinkCommand,
 };
@@ -40,7 +40,7 @@ pub(super) struct Peer {
     pub(super) takes: MediaState,
     /// Somebody holds the call with it.
     pub(super) held: bool,
-    pub(super) estimate: Option<Bitrate>,
+    pub(super) estimate: Option<Estimate>,
     pub(super) hearing: Hearing,
 }
 
@@ -189,7 +189,7 @@ impl Running {
     pub(super) fn adapt(&mut self, ceiling: Bitrate) {
         let rest = |peer: &Peer| {
             let copies = if peer.link.stats().sound_repeated { 2 } else { 1 };
-            Some(peer.estimate?.bps().saturating_sub(copies * SOUND_SHARE.bps()))
+            Some(peer.estimate?.target.bps().saturating_sub(copies * SOUND_SHARE.bps()))
         };
         let slowest = self.peers.values().filter_map(rest).min();
         if let Some(rest) = slowest {
@@ -208,6 +208,7 @@ fn link_config(config: &EngineConfig, peer: &PeerId) -> LinkConfig {
         loopback_only: config.loopback_only,
         impairment: config.impairment.clone(),
         video_bitrate: config.bitrate,
+        probe_turn: config.probe_turn.clone(),
     }
 }
 
@@ -229,6 +230,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::link::ProbeTurn;
 
     #[test]
     fn only_what_is_on_this_machine_may_know_its_addresses() {
@@ -250,6 +252,7 @@ mod tests {
                 impairment: None,
                 own_picture: false,
                 echo: false,
+                probe_turn: ProbeTurn::default(),
             };
             assert_eq!(link_config(&config, &peer.into()).relay_only, relayed, "{relay_only} {peer}");
         }

@@ -2,8 +2,8 @@
 //! the media it is handed, and hands over what it receives.
 //!
 //! ```text
-//! EncodedFrame ──▶ outgoing::video ──▶ pacer ─┐                 ┌─▶ incoming::video ─▶ reorder, NACK ─▶ lip sync ─▶ sink
-//! Opus packet ───▶ outgoing::audio ───────────┴─▶ webrtc stack ─┴─▶ incoming::audio ─────────────────▶ jitter buffer
+//! EncodedFrame ──▶ outgoing::video ─┐   webrtc stack, in it    ┌─▶ incoming::video ─▶ reorder, NACK ─▶ lip sync ─▶ sink
+//! Opus packet ───▶ outgoing::audio ─┴─▶ send: pacer, repairs ──┴─▶ incoming::audio ─────────────────▶ jitter buffer
 //! ```
 
 mod description;
@@ -11,8 +11,8 @@ mod estimate;
 mod impair;
 mod incoming;
 mod outgoing;
-mod queue;
 mod route;
+mod send;
 mod stack;
 mod stats;
 mod tap;
@@ -22,7 +22,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ahoy_media::{units::Bitrate, video::EncodedFrame};
+use ahoy_media::video::EncodedFrame;
 use tokio::{
     sync::{Notify, mpsc},
     task::JoinSet,
@@ -30,6 +30,7 @@ use tokio::{
 use tracing::{debug, warn};
 use webrtc::peer_connection::{PeerConnection, RTCIceCandidateInit, RTCSdpType, RTCSessionDescription};
 
+pub use estimate::{Estimate, Limit, ProbeTurn};
 pub use impair::{Impairment, ParseImpairmentError};
 pub use incoming::{AudioSink, ReceivedAudio, Sinks, VideoSink};
 pub use outgoing::OutgoingAudio;
@@ -55,7 +56,7 @@ pub enum LinkReport {
     /// What the other side takes, by the newest descriptions.
     Takes(MediaState),
     /// What the path to this peer carries, by the newest estimate.
-    Estimate(Bitrate),
+    Estimate(Estimate),
     /// The first whole picture came.
     FirstVideo,
     /// The first packet of sound came.

@@ -28,7 +28,6 @@ use crate::{
     rtp::{
         AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ,
         clock::MediaClock,
-        pacer::Pacer,
         red::RedWriter,
         report::{self, SenderReports},
         vp8,
@@ -218,7 +217,7 @@ struct Header {
     timestamp: u32,
 }
 
-/// Packetizes, paces and sends frames until the encoder's end is dropped.
+/// Packetizes frames and hands them to the stack, whose send queue paces them, until the encoder's end is dropped.
 pub(super) async fn video(
     mut source: VideoSource,
     track: Arc<OutgoingTrack>,
@@ -226,10 +225,8 @@ pub(super) async fn video(
     stats: SharedStats,
     feedback: Feedback,
 ) {
-    let now = Instant::now();
-    let clock = MediaClock::new(VIDEO_CLOCK_HZ, now, fastrand::u32(..));
+    let clock = MediaClock::new(VIDEO_CLOCK_HZ, Instant::now(), fastrand::u32(..));
     let mut reports = SenderReports::new(track.ssrc, VIDEO_CLOCK_HZ);
-    let mut pacer = Pacer::new(now, *feedback.estimate.borrow());
     // RFC 3550 section 5.1 and RFC 7741 section 4.2 want random starts; half of the range leaves a wrap for later.
     let (mut sequence, mut picture_id) = (fastrand::u16(..0x8000), fastrand::u16(..0x8000));
     let mut report_due = tokio::time::interval(report::INTERVAL);
@@ -245,7 +242,6 @@ pub(super) async fn video(
         let Some(frame) = frame else { return };
         let (Some(payload_type), true) = (track.payload_type(), gate.lets_video_out()) else { continue };
         let timestamp = clock.timestamp(frame.captured_at);
-        pacer.set_target(Instant::now(), *feedback.estimate.borrow());
         let payloads = vp8::packetize(&frame.data, picture_id);
         let (packets, mut sent) = (payloads.len(), true);
         for (index, payload) in payloads.enumerate() {
@@ -257,10 +253,6 @@ pub(super) async fn video(
                 sent = false;
             }
             sequence = sequence.wrapping_add(1);
-            let wait = pacer.sent(Instant::now(), bytes);
-            if !wait.is_zero() {
-                tokio::time::sleep(wait).await;
-            }
         }
         picture_id = picture_id.wrapping_add(1);
         count(&mut stats.lock().video_out, packets, frame.data.len(), frame.key, sent);

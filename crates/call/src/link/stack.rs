@@ -11,9 +11,7 @@ use std::{
 use ahoy_media::units::Bitrate;
 use rtc::{
     ice::mdns::MulticastDnsMode,
-    interceptor::{
-        CongestionControlBuilder, NackResponderBuilder, ReceiverReportBuilder, TwccReceiverBuilder, TwccSenderBuilder,
-    },
+    interceptor::{CongestionControlBuilder, ReceiverReportBuilder, TwccReceiverBuilder, TwccSenderBuilder},
     media_stream::MediaStreamTrack,
     peer_connection::configuration::{RTCOfferOptions, interceptor_registry::Slot, media_engine},
     rtp_transceiver::rtp_sender::{
@@ -23,7 +21,7 @@ use rtc::{
     sdp::extmap,
 };
 use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use webrtc::{
     error::Result,
     media_stream::track_local::{TrackLocal, static_rtp::TrackLocalStaticRTP},
@@ -36,10 +34,11 @@ use webrtc::{
 
 use super::{
     Connection, Incoming, LinkReport, Tasks, description,
-    estimate::Estimator,
+    estimate::{Coverage, CoverageTap, Estimate, Estimator, ProbeTurn, SendControl},
     impair::{ImpairedRuntime, Impairment},
     incoming::{self, Handler},
     outgoing::{NO_PAYLOAD_TYPE, OutgoingTrack},
+    send::SendInterceptor,
     stats::SharedStats,
     tap::RtcpTap,
 };
@@ -64,8 +63,6 @@ const ICE_FAILED: Duration = Duration::from_secs(60);
 const RELAY_HEAD_START: Duration = Duration::from_millis(300);
 /// Between two reports of what arrived when: libwebrtc's middle ground between fresh estimates and 5 % of the rate.
 const TWCC_INTERVAL: Duration = Duration::from_millis(50);
-/// Packets kept for retransmission: 1.5 s of 6 Mbit/s.
-const RETRANSMISSION_PACKETS: u16 = 1024;
 /// Payload types as browsers use them, so that a dump reads familiar.
 const VP8_PAYLOAD_TYPE: u8 = 96;
 const OPUS_PAYLOAD_TYPE: u8 = 111;
@@ -74,6 +71,8 @@ const RED_PAYLOAD_TYPE: u8 = 63;
 pub(super) const MIME_TYPE_RED: &str = "audio/red";
 /// Between application and every interceptor of the crate: the tap sees what they all have seen.
 const TAP_SLOT: usize = 14_000;
+/// Before the congestion controller: it is asked about packets as soon as the controller has read their feedback.
+const COVERAGE_SLOT: usize = 500;
 
 /// A STUN or TURN server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,8 +98,10 @@ pub struct LinkConfig {
     pub loopback_only: bool,
     /// What the network does to packets, in tests.
     pub impairment: Option<Impairment>,
-    /// The video encoder's ceiling, from which the estimate starts.
+    /// The video encoder's ceiling: more than twice of it is not looked for.
     pub video_bitrate: Bitrate,
+    /// Shared by all links of this program: one of them probes at a time.
+    pub probe_turn: ProbeTurn,
 }
 
 /// A connection with its two outgoing tracks.
@@ -109,6 +110,7 @@ pub(super) struct Stack {
     pub(super) video: Arc<OutgoingTrack>,
     pub(super) audio: Arc<OutgoingTrack>,
     pub(super) feedback: Feedback,
+    pub(super) control: SendControl,
     /// What comes in is handed on; off while the call is held.
     pub(super) playing: Switch,
     formats: Arc<SoundFormats>,
@@ -117,8 +119,6 @@ pub(super) struct Stack {
 /// What sending depends on and the network decides.
 #[derive(Clone, Debug)]
 pub(super) struct Feedback {
-    /// What the path carries.
-    pub(super) estimate: watch::Receiver<Bitrate>,
     /// For sender reports.
     pub(super) wall: WallClock,
     /// The path loses sound: each packet repeats the one before it.
@@ -173,11 +173,15 @@ pub(super) async fn build(
 ) -> Result<Stack> {
     let mut codecs = codecs()?;
     let (tap, rtcp) = RtcpTap::new();
-    let (estimator, estimate) = Estimator::new(config.video_bitrate);
+    let coverage = Coverage::default();
+    let (estimator, control, estimate) =
+        Estimator::new(config.video_bitrate, config.probe_turn.clone(), coverage.clone());
+    let ssrcs = Ssrcs { audio: fastrand::u32(1..), video: fastrand::u32(1..) };
     let interceptors = Registry::new()
         .with(Slot::CongestionControl, CongestionControlBuilder::new(estimator).build())
         .with(Slot::TwccSender, TwccSenderBuilder::new().build())
-        .with(Slot::NackResponder, NackResponderBuilder::new().with_size(RETRANSMISSION_PACKETS).build())
+        .with(Slot::from(COVERAGE_SLOT), CoverageTap::new(coverage))
+        .with(Slot::Pacer, SendInterceptor::new(ssrcs.video, control.clone(), Instant::now()))
         .with(Slot::TwccReceiver, TwccReceiverBuilder::new().with_interval(TWCC_INTERVAL).build())
         .with(Slot::ReceiverReport, ReceiverReportBuilder::new().build())
         .with(Slot::from(TAP_SLOT), tap);
@@ -185,7 +189,6 @@ pub(super) async fn build(
 
     let (playing, repeat_sound, formats) = (Switch::default(), Switch::default(), Arc::new(SoundFormats::default()));
     playing.set(true);
-    let ssrcs = Ssrcs { audio: fastrand::u32(1..), video: fastrand::u32(1..) };
     let handler = Arc::new(Handler::new(
         incoming,
         incoming::Shared {
@@ -216,9 +219,9 @@ pub(super) async fn build(
     let video = outgoing_track(&*connection, RtpCodecKind::Video, ssrcs.video).await?;
     let now = Instant::now();
     let wall = WallClock::new(now, SystemTime::now());
-    let context = incoming::RtcpContext::new(handler.shared(), wall, estimate.clone(), repeat_sound.clone());
+    let context = incoming::RtcpContext::new(handler.shared(), wall, estimate, repeat_sound.clone());
     tasks.spawn(incoming::read_rtcp(rtcp, context));
-    Ok(Stack { connection, video, audio, feedback: Feedback { estimate, wall, repeat_sound }, playing, formats })
+    Ok(Stack { connection, video, audio, feedback: Feedback { wall, repeat_sound }, control, playing, formats })
 }
 
 /// The payload types under which sound comes: those that our own description gives (RFC 3264 section 5.1).

@@ -1,7 +1,6 @@
 //! RTP as this engine speaks it: VP8 payloads, clocks and reports, loss recovery. All of it sans-IO.
 
 pub mod clock;
-pub mod pacer;
 pub mod receive;
 pub mod red;
 pub mod report;

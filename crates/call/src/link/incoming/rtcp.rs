@@ -5,7 +5,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ahoy_media::units::Bitrate;
 use rtc::rtcp::{
     payload_feedbacks::{full_intra_request::FullIntraRequest, picture_loss_indication::PictureLossIndication},
     receiver_report::ReceiverReport,
@@ -18,6 +17,7 @@ use tokio::sync::{mpsc, watch};
 use super::{
     super::{
         LinkReport,
+        estimate::Estimate,
         stack::{Ssrcs, Switch},
         tap::TappedRtcp,
     },
@@ -66,7 +66,7 @@ impl PeerClocks {
 pub(in crate::link) struct RtcpContext {
     shared: Shared,
     wall: WallClock,
-    estimate: watch::Receiver<Bitrate>,
+    estimate: watch::Receiver<Estimate>,
     repeat_sound: Switch,
     policy: RedPolicy,
     /// Share of packets that the other side missed, of sound and of pictures, by its newest reports.
@@ -91,7 +91,7 @@ pub(in crate::link) async fn read(mut tapped: mpsc::Receiver<TappedRtcp>, mut co
             }
             Ok(()) = context.estimate.changed() => {
                 let estimate = *context.estimate.borrow_and_update();
-                context.shared.stats.lock().estimate = Some(estimate);
+                context.shared.stats.lock().estimate = Some(estimate.target);
                 let _ = context.shared.reports.send(LinkReport::Estimate(estimate)).await;
             }
         }
@@ -102,7 +102,7 @@ impl RtcpContext {
     pub(in crate::link) fn new(
         shared: &Shared,
         wall: WallClock,
-        estimate: watch::Receiver<Bitrate>,
+        estimate: watch::Receiver<Estimate>,
         repeat_sound: Switch,
     ) -> Self {
         let shared = shared.clone();

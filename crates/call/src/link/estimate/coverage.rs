@@ -1,0 +1,165 @@
+//! What the receiver's feedback says of each packet, beyond what the crate's history keeps of it.
+//!
+//! The history counts a packet as lost once a later one has arrived. Two kinds of packets are not lost all the same: those
+//! that arrive later, out of order, and those that no feedback was about because the feedback itself was lost. This
+//! interceptor notes both, from the sequence numbers that each feedback packet covers
+//! (draft-holmer-rmcat-transport-wide-cc-extensions-01 section 3.1).
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use rtc::{
+    interceptor::{Interceptor, Packet, StreamInfo, TaggedPacket, convert_twcc},
+    rtcp::transport_feedbacks::transport_layer_cc::TransportLayerCc,
+    sansio::Protocol,
+    shared::error::Error,
+};
+
+/// What was said longer ago than this is of an earlier round of the 16-bit numbers.
+const KEPT: Duration = Duration::from_secs(5);
+/// Numbers that are remembered: 5 s of 800 packets a second. What a peer says beyond that is left out.
+const MAX_NUMBERS: usize = 4096;
+
+/// What feedback said of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::link) enum Said {
+    /// It has not arrived.
+    Missing,
+    /// It has arrived.
+    Arrived,
+}
+
+/// What feedback said lately, by transport-wide sequence number. Cheap to clone; all clones are one.
+#[derive(Clone, Debug, Default)]
+pub(in crate::link) struct Coverage(Arc<Mutex<Numbers>>);
+
+#[derive(Debug, Default)]
+struct Numbers {
+    said: HashMap<u16, (Said, Instant)>,
+    order: VecDeque<(u16, Instant)>,
+}
+
+impl Coverage {
+    /// Notes that feedback about `number` came at `now`.
+    pub(in crate::link) fn note(&self, now: Instant, number: u16, said: Said) {
+        let mut numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        numbers.expire(now);
+        if numbers.order.len() >= MAX_NUMBERS {
+            return;
+        }
+        let arrived = numbers.said.get(&number).is_some_and(|(before, _)| *before == Said::Arrived);
+        // What has arrived cannot be missing any more, whatever a later feedback says.
+        let said = if arrived { Said::Arrived } else { said };
+        numbers.said.insert(number, (said, now));
+        numbers.order.push_back((number, now));
+    }
+
+    /// What feedback said of `number` in the last seconds; none: no feedback covered it.
+    pub(in crate::link) fn said(&self, now: Instant, number: u16) -> Option<Said> {
+        let mut numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        numbers.expire(now);
+        numbers.said.get(&number).map(|(said, _)| *said)
+    }
+}
+
+impl Numbers {
+    fn expire(&mut self, now: Instant) {
+        while let Some((number, at)) = self.order.front().copied() {
+            if now.saturating_duration_since(at) < KEPT {
+                return;
+            }
+            self.order.pop_front();
+            if self.said.get(&number).is_some_and(|(_, newest)| *newest == at) {
+                self.said.remove(&number);
+            }
+        }
+    }
+}
+
+/// Reads feedback on its way in, before the congestion controller does.
+#[derive(Default)]
+pub(in crate::link) struct CoverageTap {
+    coverage: Coverage,
+    reads: VecDeque<TaggedPacket>,
+    writes: VecDeque<TaggedPacket>,
+}
+
+impl CoverageTap {
+    /// A tap that notes into `coverage`.
+    pub(in crate::link) fn new(coverage: Coverage) -> Self {
+        Self { coverage, ..Self::default() }
+    }
+}
+
+impl Protocol<TaggedPacket, TaggedPacket, ()> for CoverageTap {
+    type Rout = TaggedPacket;
+    type Wout = TaggedPacket;
+    type Eout = ();
+    type Error = Error;
+    type Time = Instant;
+
+    fn handle_read(&mut self, packet: TaggedPacket) -> Result<(), Error> {
+        if let Packet::Rtcp(packets) = &packet.message.packet {
+            for feedback in packets.iter().filter_map(|packet| packet.as_any().downcast_ref::<TransportLayerCc>()) {
+                for one in convert_twcc(feedback).into_iter().take(MAX_NUMBERS) {
+                    let said = if one.arrived { Said::Arrived } else { Said::Missing };
+                    self.coverage.note(packet.now, one.sequence_number, said);
+                }
+            }
+        }
+        self.reads.push_back(packet);
+        Ok(())
+    }
+
+    fn poll_read(&mut self) -> Option<TaggedPacket> {
+        self.reads.pop_front()
+    }
+
+    fn handle_write(&mut self, packet: TaggedPacket) -> Result<(), Error> {
+        self.writes.push_back(packet);
+        Ok(())
+    }
+
+    fn poll_write(&mut self) -> Option<TaggedPacket> {
+        self.writes.pop_front()
+    }
+}
+
+impl Interceptor for CoverageTap {
+    fn bind_local_stream(&mut self, _: &StreamInfo) {}
+    fn unbind_local_stream(&mut self, _: &StreamInfo) {}
+    fn bind_remote_stream(&mut self, _: &StreamInfo) {}
+    fn unbind_remote_stream(&mut self, _: &StreamInfo) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_arrival_takes_back_a_loss_and_a_later_claim_does_not_take_back_an_arrival() {
+        let (coverage, now) = (Coverage::default(), Instant::now());
+        assert_eq!(coverage.said(now, 7), None);
+        coverage.note(now, 7, Said::Missing);
+        assert_eq!(coverage.said(now, 7), Some(Said::Missing));
+        coverage.note(now, 7, Said::Arrived);
+        coverage.note(now, 7, Said::Missing);
+        assert_eq!(coverage.said(now, 7), Some(Said::Arrived));
+        assert_eq!(coverage.said(now + KEPT, 7), None, "of another round of numbers");
+    }
+
+    #[test]
+    fn a_peer_that_says_too_much_fills_nothing() {
+        let (coverage, now) = (Coverage::default(), Instant::now());
+        for round in 0..20u64 {
+            for number in 0..=u16::MAX {
+                coverage.note(now + Duration::from_millis(round), number, Said::Arrived);
+            }
+        }
+        let numbers = coverage.0.lock().unwrap();
+        assert!(numbers.said.len() <= MAX_NUMBERS && numbers.order.len() <= MAX_NUMBERS);
+    }
+}

@@ -1,0 +1,180 @@
+//! Retransmissions of video: what was sent lately, what was asked for again, and how much of that may leave.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use rtc::rtp;
+
+use super::wire_size;
+
+/// Packets kept for retransmission: 1.5 s of 6 Mbit/s.
+const KEPT: usize = 1024;
+/// A receiver has given up by then.
+const MAX_AGE: Duration = Duration::from_secs(1);
+/// Packets that may wait to be sent again. What is asked for beyond that is asked for again, or is not needed any more.
+const MAX_WAITING: usize = 128;
+/// Retransmissions may come in bursts of so much of their budget: losses do.
+const BURST: Duration = Duration::from_millis(250);
+/// At least so many bytes at once: two packets.
+const LEAST_BURST: f64 = 2500.0;
+/// Under this round trip a packet is not sent again sooner than after so long.
+const LEAST_SPACING: Duration = Duration::from_millis(10);
+
+struct Sent {
+    packet: rtp::Packet,
+    at: Instant,
+    repaired: Option<Instant>,
+    waiting: bool,
+}
+
+/// Keeps sent packets, and gives out those that were asked for again, within a budget.
+pub(super) struct Repairs {
+    /// By sequence number modulo [`KEPT`].
+    sent: Vec<Option<Sent>>,
+    waiting: VecDeque<u16>,
+    /// Bytes that may leave now.
+    tokens: f64,
+    updated: Instant,
+}
+
+impl Repairs {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { sent: (0..KEPT).map(|_| None).collect(), waiting: VecDeque::new(), tokens: LEAST_BURST, updated: now }
+    }
+
+    /// Keeps a packet that leaves now.
+    pub(super) fn sent(&mut self, now: Instant, packet: &rtp::Packet) {
+        let number = packet.header.sequence_number;
+        if let Some(place) = self.sent.get_mut(usize::from(number) % KEPT) {
+            *place = Some(Sent { packet: packet.clone(), at: now, repaired: None, waiting: false });
+        }
+    }
+
+    /// Somebody asks for `number` again. Whatever is asked, a packet leaves at most once in half a round trip.
+    pub(super) fn request(&mut self, now: Instant, number: u16, round_trip: Duration) {
+        if self.waiting.len() >= MAX_WAITING {
+            return;
+        }
+        let spacing = (round_trip / 2).max(LEAST_SPACING);
+        let Some(sent) = self.find(number) else { return };
+        let recently = sent.repaired.is_some_and(|at| now.saturating_duration_since(at) < spacing);
+        if recently || sent.waiting || now.saturating_duration_since(sent.at) > MAX_AGE {
+            return;
+        }
+        sent.waiting = true;
+        self.waiting.push_back(number);
+    }
+
+    /// The next packet to send again, if the budget of `rate` bits a second has room for it.
+    pub(super) fn take(&mut self, now: Instant, rate: f64) -> Option<rtp::Packet> {
+        let passed = now.saturating_duration_since(self.updated).as_secs_f64();
+        let most = (rate / 8.0 * BURST.as_secs_f64()).max(LEAST_BURST);
+        self.tokens = (self.tokens + passed * rate / 8.0).min(most);
+        self.updated = now;
+        while let Some(number) = self.waiting.front().copied() {
+            let tokens = self.tokens;
+            let Some(sent) = self.find(number).filter(|sent| now.saturating_duration_since(sent.at) <= MAX_AGE) else {
+                self.waiting.pop_front();
+                continue;
+            };
+            let bytes = wire_size(&sent.packet) as f64;
+            if bytes > tokens {
+                return None;
+            }
+            (sent.repaired, sent.waiting) = (Some(now), false);
+            let packet = sent.packet.clone();
+            self.tokens -= bytes;
+            self.waiting.pop_front();
+            return Some(packet);
+        }
+        None
+    }
+
+    /// When the budget has room for the next packet; none where none waits.
+    pub(super) fn due(&self, rate: f64) -> Option<Instant> {
+        let number = *self.waiting.front()?;
+        let place = self.sent.get(usize::from(number) % KEPT)?.as_ref();
+        let bytes = place.map_or(0, |sent| wire_size(&sent.packet)) as f64;
+        let missing = (bytes - self.tokens).max(0.0);
+        Some(self.updated + Duration::from_secs_f64((missing * 8.0 / rate.max(1000.0)).min(10.0)))
+    }
+
+    fn find(&mut self, number: u16) -> Option<&mut Sent> {
+        let place = self.sent.get_mut(usize::from(number) % KEPT)?.as_mut();
+        place.filter(|sent| sent.packet.header.sequence_number == number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROUND_TRIP: Duration = Duration::from_millis(100);
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    fn packet(number: u16) -> rtp::Packet {
+        let header = rtp::header::Header { version: 2, sequence_number: number, ..Default::default() };
+        rtp::Packet { header, payload: vec![0; 1000].into() }
+    }
+
+    fn repairs(now: Instant, numbers: impl IntoIterator<Item = u16>) -> Repairs {
+        let mut repairs = Repairs::new(now);
+        numbers.into_iter().for_each(|number| repairs.sent(now, &packet(number)));
+        repairs
+    }
+
+    #[test]
+    fn a_packet_leaves_again_once_in_half_a_round_trip_however_often_it_is_asked_for() {
+        let start = Instant::now();
+        let mut repairs = repairs(start, [7]);
+        let mut left = vec![];
+        for step in 0..200 {
+            let now = start + ms(step);
+            for _ in 0..10 {
+                repairs.request(now, 7, ROUND_TRIP);
+            }
+            while let Some(packet) = repairs.take(now, 1e6) {
+                left.push((step, packet.header.sequence_number));
+            }
+        }
+        assert_eq!(left, [(0, 7), (50, 7), (100, 7), (150, 7)]);
+    }
+
+    #[test]
+    fn a_flood_of_requests_gets_the_budget_and_no_more() {
+        let start = Instant::now();
+        let mut repairs = repairs(start, 0..1000);
+        let mut bytes = 0;
+        for step in 0..900 {
+            let now = start + ms(step);
+            for number in 0..1000 {
+                repairs.request(now, number, ms(1));
+            }
+            assert!(repairs.waiting.len() <= MAX_WAITING);
+            while let Some(packet) = repairs.take(now, 100_000.0) {
+                bytes += wire_size(&packet);
+            }
+        }
+        // 100 kbit/s for 0.9 s, and the burst.
+        assert!(bytes as f64 <= 11_250.0 + 3125.0, "{bytes}");
+        assert!(bytes > 9000, "{bytes}");
+    }
+
+    #[test]
+    fn unknown_old_and_overwritten_packets_are_not_sent() {
+        let start = Instant::now();
+        let mut repairs = repairs(start, [1, 2]);
+        repairs.request(start, 3, ROUND_TRIP);
+        repairs.sent(start, &packet(1 + KEPT as u16));
+        repairs.request(start, 1, ROUND_TRIP);
+        repairs.request(start + MAX_AGE + ms(1), 2, ROUND_TRIP);
+        assert_eq!(repairs.take(start + ms(1), 1e6), None);
+        repairs.request(start, 2, ROUND_TRIP);
+        assert_eq!(repairs.take(start + MAX_AGE + ms(1), 1e6), None, "it waited too long");
+    }
+}
