@@ -1,7 +1,7 @@
 //! Our own devices during a call: opened when they are needed, closed when they are not, off the engine's task.
 //! Opening and closing wait for drivers, so both happen on blocking threads.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use ahoy_media::{
     advice::Advice,
@@ -28,6 +28,7 @@ use super::{
     Devices, EngineConfig, VideoEncoding,
     actor::Notice,
     device::{News, Opening, Slot, close},
+    ladder::{Ladder, Means},
     routes::Routes,
 };
 use crate::{
@@ -40,10 +41,13 @@ use crate::{
 /// good line would be heard.
 const LOSS_FLOOR: Percent = Percent::new(5);
 
+/// What video may take before the path is known: the estimate's start without sound.
+const FIRST_TARGET: Bitrate = Bitrate::from_kbps(220);
+
 /// An open camera and the encoder behind it. Dropped in this order: the camera first, so that the encoder ends by its
 /// slot's end.
 pub(super) struct Pictures {
-    _camera: Camera,
+    camera: Camera,
     encoder: VideoEncoder,
 }
 
@@ -104,6 +108,8 @@ pub(super) struct LocalMedia {
     /// What somebody is to get.
     wanted: MediaState,
     target: Bitrate,
+    /// What is sent of the camera that is open.
+    ladder: Option<Ladder>,
 }
 
 impl LocalMedia {
@@ -134,7 +140,8 @@ impl LocalMedia {
             speaker: Slot::new(),
             reference,
             wanted: MediaState::NONE,
-            target: config.bitrate,
+            target: config.bitrate.min(FIRST_TARGET),
+            ladder: None,
         };
         this.settle();
         this
@@ -206,7 +213,13 @@ impl LocalMedia {
             Opened::Camera(result) => {
                 let news = self.camera.opened(result);
                 match self.camera.on() {
-                    Some(pictures) => pictures.encoder.set_bitrate(self.target),
+                    Some(pictures) => {
+                        // The path is as it was before the camera was opened, or another one.
+                        let format = pictures.camera.format();
+                        let ladder = self.ladder.insert(Ladder::new(format, self.target, Instant::now()));
+                        pictures.encoder.set_bitrate(self.target);
+                        pictures.encoder.set_format(ladder.format());
+                    }
                     None => self.routes.end_preview(),
                 }
                 news.map(|news| news.event(Device::Camera))
@@ -257,10 +270,18 @@ impl LocalMedia {
         }
     }
 
-    pub(super) fn set_bitrate(&mut self, target: Bitrate) {
+    /// What video may take from now on, headers left out. Its size and rate follow.
+    pub(super) fn set_bitrate(&mut self, now: Instant, target: Bitrate) {
         self.target = target;
-        if let Some(pictures) = self.camera.on() {
-            pictures.encoder.set_bitrate(target);
+        let Some(pictures) = self.camera.on() else { return };
+        pictures.encoder.set_bitrate(target);
+        let Some(ladder) = &mut self.ladder else { return };
+        let stats = pictures.encoder.stats();
+        let interval = ladder.format().map(|format| 1e6 / f64::from(format.fps.max(1)));
+        let load = interval.filter(|_| stats.frames > 0).map(|interval| stats.encode_us / interval);
+        if ladder.look(now, Means { bitrate: target, load }) {
+            debug!(format = ?ladder.format(), %target, "video adapts");
+            pictures.encoder.set_format(ladder.format());
         }
     }
 
@@ -273,7 +294,9 @@ impl LocalMedia {
 
     pub(super) fn video_encoding(&self) -> Option<VideoEncoding> {
         let pictures = self.camera.on()?;
-        Some(VideoEncoding { target: self.target, encoder: pictures.encoder.stats() })
+        let ladder = self.ladder.as_ref()?;
+        let (format, adapted) = (ladder.format(), ladder.adapted());
+        Some(VideoEncoding { target: self.target, format, adapted, encoder: pictures.encoder.stats() })
     }
 
     fn open_camera(&mut self) {
@@ -289,9 +312,9 @@ impl LocalMedia {
                 let tell_news = move |event| tell_camera(&events, opening, event);
                 let camera = Camera::open(&spec, format, writer, tell_news).map_err(|error| error.advice())?;
                 let (sink, tap) = (routes.video_sink(), routes.preview_tap(camera.format().fps));
-                let encoder = VideoEncoder::spawn_with_tap(reader, camera.format(), target, sink, tap);
+                let encoder = VideoEncoder::spawn_with_tap(reader, camera.format(), target, routes.ready(), sink, tap);
                 let encoder = encoder.map_err(|error| unencodable(&error))?;
-                Ok(Pictures { _camera: camera, encoder })
+                Ok(Pictures { camera, encoder })
             };
             tell.opened(Opened::Camera(open()));
         });

@@ -18,6 +18,7 @@ mod device;
 pub mod figures;
 mod hearing;
 mod keyframes;
+mod ladder;
 mod local;
 mod remote;
 mod routes;
@@ -34,6 +35,7 @@ use ahoy_media::{
 };
 use tokio::sync::{mpsc, oneshot};
 
+pub use ladder::Adapted;
 pub use stats::{AudioIn, PeerStats, VideoEncoding};
 
 use crate::{

@@ -5,12 +5,12 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use ahoy_media::{
     audio::microphone::EncodedAudio,
-    video::{EncodedFrame, I420Frame, small::SmallPictures},
+    video::{EncodedFrame, I420Frame, encode::Ready, small::SmallPictures},
     webm::hub::{Hub, StreamId, StreamWriter},
 };
 use bytes::Bytes;
@@ -21,6 +21,9 @@ use crate::{
     id::PeerId,
     link::{OutgoingAudio, PeerLink},
 };
+
+/// Video that waits longer than this in a link's send queue is late: the next frame is worth more once it has left.
+const MOST_BACKLOG: Duration = Duration::from_millis(100);
 
 type Links = Vec<(PeerId, Arc<PeerLink>)>;
 
@@ -126,6 +129,12 @@ impl Routes {
         }
     }
 
+    /// Whether every link has sent most of what it was given: what is encoded before that only waits.
+    pub(super) fn ready(&self) -> Ready {
+        let routes = self.clone();
+        Box::new(move || routes.lock().iter().all(|(_, link)| link.backlog() < MOST_BACKLOG))
+    }
+
     /// The encoder's sink.
     pub(super) fn video_sink(&self) -> impl FnMut(EncodedFrame) + Send + 'static {
         let routes = self.clone();
@@ -188,7 +197,6 @@ mod tests {
         pin::pin,
         task::{Context, Waker},
         thread,
-        time::Duration,
     };
 
     use super::*;

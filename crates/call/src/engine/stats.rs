@@ -1,7 +1,12 @@
 //! What the engine measures of each peer, in one piece.
 
-use ahoy_media::{audio::mixer::StreamStats, units::Bitrate, video::encode::EncoderStats};
+use ahoy_media::{
+    audio::mixer::StreamStats,
+    units::{Bitrate, VideoFormat},
+    video::encode::EncoderStats,
+};
 
+use super::Adapted;
 use crate::{id::PeerId, link::LinkStats};
 
 /// Our encoder, which all peers share.
@@ -9,6 +14,10 @@ use crate::{id::PeerId, link::LinkStats};
 pub struct VideoEncoding {
     /// What it was last told to aim at.
     pub target: Bitrate,
+    /// What it sends of the camera's frames; none: video is paused.
+    pub format: Option<VideoFormat>,
+    /// Why that is not all that the camera gives.
+    pub adapted: Adapted,
     /// What it did.
     pub encoder: EncoderStats,
 }

@@ -30,6 +30,7 @@ use tokio::{
 use tracing::{debug, warn};
 use webrtc::peer_connection::{PeerConnection, RTCIceCandidateInit, RTCSdpType, RTCSessionDescription};
 
+use estimate::SendControl;
 pub use estimate::{Estimate, Limit, ProbeTurn};
 pub use impair::{Impairment, ParseImpairmentError};
 pub use incoming::{AudioSink, ReceivedAudio, Sinks, VideoSink};
@@ -82,6 +83,7 @@ pub struct PeerLink {
     key_request: Arc<Notify>,
     pause: Arc<Notify>,
     stats: stats::SharedStats,
+    control: SendControl,
 }
 
 impl PeerLink {
@@ -96,9 +98,10 @@ impl PeerLink {
         let gate = outgoing::Gate::default();
         let incoming =
             Incoming { sinks, key_request: Arc::clone(&key_request), pause: Arc::clone(&pause), gate: gate.clone() };
-        let actor = Actor { config, reports, stats: stats.clone(), gate };
+        let control = SendControl::default();
+        let actor = Actor { config, reports, stats: stats.clone(), gate, control: control.clone() };
         tokio::spawn(actor.run(inbox, incoming, video_source, audio_source));
-        (Self { commands, video, audio, key_request, pause, stats }, outbox)
+        (Self { commands, video, audio, key_request, pause, stats, control }, outbox)
     }
 
     /// Queues a command; they are carried out in order.
@@ -110,6 +113,11 @@ impl PeerLink {
     /// Sends a frame. False: the link is so far behind that it was dropped; the next one has to be a key frame.
     pub fn send_video(&self, frame: &EncodedFrame) -> bool {
         self.video.push(frame)
+    }
+
+    /// How long the video that waits here takes to leave.
+    pub fn backlog(&self) -> Duration {
+        self.control.lock().backlog
     }
 
     /// Sends a packet of sound.
@@ -168,6 +176,7 @@ struct Actor {
     reports: mpsc::Sender<LinkReport>,
     stats: stats::SharedStats,
     gate: outgoing::Gate,
+    control: SendControl,
 }
 
 impl Actor {
@@ -187,7 +196,8 @@ impl Actor {
         }
         let started = Instant::now();
         let (tasks, _running) = Tasks::new();
-        let stack = match stack::build(&self.config, &self.reports, incoming, &self.stats, &tasks).await {
+        let stack = match stack::build(&self.config, &self.reports, incoming, &self.stats, &tasks, &self.control).await
+        {
             Ok(stack) => stack,
             Err(error) => {
                 self.report(LinkEvent::Failed(error.to_string())).await;

@@ -34,7 +34,7 @@ use webrtc::{
 
 use super::{
     Connection, Incoming, LinkReport, Tasks, description,
-    estimate::{Coverage, CoverageTap, Estimate, Estimator, ProbeTurn, SendControl},
+    estimate::{Coverage, CoverageTap, Estimator, ProbeTurn, SendControl},
     impair::{ImpairedRuntime, Impairment},
     incoming::{self, Handler},
     outgoing::{NO_PAYLOAD_TYPE, OutgoingTrack},
@@ -110,7 +110,6 @@ pub(super) struct Stack {
     pub(super) video: Arc<OutgoingTrack>,
     pub(super) audio: Arc<OutgoingTrack>,
     pub(super) feedback: Feedback,
-    pub(super) control: SendControl,
     /// What comes in is handed on; off while the call is held.
     pub(super) playing: Switch,
     formats: Arc<SoundFormats>,
@@ -170,12 +169,13 @@ pub(super) async fn build(
     incoming: Incoming,
     stats: &SharedStats,
     tasks: &Tasks,
+    control: &SendControl,
 ) -> Result<Stack> {
     let mut codecs = codecs()?;
     let (tap, rtcp) = RtcpTap::new();
     let coverage = Coverage::default();
-    let (estimator, control, estimate) =
-        Estimator::new(config.video_bitrate, config.probe_turn.clone(), coverage.clone());
+    let (estimator, estimate) =
+        Estimator::new(config.video_bitrate, config.probe_turn.clone(), coverage.clone(), control.clone());
     let ssrcs = Ssrcs { audio: fastrand::u32(1..), video: fastrand::u32(1..) };
     let interceptors = Registry::new()
         .with(Slot::CongestionControl, CongestionControlBuilder::new(estimator).build())
@@ -221,7 +221,7 @@ pub(super) async fn build(
     let wall = WallClock::new(now, SystemTime::now());
     let context = incoming::RtcpContext::new(handler.shared(), wall, estimate, repeat_sound.clone());
     tasks.spawn(incoming::read_rtcp(rtcp, context));
-    Ok(Stack { connection, video, audio, feedback: Feedback { wall, repeat_sound }, control, playing, formats })
+    Ok(Stack { connection, video, audio, feedback: Feedback { wall, repeat_sound }, playing, formats })
 }
 
 /// The payload types under which sound comes: those that our own description gives (RFC 3264 section 5.1).

@@ -1,4 +1,5 @@
-//! The encoder's thread: takes the newest frame from the slot, encodes it once for all peers, hands it to a sink.
+//! The encoder's thread: takes the newest frame from the slot, makes it as small as the network asks for, encodes it once for
+//! all peers, hands it to a sink.
 
 use std::{
     sync::{
@@ -11,6 +12,7 @@ use std::{
 
 use super::{
     EncodedFrame, I420Frame,
+    scale::Scaler,
     slot::{FrameReader, Next},
     vp8::{Encoder, Vp8Error},
 };
@@ -39,13 +41,20 @@ pub struct EncoderStats {
     pub encode_us: f64,
     /// Frames that rate control, or an error, left out.
     pub dropped: u64,
+    /// Frames that were not encoded because what was encoded before them still waited to be sent.
+    pub held: u64,
 }
+
+/// Tells whether the network takes another frame now. Asked on the encoder's thread before each one; must not block.
+pub type Ready = Box<dyn FnMut() -> bool + Send>;
 
 /// What the owner and the thread share.
 struct Shared {
     stop: AtomicBool,
     key_frame: AtomicBool,
     bitrate: AtomicU64,
+    /// What to send; none: nothing at all.
+    format: Mutex<Option<VideoFormat>>,
     stats: Mutex<EncoderStats>,
 }
 
@@ -63,15 +72,16 @@ impl VideoEncoder {
         bitrate: Bitrate,
         sink: impl FnMut(EncodedFrame) + Send + 'static,
     ) -> Result<Self, Vp8Error> {
-        Self::spawn_with_tap(reader, format, bitrate, sink, |_| {})
+        Self::spawn_with_tap(reader, format, bitrate, Box::new(|| true), sink, |_| {})
     }
 
-    /// As [`Self::spawn`]; `tap` gets each picture once it has been encoded and given to `sink`, so that nobody waits for
-    /// what it does with it but the next picture.
+    /// As [`Self::spawn`], for frames that are encoded only while the network is `ready`. `tap` gets every frame of the camera,
+    /// after it has been encoded and given to `sink`: only the next frame waits for what it does.
     pub fn spawn_with_tap(
         reader: FrameReader,
         format: VideoFormat,
         bitrate: Bitrate,
+        ready: Ready,
         sink: impl FnMut(EncodedFrame) + Send + 'static,
         mut tap: impl FnMut(&I420Frame) + Send + 'static,
     ) -> Result<Self, Vp8Error> {
@@ -80,9 +90,19 @@ impl VideoEncoder {
             stop: AtomicBool::new(false),
             key_frame: AtomicBool::new(false),
             bitrate: AtomicU64::new(bitrate.bps()),
+            format: Mutex::new(Some(format)),
             stats: Mutex::default(),
         });
-        let worker = Worker { encoder, bitrate, failing: false, shared: shared.clone(), sink };
+        let worker = Worker {
+            encoder,
+            bitrate,
+            failing: false,
+            scaler: Scaler::default(),
+            due: None,
+            ready,
+            shared: shared.clone(),
+            sink,
+        };
         let thread = thread::Builder::new().name("vp8-encoder".into()).spawn(move || worker.run(reader, &mut tap));
         let thread = thread.map_err(|error| Vp8Error::Thread(error.to_string()))?;
         Ok(Self { shared, thread: Some(thread) })
@@ -96,6 +116,12 @@ impl VideoEncoder {
     /// Changes the target from the next frame on.
     pub fn set_bitrate(&self, bitrate: Bitrate) {
         self.shared.bitrate.store(bitrate.bps(), Relaxed);
+    }
+
+    /// Sends at most this size and rate from the next frame on; none: no frame is encoded. Another size begins with a key frame. A
+    /// camera's frames are made smaller, never larger.
+    pub fn set_format(&self, format: Option<VideoFormat>) {
+        *self.shared.format.lock().unwrap_or_else(PoisonError::into_inner) = format;
     }
 
     /// Counters since the start.
@@ -119,9 +145,16 @@ struct Worker<S> {
     bitrate: Bitrate,
     /// The last frame could not be encoded: the log says so once, and the stream goes on with a key frame.
     failing: bool,
+    scaler: Scaler,
+    /// When the next frame is due, where fewer are sent than the camera gives.
+    due: Option<Instant>,
+    ready: Ready,
     shared: Arc<Shared>,
     sink: S,
 }
+
+/// A frame this much before its time, as a share of the interval, is on time: cameras jitter.
+const EARLY: f64 = 0.25;
 
 impl<S: FnMut(EncodedFrame)> Worker<S> {
     fn run(mut self, mut reader: FrameReader, tap: &mut dyn FnMut(&I420Frame)) {
@@ -138,11 +171,32 @@ impl<S: FnMut(EncodedFrame)> Worker<S> {
         }
     }
 
+    /// Whether this frame is to be sent, by the frame rate alone.
+    fn is_due(&mut self, captured_at: Instant, fps: u32) -> bool {
+        let interval = Duration::from_secs(1) / fps.max(1);
+        let due = self.due.unwrap_or(captured_at);
+        let missing = due.saturating_duration_since(captured_at);
+        // A time that is further away is of a camera whose clock went back.
+        if missing > interval.mul_f64(EARLY) && missing < 2 * interval {
+            return false;
+        }
+        // On the grid of the wanted rate, unless the camera is behind it.
+        self.due = Some((due + interval).max(captured_at + interval.mul_f64(1.0 - EARLY)));
+        true
+    }
+
     fn encode(&mut self, frame: &I420Frame) {
+        let format = *self.shared.format.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(format) = format.filter(|format| self.is_due(frame.captured_at, format.fps)) else { return };
+        if !(self.ready)() {
+            self.shared.stats.lock().unwrap_or_else(PoisonError::into_inner).held += 1;
+            return;
+        }
         self.follow_bitrate();
         // Taken before encoding, so that a request during it is for the frame after.
         let key = self.shared.key_frame.swap(false, Relaxed) || self.failing;
         let start = Instant::now();
+        let frame = self.scaler.scale(frame, format.width, format.height);
         let encoded = self.encoder.encode(frame, key);
         let took = start.elapsed();
         match &encoded {
@@ -279,6 +333,8 @@ mod tests {
         rig.frame(320, 180);
         let mut empty = rig.writer.buffer();
         empty.resize(0, 0);
+        rig.captured_at += Duration::from_secs(1) / FORMAT.fps;
+        empty.captured_at = rig.captured_at;
         rig.writer.publish(empty);
         let deadline = Instant::now() + LIMIT;
         while rig.encoder.stats().dropped == 0 {

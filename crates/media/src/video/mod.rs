@@ -5,6 +5,7 @@ pub mod convert;
 pub mod encode;
 pub mod frame;
 pub mod pattern;
+pub mod scale;
 pub mod screen;
 pub mod slot;
 pub mod small;

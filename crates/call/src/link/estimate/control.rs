@@ -13,6 +13,9 @@ use std::{
 #[derive(Clone, Debug)]
 pub(in crate::link) struct SendControl(Arc<Mutex<Control>>);
 
+/// Assumed before the first measurement.
+const FIRST_ROUND_TRIP: Duration = Duration::from_millis(100);
+
 /// The shared numbers.
 #[derive(Debug)]
 pub(in crate::link) struct Control {
@@ -52,21 +55,22 @@ pub(in crate::link) struct ProbeSpan {
     pub(in crate::link) ended: Instant,
 }
 
-impl SendControl {
-    /// Paces for `pace` bits a second until the estimator says otherwise.
-    pub(in crate::link) fn new(pace: f64) -> Self {
-        let round_trip = Duration::from_millis(100);
+impl Default for SendControl {
+    /// Lets little out, until the estimator says how much.
+    fn default() -> Self {
         Self(Arc::new(Mutex::new(Control {
-            pace,
+            pace: 0.0,
             burst: 0.0,
-            repair: pace / 4.0,
-            round_trip,
+            repair: 0.0,
+            round_trip: FIRST_ROUND_TRIP,
             backlog: Duration::ZERO,
             order: None,
             sent: None,
         })))
     }
+}
 
+impl SendControl {
     /// The shared numbers.
     pub(in crate::link) fn lock(&self) -> MutexGuard<'_, Control> {
         // Numbers have no invariant that a panic could break.

@@ -182,18 +182,18 @@ pub(super) struct Estimator {
 }
 
 impl Estimator {
-    /// An estimator for a link whose video has this ceiling, with what its parts share.
+    /// An estimator for a link whose video has this ceiling, with what it shares with the send queue.
     pub(super) fn new(
         ceiling: Bitrate,
         turn: ProbeTurn,
         coverage: Coverage,
-    ) -> (Self, SendControl, watch::Receiver<Estimate>) {
+        control: SendControl,
+    ) -> (Self, watch::Receiver<Estimate>) {
         let max = (ceiling.bps() as f64 * HEADROOM).max(MIN_BITRATE.bps() as f64);
         let target = (START.bps() as f64).min(max);
         let estimate =
             Estimate { target: Bitrate::from_bps(target as u64), loss: 0.0, queue: Duration::ZERO, limit: Limit::None };
         let (tell, hear) = watch::channel(estimate);
-        let control = SendControl::new(target * PACE_FREE);
         let this = Self {
             state: State::Rising,
             queue: StandingQueue::default(),
@@ -203,7 +203,7 @@ impl Estimator {
             arrivals: RateWindow::new(ARRIVAL_WINDOW_S),
             probe: ProbeController::new(target),
             coverage,
-            control: control.clone(),
+            control,
             ticket: turn.ticket(),
             turn,
             target,
@@ -218,7 +218,7 @@ impl Estimator {
             tell,
         };
         this.pace();
-        (this, control, hear)
+        (this, hear)
     }
 
     fn take(&mut self, now: Instant, report: &PacketReport) {

@@ -84,7 +84,8 @@ fn run(path: &Path, ceiling: f64, seconds: f64) -> Seen {
     let (mut chance, mut sizes) = (fastrand::Rng::with_seed(9), fastrand::Rng::with_seed(10));
     let coverage = Coverage::default();
     let ceiling_rate = Bitrate::from_bps(ceiling as u64);
-    let (mut estimator, control, _hear) = Estimator::new(ceiling_rate, ProbeTurn::default(), coverage.clone());
+    let control = SendControl::default();
+    let (mut estimator, _hear) = Estimator::new(ceiling_rate, ProbeTurn::default(), coverage.clone(), control.clone());
     let start = Instant::now() + Duration::from_secs(100);
     let at = |seconds: f64| start + Duration::from_secs_f64(seconds);
     let mut queue = SendQueue::new(control.clone(), start);

@@ -259,8 +259,11 @@ mod tests {
     }
 
     fn queue(pace: f64, burst: f64) -> (SendQueue, SendControl, Instant) {
-        let (control, now) = (SendControl::new(pace), Instant::now());
-        control.lock().burst = burst;
+        let (control, now) = (SendControl::default(), Instant::now());
+        {
+            let mut control = control.lock();
+            (control.pace, control.burst, control.repair) = (pace, burst, pace);
+        }
         (SendQueue::new(control.clone(), now), control, now)
     }
 
