@@ -216,7 +216,10 @@ mod tests {
     fn the_encoder_is_told_of_while_it_runs() {
         let encoder = EncoderStats { width: 1280, height: 720, encode_us: 4567.8, ..EncoderStats::default() };
         let target = Bitrate::from_kbps(1500);
-        let filming = PeerStats { video: Some(VideoEncoding { target, format: None, adapted: crate::engine::Adapted::No, encoder }), ..nothing() };
+        let filming = PeerStats {
+            video: Some(VideoEncoding { target, format: None, adapted: crate::engine::Adapted::No, encoder }),
+            ..nothing()
+        };
         let (sent, _) = between(&nothing(), &filming, Duration::from_secs(1));
         assert_eq!((sent.width, sent.height, sent.target_kbps, sent.encode_ms), (1280, 720, 1500, 4.57));
         let (sent, _) = between(&filming, &nothing(), Duration::from_secs(1));

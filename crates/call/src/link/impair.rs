@@ -21,6 +21,8 @@ use webrtc::runtime::{
     Transmit,
 };
 
+use super::handshake::HandshakeSocket;
+
 /// The queue in front of a rate limit, as time: what a home router's is made for.
 const QUEUE_LIMIT: Duration = Duration::from_millis(200);
 /// Datagrams that wait for the stack to read them.
@@ -131,10 +133,11 @@ impl Runtime for ImpairedRuntime {
 
     fn wrap_udp_socket(&self, socket: std::net::UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
         let socket = self.inner.wrap_udp_socket(socket)?;
-        Ok(match &self.net {
+        let socket = match &self.net {
             Some(net) => Arc::new(ImpairedSocket::new(socket, net)),
             None => socket,
-        })
+        };
+        Ok(Arc::new(HandshakeSocket::new(socket)))
     }
 
     fn wrap_tcp_listener(&self, listener: std::net::TcpListener) -> io::Result<Arc<dyn AsyncTcpListener>> {

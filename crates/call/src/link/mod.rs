@@ -8,6 +8,7 @@
 
 mod description;
 mod estimate;
+mod handshake;
 mod impair;
 mod incoming;
 mod outgoing;

@@ -25,8 +25,15 @@ use bytes::{Bytes, BytesMut};
 
 use super::{clock::SequenceUnwrapper, vp8::Descriptor};
 
-/// A packet this late is asked for: long enough that the ordinary reordering of two queues on one path costs no NACK.
+/// A packet this late is asked for: long enough that the ordinary reordering of two queues on one path costs no NACK. Where
+/// packets are seen to come later than this by themselves, as much later is waited for.
 const REORDER_TOLERANCE: Duration = Duration::from_millis(5);
+/// No packet is waited for longer before it is asked for.
+const MAX_REORDER_TOLERANCE: Duration = Duration::from_millis(100);
+/// Of the lateness that was seen, this share is left after a second without any.
+const LATENESS_KEPT: f64 = 0.8;
+/// What comes sooner after it was asked for than this share of the round trip was on its way already.
+const TOO_SOON: f64 = 0.9;
 /// Between two rounds of asking for one packet: a round trip and a little, but never less than this.
 const MIN_NACK_INTERVAL: Duration = Duration::from_millis(20);
 /// Over a long path a round is this many NACKs, so that one more loss on either way does not cost a whole further
@@ -132,9 +139,35 @@ impl std::ops::Add for ReceiveStats {
     }
 }
 
+/// How late packets come that were overtaken, not lost.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lateness {
+    seen: Duration,
+    at: Option<Instant>,
+}
+
+impl Lateness {
+    fn saw(&mut self, now: Instant, late: Duration) {
+        self.seen = self.now(now).max(late);
+        self.at = Some(now);
+    }
+
+    fn now(&self, now: Instant) -> Duration {
+        let age = self.at.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+        self.seen.mul_f64(LATENESS_KEPT.powf(age.as_secs_f64()))
+    }
+
+    /// How long a missing packet may still be on its way.
+    fn tolerance(&self, now: Instant) -> Duration {
+        self.now(now).mul_f64(1.2).clamp(REORDER_TOLERANCE, MAX_REORDER_TOLERANCE)
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Missing {
     since: Instant,
+    /// When it was asked for first, and last.
+    first_asked: Option<Instant>,
     asked: Option<Instant>,
     times: u32,
 }
@@ -154,6 +187,7 @@ pub struct VideoReceiver {
     key_due: Option<Instant>,
     key_requested: Option<Instant>,
     round_trip: Duration,
+    lateness: Lateness,
     outputs: VecDeque<ReceiveOutput>,
     stats: ReceiveStats,
 }
@@ -170,6 +204,7 @@ impl Default for VideoReceiver {
             key_due: None,
             key_requested: None,
             round_trip: INITIAL_ROUND_TRIP,
+            lateness: Lateness::default(),
             outputs: VecDeque::new(),
             stats: ReceiveStats::default(),
         }
@@ -253,13 +288,17 @@ impl VideoReceiver {
                 // A jump wider than the buffer is a new stream for all that matters; do not list it packet by packet.
                 let first = (highest + 1).max(sequence - MAX_BUFFERED as i64);
                 for hole in first..sequence {
-                    self.missing.insert(hole, Missing { since: now, asked: None, times: 0 });
+                    self.missing.insert(hole, Missing { since: now, first_asked: None, asked: None, times: 0 });
                 }
                 self.highest = Some(sequence);
             }
             Some(_) => {
-                if self.missing.remove(&sequence).is_some_and(|missing| missing.asked.is_some()) {
-                    self.stats.recovered += 1;
+                let Some(missing) = self.missing.remove(&sequence) else { return };
+                self.stats.recovered += u64::from(missing.asked.is_some());
+                let answered =
+                    |first: Instant| now.saturating_duration_since(first) >= self.round_trip.mul_f64(TOO_SOON);
+                if !missing.first_asked.is_some_and(answered) {
+                    self.lateness.saw(now, now.saturating_duration_since(missing.since));
                 }
             }
             None => self.highest = Some(sequence),
@@ -404,6 +443,7 @@ impl VideoReceiver {
         }
         for sequence in &due {
             if let Some(missing) = self.missing.get_mut(sequence) {
+                missing.first_asked.get_or_insert(now);
                 missing.asked = Some(now);
                 missing.times += 1;
             }
@@ -414,7 +454,7 @@ impl VideoReceiver {
 
     fn due(&self, missing: &Missing) -> Instant {
         match missing.asked {
-            None => missing.since + REORDER_TOLERANCE,
+            None => missing.since + self.lateness.tolerance(missing.since),
             Some(asked) if self.asks_repeatedly() && !missing.times.is_multiple_of(NACKS_PER_ROUND) => {
                 asked + NACK_SPACING
             }

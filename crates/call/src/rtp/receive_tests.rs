@@ -218,3 +218,55 @@ fn any_packets_whatever_leave_the_receiver_bounded_and_alive() {
         assert!(receiver.buffer.len() <= MAX_BUFFERED + 1 && receiver.missing.len() <= MAX_BUFFERED + 1);
     }
 }
+
+/// Frames 33 ms apart whose packets take 0 to 60 ms longer than the fastest, and of which `lost` are lost until they are asked
+/// for again; a retransmission takes 60 ms. How many were asked for in the first 3 s, and after that; and the frames given out.
+fn jittery(lost: impl Fn(u16) -> bool, seconds: u64) -> (usize, usize, usize) {
+    let mut chance = fastrand::Rng::with_seed(3);
+    let (mut sender, mut receiver, start) = (Sender::new(0), VideoReceiver::default(), Instant::now());
+    receiver.set_round_trip(ms(60));
+    let mut on_the_way = BTreeMap::new();
+    let (mut first, mut later, mut frames) = (0, 0, 0);
+    let mut number = 0u32;
+    let mut sent: Vec<VideoPacket> = vec![];
+    for step in 0..seconds * 1000 {
+        if step % 33 == 0 {
+            for packet in sender.frame(step == 0, 4000) {
+                let due = step * 1000 + chance.u64(0..60_000);
+                sent.push(packet.clone());
+                if !lost(packet.sequence) {
+                    on_the_way.insert((due, number), packet);
+                }
+                number += 1;
+            }
+        }
+        while on_the_way.first_key_value().is_some_and(|((due, _), _)| *due <= step * 1000) {
+            let (_, packet) = on_the_way.pop_first().unwrap();
+            receiver.insert(start + ms(step), packet);
+        }
+        receiver.handle_timeout(start + ms(step));
+        let (given, nacks, _) = drain(&mut receiver);
+        frames += given.len();
+        for sequence in &nacks {
+            let packet = sent.iter().find(|packet| packet.sequence == *sequence).unwrap().clone();
+            on_the_way.insert(((step + 60) * 1000, number), packet);
+            number += 1;
+        }
+        if step < 3000 { first += nacks.len() } else { later += nacks.len() }
+    }
+    (first, later, frames)
+}
+
+#[test]
+fn packets_that_overtake_each_other_are_not_asked_for_again() {
+    let (first, later, frames) = jittery(|_| false, 20);
+    assert!(frames >= 600, "{frames}");
+    assert!(first < 60 && later < 20, "{first} asked for at first, {later} later");
+}
+
+#[test]
+fn a_packet_that_is_lost_among_those_that_overtake_each_other_is_asked_for() {
+    let (_, later, frames) = jittery(|sequence| sequence % 50 == 49, 20);
+    assert!(frames >= 595, "{frames}");
+    assert!(later >= 40, "{later}");
+}

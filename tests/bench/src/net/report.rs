@@ -106,7 +106,8 @@ impl Goal {
 }
 
 fn cell(figure: Option<f64>, digits: usize) -> String {
-    figure.map_or("–".to_owned(), |figure| format!("{figure:.digits$}"))
+    // Sums of nothing can be minus zero.
+    figure.map_or("–".to_owned(), |figure| format!("{:.digits$}", figure + 0.0))
 }
 
 /// Writes the table into `docs/bench.md`, beside the other one.

@@ -116,8 +116,8 @@ const BURST_NEAR_S: f64 = 0.005;
 /// Retransmissions take at most so much of the target, and twice the share that is lost besides.
 const REPAIR_SHARE: f64 = 0.1;
 const MOST_REPAIR_SHARE: f64 = 0.45;
-/// Weight of a new round trip.
-const ROUND_TRIP_WEIGHT: f64 = 0.2;
+/// A round trip is the shortest of the last seconds: it grows by so much with each report at the most.
+const ROUND_TRIP_RISE: f64 = 1.02;
 
 /// What the estimator tells the engine.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -436,10 +436,10 @@ impl BandwidthEstimator for Estimator {
             self.take(now, report);
         }
         if let Some(newest) = reports.iter().filter(|report| report.arrived).map(|report| report.departure).max() {
+            // Feedback waits at the other side for a while; the fastest one has waited least.
             let newest = now.saturating_duration_since(newest);
             let mut control = self.control.lock();
-            control.round_trip =
-                control.round_trip.mul_f64(1.0 - ROUND_TRIP_WEIGHT) + newest.mul_f64(ROUND_TRIP_WEIGHT);
+            control.round_trip = newest.min(control.round_trip.mul_f64(ROUND_TRIP_RISE));
         }
         self.update(now);
     }
