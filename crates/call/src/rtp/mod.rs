@@ -1,6 +1,7 @@
 //! RTP as this engine speaks it: VP8 payloads, clocks and reports, loss recovery. All of it sans-IO.
 
 pub mod clock;
+pub mod playout;
 pub mod receive;
 pub mod red;
 pub mod report;

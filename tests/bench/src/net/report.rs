@@ -64,7 +64,7 @@ fn reached(line: &Line, outcome: &Outcome, chromium: Option<&Outcome>) -> String
         .filter(|goal| goal.reached(outcome, chromium) == Some(false))
         .map(|goal| goal.text())
         .collect();
-    if outcome.connected_ms.is_none() {
+    if outcome.connected_ms.is_none() || outcome.seen.frames.is_empty() {
         "**not connected**".to_owned()
     } else if missed.is_empty() {
         "yes".to_owned()

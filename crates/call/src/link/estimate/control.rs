@@ -23,6 +23,10 @@ pub(in crate::link) struct Control {
     pub(in crate::link) pace: f64,
     /// Bytes that leave at once before the pace applies.
     pub(in crate::link) burst: f64,
+    /// What may be sent in all, bits a second.
+    pub(in crate::link) target: f64,
+    /// Video is sent twice, as far as the target has room.
+    pub(in crate::link) copies: bool,
     /// Bits a second that retransmissions may take.
     pub(in crate::link) repair: f64,
     /// Newest round trip.
@@ -61,6 +65,8 @@ impl Default for SendControl {
         Self(Arc::new(Mutex::new(Control {
             pace: 0.0,
             burst: 0.0,
+            target: 0.0,
+            copies: false,
             repair: 0.0,
             round_trip: FIRST_ROUND_TRIP,
             backlog: Duration::ZERO,

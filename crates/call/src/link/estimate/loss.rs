@@ -18,6 +18,8 @@ use super::coverage::{Coverage, Said};
 const GRACE: Duration = Duration::from_millis(150);
 /// Packets that may wait for that.
 const MAX_UNDECIDED: usize = 4096;
+/// Packets that are remembered to tell a copy from its packet: half a second of 500 packets a second.
+const MAX_REPORTED: usize = 256;
 /// The share is that of this long, or of so many packets where those take longer.
 const WINDOW: Duration = Duration::from_secs(1);
 const WINDOW_PACKETS: usize = 100;
@@ -75,11 +77,22 @@ pub(super) struct LossControl {
     inherent: f64,
     trial: Option<Trial>,
     updated: Option<Instant>,
+    /// Packets that were reported lately, by stream and number, oldest first.
+    reported: VecDeque<(u32, u16)>,
 }
 
 impl LossControl {
-    /// Takes a report that came at `now`.
+    /// Takes a report that came at `now`. Reports come in the order of sending.
     pub(super) fn reported(&mut self, now: Instant, report: &PacketReport) {
+        let packet = (report.ssrc, report.rtp_sequence_number);
+        // A receiver drops the copy of a packet that it has, before it counts it: that is no loss.
+        if self.reported.contains(&packet) {
+            return;
+        }
+        self.reported.push_back(packet);
+        if self.reported.len() > MAX_REPORTED {
+            self.reported.pop_front();
+        }
         if report.arrived {
             self.decided.push_back((now, false));
         } else if report.is_twcc && self.undecided.len() < MAX_UNDECIDED {

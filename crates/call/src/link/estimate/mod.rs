@@ -52,8 +52,8 @@ pub(super) use self::{
 const START: Bitrate = Bitrate::from_kbps(300);
 /// Under this not even sound is worth sending.
 const MIN_BITRATE: Bitrate = Bitrate::from_kbps(40);
-/// Room over the video's ceiling, for sound, retransmissions and key frames.
-const HEADROOM: f64 = 2.0;
+/// Room over the video's ceiling, for sound, copies, retransmissions and key frames.
+const HEADROOM: f64 = 2.5;
 /// The crate counts a packet without SRTP's tag, UDP and IPv4.
 const UNCOUNTED: usize = 10 + 8 + 20;
 
@@ -116,6 +116,11 @@ const BURST_NEAR_S: f64 = 0.005;
 /// Retransmissions take at most so much of the target, and twice the share that is lost besides.
 const REPAIR_SHARE: f64 = 0.1;
 const MOST_REPAIR_SHARE: f64 = 0.45;
+/// Video is sent twice from this loss on, and until it has fallen under the other...
+const COPIES_FROM: f64 = 0.03;
+const COPIES_UNTIL: f64 = 0.015;
+/// ...where the round trip is longer than this.
+const COPIES_ROUND_TRIP: Duration = Duration::from_millis(30);
 /// A round trip is the shortest of the last seconds: it grows by so much with each report at the most.
 const ROUND_TRIP_RISE: f64 = 1.02;
 
@@ -387,6 +392,11 @@ impl Estimator {
         control.pace = self.target * pace;
         control.burst = self.target / 8.0 * burst;
         control.repair = self.target * repair;
+        control.target = self.target;
+        let loss = self.loss.loss().unwrap_or(0.0);
+        // On a path of one frame's length a packet that is asked for comes in time.
+        let long = control.round_trip > COPIES_ROUND_TRIP;
+        control.copies = long && loss > if control.copies { COPIES_UNTIL } else { COPIES_FROM };
     }
 
     /// How long a change of the rate takes to be seen.

@@ -166,7 +166,7 @@ fn run(path: &Path, ceiling: f64, seconds: f64) -> Seen {
                     Some(PacketReport {
                         ssrc: 1,
                         id: number,
-                        rtp_sequence_number: 0,
+                        rtp_sequence_number: number as u16,
                         is_twcc: true,
                         twcc_sequence_number: number as u16,
                         size: bytes - super::UNCOUNTED,

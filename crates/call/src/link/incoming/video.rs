@@ -21,7 +21,11 @@ use super::{
     super::{LinkReport, stats::FreezeDetector},
     Handler, PlayoutOf, Shared, VideoSink, lock,
 };
-use crate::rtp::receive::{ReceiveOutput, ReceiveStats, ReceivedFrame, VideoPacket, VideoReceiver};
+use crate::rtp::{
+    VIDEO_CLOCK_HZ,
+    playout::VideoPlayout,
+    receive::{ReceiveOutput, ReceiveStats, ReceivedFrame, VideoPacket, VideoReceiver},
+};
 
 /// Frames held for lip sync: more than the longest hold has at any rate a camera gives.
 const MAX_HELD: usize = 64;
@@ -40,6 +44,7 @@ pub(super) struct IncomingVideo {
     pause: Arc<Notify>,
     receiver: VideoReceiver,
     held: VecDeque<Held>,
+    even: VideoPlayout,
     freezes: FreezeDetector,
     ssrc: u32,
     shown_any: bool,
@@ -60,6 +65,7 @@ impl IncomingVideo {
             pause: Arc::clone(&handler.pause),
             receiver: VideoReceiver::default(),
             held: VecDeque::new(),
+            even: VideoPlayout::default(),
             freezes: FreezeDetector::default(),
             ssrc: 0,
             shown_any: false,
@@ -100,6 +106,7 @@ impl IncomingVideo {
             self.ssrc = packet.header.ssrc;
             self.before = self.before + self.receiver.stats();
             self.receiver = VideoReceiver::default();
+            self.even = VideoPlayout::default();
         }
         let mut clocks = lock(&self.shared.clocks);
         clocks.video = Some(self.ssrc);
@@ -145,7 +152,9 @@ impl IncomingVideo {
     fn hold(&mut self, frame: ReceivedFrame) {
         let now = Instant::now();
         let playout = (self.playout)();
-        let hold = lock(&self.shared.clocks).sync().hold(frame.timestamp, playout, now);
+        let sync = lock(&self.shared.clocks).sync().hold(frame.timestamp, playout, now);
+        // Late enough for its sound, and even.
+        let hold = sync.max(self.even.hold(now, frame.timestamp, VIDEO_CLOCK_HZ));
         // In order, whatever the clocks say.
         let release = self.held.back().map_or(now + hold, |last| last.release.max(now + hold));
         if self.held.len() < MAX_HELD {

@@ -64,7 +64,14 @@ pub(in crate::link) struct SendQueue {
     padded: u16,
     /// The last packet of video that left.
     last: Option<rtp::header::Header>,
+    /// Bits a second of sound and video, copies and repairs left out.
+    media: f64,
 }
+
+/// The rate of media follows within about so many seconds.
+const MEDIA_S: f64 = 1.0;
+/// Copies fill the target up to this share.
+const COPY_ROOM: f64 = 0.95;
 
 impl SendQueue {
     pub(in crate::link) fn new(control: SendControl, now: Instant) -> Self {
@@ -78,6 +85,7 @@ impl SendQueue {
             probing: None,
             padded: 0,
             last: None,
+            media: 0.0,
         }
     }
 
@@ -96,6 +104,7 @@ impl SendQueue {
     pub(in crate::link) fn passed(&mut self, now: Instant, bytes: usize) {
         self.drain(now);
         self.level += bytes as f64;
+        self.media += bytes as f64 * 8.0 / MEDIA_S;
         if let Some(probing) = &mut self.probing {
             probing.bytes += bytes;
         }
@@ -119,6 +128,10 @@ impl SendQueue {
         }
         let repair = self.control.lock().repair;
         if let Some(packet) = self.repairs.take(now, repair) {
+            // What is asked for once must not have to be asked for twice.
+            if self.control.lock().copies {
+                self.repairs.copy(now, packet.header.sequence_number);
+            }
             self.count(now, wire_size(&packet));
             return Some(Released::Repair(packet));
         }
@@ -127,9 +140,18 @@ impl SendQueue {
             packet.header.sequence_number = packet.header.sequence_number.wrapping_add(self.padded);
             self.last = Some(packet.header.clone());
             self.repairs.sent(now, &packet);
+            self.media += bytes as f64 * 8.0 / MEDIA_S;
+            if self.control.lock().copies {
+                self.repairs.copy(now, packet.header.sequence_number);
+            }
             self.count(now, bytes);
             self.tell_backlog();
             return Some(Released::Media(packet));
+        }
+        let room = (self.control.lock().target * COPY_ROOM - self.media).max(0.0);
+        if let Some(packet) = self.repairs.take_copy(now, room) {
+            self.count(now, wire_size(&packet));
+            return Some(Released::Repair(packet));
         }
         let packet = self.padding()?;
         self.count(now, wire_size(&packet));
@@ -154,8 +176,8 @@ impl SendQueue {
         let over = (self.level - burst).max(0.0);
         let paced = self.updated + Duration::from_secs_f64((over * 8.0 / pace.max(1000.0)).min(10.0));
         let video = (!self.video.is_empty()).then_some(paced);
-        let repair = self.repairs.due(repair).map(|due| due.max(paced));
-        video.into_iter().chain(repair).min()
+        let again = self.repairs.due(repair).into_iter().chain(self.repairs.copy_due()).min();
+        video.into_iter().chain(again.map(|due| due.max(paced))).min()
     }
 
     fn begin_probe(&mut self, now: Instant) {
@@ -212,6 +234,7 @@ impl SendQueue {
         let pace = self.control.lock().pace;
         let passed = now.saturating_duration_since(self.updated).as_secs_f64();
         self.level = (self.level - passed * pace / 8.0).max(0.0);
+        self.media *= (-passed / MEDIA_S).exp();
         self.updated = self.updated.max(now);
     }
 

@@ -1,4 +1,7 @@
 //! Retransmissions of video: what was sent lately, what was asked for again, and how much of that may leave.
+//!
+//! On a path that loses packets and has room, each packet is also sent a second time without being asked for, between its
+//! frame and the next: at 100 ms round trip a packet that has to be asked for stops video for longer than is not noticed.
 
 use std::{
     collections::VecDeque,
@@ -22,6 +25,14 @@ const LEAST_BURST: f64 = 2500.0;
 /// Under this round trip a packet is not sent again sooner than after so long.
 const LEAST_SPACING: Duration = Duration::from_millis(10);
 
+/// A copy leaves this long after its packet: behind its frame, whose packets leave at once on a path with room, and so behind a
+/// short burst of loss.
+const COPY_AFTER: Duration = Duration::from_millis(4);
+/// A copy that could not leave by then is of no more use than a retransmission.
+const COPY_LIMIT: Duration = Duration::from_millis(60);
+/// Copies that may wait: those of a large frame.
+const MAX_COPIES: usize = 64;
+
 struct Sent {
     packet: rtp::Packet,
     at: Instant,
@@ -34,14 +45,27 @@ pub(super) struct Repairs {
     /// By sequence number modulo [`KEPT`].
     sent: Vec<Option<Sent>>,
     waiting: VecDeque<u16>,
+    /// When each packet left of which a copy is to follow.
+    copies: VecDeque<(Instant, u16)>,
     /// Bytes that may leave now.
     tokens: f64,
+    /// Bytes of copies that may leave now.
+    copy_tokens: f64,
     updated: Instant,
+    copies_updated: Instant,
 }
 
 impl Repairs {
     pub(super) fn new(now: Instant) -> Self {
-        Self { sent: (0..KEPT).map(|_| None).collect(), waiting: VecDeque::new(), tokens: LEAST_BURST, updated: now }
+        Self {
+            sent: (0..KEPT).map(|_| None).collect(),
+            waiting: VecDeque::new(),
+            copies: VecDeque::new(),
+            tokens: LEAST_BURST,
+            copy_tokens: 0.0,
+            updated: now,
+            copies_updated: now,
+        }
     }
 
     /// Keeps a packet that leaves now.
@@ -99,6 +123,47 @@ impl Repairs {
         let bytes = place.map_or(0, |sent| wire_size(&sent.packet)) as f64;
         let missing = (bytes - self.tokens).max(0.0);
         Some(self.updated + Duration::from_secs_f64((missing * 8.0 / rate.max(1000.0)).min(10.0)))
+    }
+
+    /// A copy of `number`, which leaves now, is to follow.
+    pub(super) fn copy(&mut self, now: Instant, number: u16) {
+        if self.copies.len() < MAX_COPIES {
+            self.copies.push_back((now, number));
+        }
+    }
+
+    /// The next copy that is due, if `rate` bits a second have room for it.
+    pub(super) fn take_copy(&mut self, now: Instant, rate: f64) -> Option<rtp::Packet> {
+        let passed = now.saturating_duration_since(self.copies_updated).as_secs_f64();
+        let most = (rate / 8.0 * BURST.as_secs_f64()).max(LEAST_BURST);
+        self.copy_tokens = (self.copy_tokens + passed * rate / 8.0).min(most);
+        self.copies_updated = now;
+        while let Some((left, number)) = self.copies.front().copied() {
+            let age = now.saturating_duration_since(left);
+            if age < COPY_AFTER {
+                return None;
+            }
+            self.copies.pop_front();
+            let tokens = self.copy_tokens;
+            // One that was asked for meanwhile leaves, or has left, as a retransmission.
+            let Some(sent) = self.find(number).filter(|sent| sent.repaired.is_none() && !sent.waiting) else {
+                continue;
+            };
+            let bytes = wire_size(&sent.packet) as f64;
+            if age > COPY_LIMIT || bytes > tokens {
+                continue;
+            }
+            // Who asks for the packet may have lost the copy as well, so a copy holds up no retransmission.
+            let packet = sent.packet.clone();
+            self.copy_tokens -= bytes;
+            return Some(packet);
+        }
+        None
+    }
+
+    /// When the next copy is due; none where none waits.
+    pub(super) fn copy_due(&self) -> Option<Instant> {
+        self.copies.front().map(|(left, _)| *left + COPY_AFTER)
     }
 
     fn find(&mut self, number: u16) -> Option<&mut Sent> {
@@ -163,6 +228,21 @@ mod tests {
         // 100 kbit/s for 0.9 s, and the burst.
         assert!(bytes as f64 <= 11_250.0 + 3125.0, "{bytes}");
         assert!(bytes > 9000, "{bytes}");
+    }
+
+    #[test]
+    fn copies_follow_their_packets_within_their_rate_unless_they_were_asked_for() {
+        let start = Instant::now();
+        let mut repairs = repairs(start, 0..10);
+        (0..10).for_each(|number| repairs.copy(start, number));
+        assert_eq!(repairs.take_copy(start + COPY_AFTER - ms(1), 4e6), None, "too soon");
+        repairs.request(start + ms(2), 0, ROUND_TRIP);
+        assert!(repairs.take(start + ms(2), 10e6).is_some());
+        let first = repairs.take_copy(start + COPY_AFTER, 4e6).expect("a copy");
+        assert_eq!(first.header.sequence_number, 1, "number 0 was asked for");
+        assert_eq!(repairs.take_copy(start + COPY_AFTER, 4e6), None, "4 ms at 4 Mbit/s are not two packets");
+        repairs.request(start + ms(20), 1, ROUND_TRIP);
+        assert!(repairs.take(start + ms(20), 10e6).is_some(), "its copy may be lost too");
     }
 
     #[test]
