@@ -25,8 +25,8 @@ pub(in crate::link) struct Control {
     pub(in crate::link) burst: f64,
     /// What may be sent in all, bits a second.
     pub(in crate::link) target: f64,
-    /// Video is sent twice, as far as the target has room.
-    pub(in crate::link) copies: bool,
+    /// Each packet of video is followed by so many copies, as far as the target has room.
+    pub(in crate::link) copies: u8,
     /// Bits a second that retransmissions may take.
     pub(in crate::link) repair: f64,
     /// Newest round trip.
@@ -66,7 +66,7 @@ impl Default for SendControl {
             pace: 0.0,
             burst: 0.0,
             target: 0.0,
-            copies: false,
+            copies: 0,
             repair: 0.0,
             round_trip: FIRST_ROUND_TRIP,
             backlog: Duration::ZERO,

@@ -53,7 +53,7 @@ const START: Bitrate = Bitrate::from_kbps(300);
 /// Under this not even sound is worth sending.
 const MIN_BITRATE: Bitrate = Bitrate::from_kbps(40);
 /// Room over the video's ceiling, for sound, copies, retransmissions and key frames.
-const HEADROOM: f64 = 2.5;
+const HEADROOM: f64 = 3.5;
 /// The crate counts a packet without SRTP's tag, UDP and IPv4.
 const UNCOUNTED: usize = 10 + 8 + 20;
 
@@ -116,10 +116,12 @@ const BURST_NEAR_S: f64 = 0.005;
 /// Retransmissions take at most so much of the target, and twice the share that is lost besides.
 const REPAIR_SHARE: f64 = 0.1;
 const MOST_REPAIR_SHARE: f64 = 0.45;
-/// Video is sent twice from this loss on, and until it has fallen under the other...
-const COPIES_FROM: f64 = 0.03;
-const COPIES_UNTIL: f64 = 0.015;
-/// ...where the round trip is longer than this.
+/// From this share of loss on each packet of video is followed by so many copies: at 10 % both a packet and its copy are lost
+/// once in a hundred times, which is twice a second.
+const COPIES_FROM: [(f64, u8); 2] = [(0.03, 1), (0.07, 2)];
+/// They end when loss has fallen under this part of that.
+const COPIES_KEPT: f64 = 0.5;
+/// On a path with a shorter round trip what is lost is asked for, and comes in time.
 const COPIES_ROUND_TRIP: Duration = Duration::from_millis(30);
 /// A round trip is the shortest of the last seconds: it grows by so much with each report at the most.
 const ROUND_TRIP_RISE: f64 = 1.02;
@@ -396,7 +398,10 @@ impl Estimator {
         let loss = self.loss.loss().unwrap_or(0.0);
         // On a path of one frame's length a packet that is asked for comes in time.
         let long = control.round_trip > COPIES_ROUND_TRIP;
-        control.copies = long && loss > if control.copies { COPIES_UNTIL } else { COPIES_FROM };
+        let from = |share: f64, copies| if control.copies >= copies { share * COPIES_KEPT } else { share };
+        let wanted =
+            COPIES_FROM.iter().filter(|(share, copies)| loss > from(*share, *copies)).map(|(_, copies)| *copies);
+        control.copies = wanted.max().filter(|_| long).unwrap_or(0);
     }
 
     /// How long a change of the rate takes to be seen.

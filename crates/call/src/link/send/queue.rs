@@ -129,9 +129,8 @@ impl SendQueue {
         let repair = self.control.lock().repair;
         if let Some(packet) = self.repairs.take(now, repair) {
             // What is asked for once must not have to be asked for twice.
-            if self.control.lock().copies {
-                self.repairs.copy(now, packet.header.sequence_number);
-            }
+            let copies = self.control.lock().copies;
+            self.repairs.copy(now, packet.header.sequence_number, copies);
             self.count(now, wire_size(&packet));
             return Some(Released::Repair(packet));
         }
@@ -141,9 +140,8 @@ impl SendQueue {
             self.last = Some(packet.header.clone());
             self.repairs.sent(now, &packet);
             self.media += bytes as f64 * 8.0 / MEDIA_S;
-            if self.control.lock().copies {
-                self.repairs.copy(now, packet.header.sequence_number);
-            }
+            let copies = self.control.lock().copies;
+            self.repairs.copy(now, packet.header.sequence_number, copies);
             self.count(now, bytes);
             self.tell_backlog();
             return Some(Released::Media(packet));

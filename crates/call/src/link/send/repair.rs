@@ -45,8 +45,8 @@ pub(super) struct Repairs {
     /// By sequence number modulo [`KEPT`].
     sent: Vec<Option<Sent>>,
     waiting: VecDeque<u16>,
-    /// When each packet left of which a copy is to follow.
-    copies: VecDeque<(Instant, u16)>,
+    /// When each packet left of which copies are to follow, its number, and how many.
+    copies: VecDeque<(Instant, u16, u8)>,
     /// Bytes that may leave now.
     tokens: f64,
     /// Bytes of copies that may leave now.
@@ -125,10 +125,10 @@ impl Repairs {
         Some(self.updated + Duration::from_secs_f64((missing * 8.0 / rate.max(1000.0)).min(10.0)))
     }
 
-    /// A copy of `number`, which leaves now, is to follow.
-    pub(super) fn copy(&mut self, now: Instant, number: u16) {
-        if self.copies.len() < MAX_COPIES {
-            self.copies.push_back((now, number));
+    /// So many copies of `number`, which leaves now, are to follow, one after the other.
+    pub(super) fn copy(&mut self, now: Instant, number: u16, copies: u8) {
+        if copies > 0 && self.copies.len() < MAX_COPIES {
+            self.copies.push_back((now, number, copies));
         }
     }
 
@@ -138,7 +138,7 @@ impl Repairs {
         let most = (rate / 8.0 * BURST.as_secs_f64()).max(LEAST_BURST);
         self.copy_tokens = (self.copy_tokens + passed * rate / 8.0).min(most);
         self.copies_updated = now;
-        while let Some((left, number)) = self.copies.front().copied() {
+        while let Some((left, number, copies)) = self.copies.front().copied() {
             let age = now.saturating_duration_since(left);
             if age < COPY_AFTER {
                 return None;
@@ -156,6 +156,7 @@ impl Repairs {
             // Who asks for the packet may have lost the copy as well, so a copy holds up no retransmission.
             let packet = sent.packet.clone();
             self.copy_tokens -= bytes;
+            self.copy(now, number, copies - 1);
             return Some(packet);
         }
         None
@@ -163,7 +164,7 @@ impl Repairs {
 
     /// When the next copy is due; none where none waits.
     pub(super) fn copy_due(&self) -> Option<Instant> {
-        self.copies.front().map(|(left, _)| *left + COPY_AFTER)
+        self.copies.front().map(|(left, ..)| *left + COPY_AFTER)
     }
 
     fn find(&mut self, number: u16) -> Option<&mut Sent> {
@@ -234,7 +235,7 @@ mod tests {
     fn copies_follow_their_packets_within_their_rate_unless_they_were_asked_for() {
         let start = Instant::now();
         let mut repairs = repairs(start, 0..10);
-        (0..10).for_each(|number| repairs.copy(start, number));
+        (0..10).for_each(|number| repairs.copy(start, number, 1));
         assert_eq!(repairs.take_copy(start + COPY_AFTER - ms(1), 4e6), None, "too soon");
         repairs.request(start + ms(2), 0, ROUND_TRIP);
         assert!(repairs.take(start + ms(2), 10e6).is_some());
@@ -243,6 +244,15 @@ mod tests {
         assert_eq!(repairs.take_copy(start + COPY_AFTER, 4e6), None, "4 ms at 4 Mbit/s are not two packets");
         repairs.request(start + ms(20), 1, ROUND_TRIP);
         assert!(repairs.take(start + ms(20), 10e6).is_some(), "its copy may be lost too");
+    }
+
+    #[test]
+    fn two_copies_follow_one_after_the_other() {
+        let start = Instant::now();
+        let mut repairs = repairs(start, [7]);
+        repairs.copy(start, 7, 2);
+        let left: Vec<u64> = (0..100).filter(|step| repairs.take_copy(start + ms(*step), 10e6).is_some()).collect();
+        assert_eq!(left, [4, 8]);
     }
 
     #[test]
