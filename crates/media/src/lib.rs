@@ -17,6 +17,7 @@ pub mod advice;
 pub mod audio;
 pub mod device;
 pub mod memory;
+mod pipe;
 pub mod units;
 pub mod video;
 pub mod webm;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::MAX_DURATION;
+use super::{MAX_DURATION, PIPE_LIMIT};
 use crate::advice::Advice;
 
 /// A WAV file that cannot be read or written; each text names the file and what to do.
@@ -28,6 +28,11 @@ pub enum WavError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A FIFO that nothing is written into, or too slowly.
+    Unfinished {
+        /// The FIFO.
+        name: String,
+    },
     /// Over ten minutes.
     TooLong {
         /// The file.
@@ -46,6 +51,10 @@ impl WavError {
             Self::Format { name, reason } => Advice::new(
                 format!("{name} is not a WAV file that can be played ({reason})"),
                 "convert it to 16-bit PCM WAV (ffmpeg -i INPUT -c:a pcm_s16le OUTPUT.wav)",
+            ),
+            Self::Unfinished { name } => Advice::new(
+                format!("{name} is a pipe that did not end within {} s", PIPE_LIMIT.as_secs()),
+                "start the program that writes into it, or let it write a file first",
             ),
             Self::TooLong { name } => {
                 Advice::new(format!("{name} is longer than {} minutes", MAX_DURATION.as_secs() / 60), "cut it shorter")

@@ -9,10 +9,9 @@ mod sample;
 mod write;
 
 use std::{
-    fs::File,
     io::{self, Read},
     path::Path,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 pub use error::WavError;
@@ -20,6 +19,7 @@ use riff::{DataLength, Format, Head, HeadError};
 pub use write::Writer;
 
 use super::{SAMPLE_RATE, resample::Resampler};
+use crate::pipe::PatientFile;
 
 /// Longer sound is refused: 10 minutes are 115 MB in memory, and no test signal needs them.
 const MAX_DURATION: Duration = Duration::from_secs(600);
@@ -30,13 +30,23 @@ const MAX_CHANNELS: u16 = 64;
 /// Sample frames decoded at once.
 const BLOCK: usize = 1024;
 
-/// Reads the WAV file at `path`; see [`read`].
+/// A pipe has to end within this: a call cannot wait longer for its microphone, and ffmpeg converts ten minutes of
+/// sound in a few seconds.
+const PIPE_LIMIT: Duration = Duration::from_secs(30);
+
+/// Reads the WAV file or FIFO at `path`; see [`read`].
 ///
 /// # Errors
-/// As [`read`], and when the file cannot be opened.
+/// As [`read`], when the file cannot be opened, and when a FIFO has not ended after 30 s.
 pub fn open(path: &Path) -> Result<Vec<f32>, WavError> {
+    open_within(path, PIPE_LIMIT)
+}
+
+fn open_within(path: &Path, limit: Duration) -> Result<Vec<f32>, WavError> {
     let name = path.display().to_string();
-    let file = File::open(path).map_err(|e| WavError::Io { name: name.clone(), reason: e.to_string() })?;
+    let deadline = Instant::now() + limit;
+    let file = PatientFile::open(path, move |_| Instant::now() >= deadline)
+        .map_err(|e| WavError::Io { name: name.clone(), reason: e.to_string() })?;
     read(io::BufReader::new(file), &name)
 }
 
@@ -49,7 +59,10 @@ pub fn open(path: &Path) -> Result<Vec<f32>, WavError> {
 /// Empty, too long, not WAV, or not readable.
 pub fn read(mut reader: impl Read, name: &str) -> Result<Vec<f32>, WavError> {
     let refuse = |reason: String| WavError::Format { name: name.into(), reason };
-    let io_error = |error: io::Error| WavError::Io { name: name.into(), reason: error.to_string() };
+    let io_error = |error: io::Error| match error.kind() {
+        io::ErrorKind::TimedOut => WavError::Unfinished { name: name.into() },
+        _ => WavError::Io { name: name.into(), reason: error.to_string() },
+    };
     let Head { format, data, lead } = riff::read_head(&mut reader).map_err(|error| match error {
         HeadError::Io(error) => io_error(error),
         HeadError::Empty => WavError::Empty { name: name.into() },

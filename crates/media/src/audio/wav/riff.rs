@@ -34,8 +34,9 @@ const MAX_HEAD: u64 = 64 << 20;
 /// Chunks that stand beside the samples in files in the field. By these names a chunk without its pad byte is told from
 /// one with it, and an empty `data` chunk from one whose size was never filled in.
 const KNOWN_CHUNKS: [&[u8; 4]; 26] = [
-    b"fmt ", b"data", b"LIST", b"fact", b"bext", b"JUNK", b"junk", b"PEAK", b"cue ", b"smpl", b"inst", b"plst", b"id3 ",
-    b"ID3 ", b"iXML", b"_PMX", b"afsp", b"FLLR", b"PAD ", b"ds64", b"minf", b"elm1", b"umid", b"chna", b"axml", b"DISP",
+    b"fmt ", b"data", b"LIST", b"fact", b"bext", b"JUNK", b"junk", b"PEAK", b"cue ", b"smpl", b"inst", b"plst",
+    b"id3 ", b"ID3 ", b"iXML", b"_PMX", b"afsp", b"FLLR", b"PAD ", b"ds64", b"minf", b"elm1", b"umid", b"chna",
+    b"axml", b"DISP",
 ];
 
 /// What stands before the samples, and how many bytes of them were promised.

@@ -380,3 +380,28 @@ fn not_a_number_becomes_silence() {
     let samples = read(Built::new(FLOAT, 1, 8, data).bytes().as_slice(), "x.wav").unwrap();
     assert_eq!(samples, [0.0, 0.0, 0.5, 1.0]);
 }
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[test]
+fn a_fifo_is_read_to_its_end_and_not_waited_for_longer_than_its_limit() {
+    let path = std::env::temp_dir().join(format!("ahoy-wav-fifo-{}", std::process::id()));
+    let made = std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo is in coreutils");
+    assert!(made.success());
+    let refused = |limit| open_within(&path, Duration::from_millis(limit)).unwrap_err().to_string();
+    let error = refused(10);
+    assert!(error.starts_with(&format!("{} is a pipe that did not end within", path.display())), "{error}");
+    assert!(error.ends_with("start the program that writes into it, or let it write a file first"), "{error}");
+    // A writer that stops in the middle.
+    let begun = std::fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    std::io::Write::write_all(&mut &begun, &Built::ramp().bytes()[..100]).unwrap();
+    assert_eq!(refused(10), error);
+    drop(begun);
+    // A failed attempt leaves no reader behind that would take a part of the next one's bytes.
+    for _ in 0..3 {
+        let (writer, bytes) = (path.clone(), Built::ramp().bytes());
+        let writer = std::thread::spawn(move || std::fs::write(writer, bytes).unwrap());
+        assert_eq!(open(&path).unwrap(), ramp());
+        writer.join().unwrap();
+    }
+    std::fs::remove_file(&path).unwrap();
+}

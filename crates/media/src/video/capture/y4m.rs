@@ -1,6 +1,6 @@
-//! YUV4MPEG2 (`.y4m`) files: a line of parameters, then raw pictures, each after a `FRAME` line (yuv4mpeg(5) of
+//! YUV4MPEG2 (`.y4m`) files: a line of parameters, then raw frames, each after a `FRAME` line (yuv4mpeg(5) of
 //! mjpegtools). Read are the 4:2:0 kinds with 8 bits a sample, which is what cameras, ffmpeg and Chromium's fake
-//! camera use.
+//! camera use. A FIFO will do; only [`Reader::rewind`] needs a file.
 
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 
@@ -9,8 +9,8 @@ use crate::{
     video::{I420Frame, convert},
 };
 
-/// A line longer than this is not a Y4M header: real ones have under 100 bytes, plus comments.
-const MAX_LINE: u64 = 1024;
+/// A line longer than this is not a Y4M header: real ones have under 100 bytes, plus comments (`X`).
+const MAX_LINE: u64 = 4096;
 /// ffmpeg's rate for files that name none.
 const DEFAULT_RATE: (u32, u32) = (25, 1);
 
@@ -50,11 +50,23 @@ pub enum Y4mError {
     /// The header is good, but no whole picture follows.
     #[error("it holds no whole picture")]
     NoPictures,
+    /// A FIFO that was read to its end: a file would start again now.
+    #[error(
+        "it is a pipe, and the program that wrote into it has ended (start that program again, or let it write a file)"
+    )]
+    PipeEnded,
+    /// A FIFO without a writer.
+    #[error("it is a pipe that no picture came out of (start the program that writes into it)")]
+    PipeSilent,
 }
 
 impl From<io::Error> for Y4mError {
     fn from(error: io::Error) -> Self {
-        Self::Io(error.to_string())
+        match error.kind() {
+            io::ErrorKind::TimedOut => Self::PipeSilent,
+            io::ErrorKind::NotSeekable => Self::PipeEnded,
+            _ => Self::Io(error.to_string()),
+        }
     }
 }
 
@@ -105,6 +117,11 @@ impl<R: Read> Reader<R> {
         self.header
     }
 
+    /// How many pictures were read since the beginning, or since [`Reader::rewind`].
+    pub fn frames(&self) -> u64 {
+        self.frames
+    }
+
     /// Reads the next picture into `frame`, giving it its size; false at the end of the file. A last picture that
     /// is cut off counts as the end.
     pub fn next_frame(&mut self, frame: &mut I420Frame) -> Result<bool, Y4mError> {
@@ -136,7 +153,7 @@ impl<R: Read> Reader<R> {
 }
 
 impl<R: Read + Seek> Reader<R> {
-    /// Goes back to the first picture.
+    /// Goes back to the first picture. A FIFO cannot: [`Y4mError::PipeEnded`].
     pub fn rewind(&mut self) -> Result<(), Y4mError> {
         self.input.seek(SeekFrom::Start(self.header_len))?;
         self.frames = 0;
@@ -153,7 +170,11 @@ fn read_line(input: &mut impl BufRead) -> Result<Option<Vec<u8>>, Y4mError> {
 
 fn parse_header(line: &[u8]) -> Result<Header, Y4mError> {
     let line = line.strip_prefix(b"YUV4MPEG2").and_then(|rest| rest.strip_suffix(b"\n")).ok_or(Y4mError::NotY4m)?;
-    let line = std::str::from_utf8(line).map_err(|_| Y4mError::NotY4m)?;
+    // A comment may be in any encoding; parameters are ASCII.
+    let line = &*String::from_utf8_lossy(line);
+    if !line.is_empty() && !line.starts_with(|c: char| c.is_ascii_whitespace()) {
+        return Err(Y4mError::NotY4m);
+    }
     let mut header = Header { width: 0, height: 0, rate: DEFAULT_RATE, full_range: false };
     for parameter in line.split_ascii_whitespace() {
         let bad = || Y4mError::BadParameter(parameter.to_owned());
@@ -168,7 +189,8 @@ fn parse_header(line: &[u8]) -> Result<Header, Y4mError> {
                 return Err(Y4mError::UnsupportedColour(value.to_owned()));
             }
             Some('X') if value == "COLORRANGE=FULL" => header.full_range = true,
-            // Interlacing (pictures are sent as they are), pixel aspect, comments, and what may be invented yet.
+            // Interlacing (pictures are sent as they are), pixel aspect (any, also 0:0), comments, and what may be
+            // invented yet.
             _ => {}
         }
     }
@@ -233,6 +255,67 @@ mod tests {
     }
 
     #[test]
+    fn parameters_come_in_any_order_and_unknown_ones_are_passed_over() {
+        let pixels = [7; 16 * 16 * 3 / 2];
+        for header in [
+            "W16 H16",
+            "H16 W16",
+            "C420jpeg F30:1 H16 A0:0 It W16",
+            "XCOMMENT=a W16 XYSCSS=420JPEG H16 X Q9 Z",
+            "  W16   H16  ",
+            "W16 H16 A128:117 Ib F0:0",
+            "W16 H16 Im F30000:1001 Amad I",
+        ] {
+            for frame in ["FRAME", "FRAME Ippi", "FRAME X=1 Itpp  XQ", "FRAME "] {
+                let bytes = [format!("YUV4MPEG2 {header}\n{frame}\n").as_bytes(), &pixels].concat();
+                let mut reader = Reader::new(&*bytes).unwrap_or_else(|error| panic!("{header}: {error}"));
+                assert_eq!((reader.header().width, reader.header().height), (16, 16), "{header}");
+                let mut picture = picture();
+                assert_eq!(reader.next_frame(&mut picture), Ok(true), "{header}, {frame}");
+                assert!(picture.data().iter().all(|&byte| byte == 7));
+                assert_eq!(reader.next_frame(&mut picture), Ok(false));
+            }
+        }
+    }
+
+    #[test]
+    fn comments_may_be_long_and_in_any_encoding() {
+        let pixels = [7; 16 * 16 * 3 / 2];
+        let comment = [b"XCOMMENT=caf\xe9", &[b'x'; 3000][..]].concat();
+        let bytes = [b"YUV4MPEG2 W16 ", &*comment, b" H16\nFRAME ", &comment, b"\n", &pixels].concat();
+        let mut reader = Reader::new(&*bytes).expect("header");
+        assert_eq!(reader.next_frame(&mut picture()), Ok(true));
+    }
+
+    #[test]
+    fn lines_without_an_end_are_bounded() {
+        // An endless reader: without a bound this test never ends.
+        let endless = b"YUV4MPEG2 W16 H16 X".chain(io::repeat(b'x'));
+        assert_eq!(Reader::new(endless).err(), Some(Y4mError::NotY4m));
+        let endless = b"YUV4MPEG2 W16 H16\nFRAME X".chain(io::repeat(b'x'));
+        let mut reader = Reader::new(endless).expect("header");
+        assert_eq!(reader.next_frame(&mut picture()), Err(Y4mError::BadFrame { after: 0 }));
+    }
+
+    #[test]
+    fn a_pipe_that_gives_one_byte_at_a_time_is_read_like_a_file() {
+        struct Trickle(Cursor<Vec<u8>>);
+        impl Read for Trickle {
+            fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+                let len = to.len().min(1);
+                self.0.read(&mut to[..len])
+            }
+        }
+        let mut reader = Reader::new(Trickle(Cursor::new(file("F25:1", 17, 19, 3)))).expect("header");
+        let mut frame = picture();
+        for value in 0..3 {
+            assert_eq!(reader.next_frame(&mut frame), Ok(true));
+            assert!(frame.data().iter().all(|&byte| byte == value));
+        }
+        assert_eq!((reader.next_frame(&mut frame), reader.frames()), (Ok(false), 3));
+    }
+
+    #[test]
     fn odd_sizes_have_rounded_up_chroma() {
         let bytes = file("F25:1", 17, 19, 3);
         let mut reader = Reader::new(&*bytes).expect("header");
@@ -274,6 +357,13 @@ mod tests {
         assert_eq!(refused(b"RIFF....AVI "), Y4mError::NotY4m);
         assert_eq!(refused(&[0xff; 5000]), Y4mError::NotY4m);
         assert_eq!(refused(b"YUV4MPEG2 W16 H16"), Y4mError::NotY4m);
+        assert_eq!(refused(b"YUV4MPEG2X W16 H16\n"), Y4mError::NotY4m);
+        assert_eq!(refused(b"YUV4MPEG2\n"), Y4mError::UnsupportedSize { width: 0, height: 0 });
+        assert_eq!(refused(b"YUV4MPEG2 W-16 H16\n"), Y4mError::BadParameter("W-16".into()));
+        for colour in ["mono", "411", "422", "444alpha", "420p12", "420JPEG", ""] {
+            let header = format!("YUV4MPEG2 W16 H16 C{colour}\n");
+            assert_eq!(refused(header.as_bytes()), Y4mError::UnsupportedColour(colour.into()));
+        }
         assert_eq!(refused(b"YUV4MPEG2 W16 Hx\n"), Y4mError::BadParameter("Hx".into()));
         assert_eq!(refused(b"YUV4MPEG2 W16 H16 C444\n"), Y4mError::UnsupportedColour("444".into()));
         assert_eq!(refused(b"YUV4MPEG2 W16 H16 C420p10\n"), Y4mError::UnsupportedColour("420p10".into()));
