@@ -5,9 +5,11 @@
 //! nothing delays them. What a packet takes beyond it is its jitter; a histogram of jitter with forgetting gives the
 //! delay that nearly all packets keep. Ends of packets are compared, not starts, so a sender may change its packet length.
 //!
+//! The delay falls slowly with the histogram, and fast once no packet has come near it for some seconds: see [`Calm`].
+//!
 //! All times are in samples at 48 kHz.
 
-use super::JitterSettings;
+use super::{JitterSettings, calm::Calm};
 use crate::audio::FRAME_SAMPLES;
 
 /// One histogram bucket: 2.5 ms.
@@ -26,6 +28,10 @@ const MAX_WEIGHT: f32 = 0.02;
 /// The delay falls by one part in this many of the time that passes, 5 ms a second: so jitter that comes in bursts
 /// finds the delay nearly as the last burst left it.
 const FALL: i64 = 200;
+/// While the network is calm it falls by one part in this many, 40 ms a second: a time-stretch of 4 % is not heard.
+const FALL_CALM: i64 = 25;
+/// A packet that uses all of the delay but this, 5 ms, shows that the delay is needed.
+pub const NEAR: i64 = 240;
 /// Packets in which everything is still learned at once, before [`LATE_WEIGHT`] and [`FALL`] apply.
 const WARM_UP: u32 = 50;
 /// Jitter assumed before any was measured: most networks have it, and half a second without unlearns it.
@@ -53,6 +59,7 @@ pub struct DelayEstimator {
     await_fec: bool,
     /// Delay on top of a packet's length.
     margin: i64,
+    calm: Calm,
 }
 
 /// [`JitterSettings`] in samples.
@@ -82,6 +89,7 @@ impl DelayEstimator {
             fec_seen: false,
             await_fec: false,
             margin: 0,
+            calm: Calm::default(),
         };
         estimator.margin = estimator.wanted_margin();
         estimator
@@ -113,8 +121,29 @@ impl DelayEstimator {
         if let Some(share) = self.histogram.get_mut(bucket) {
             *share += weight;
         }
-        let fall = if self.packets > WARM_UP { (length / FALL).max(1) } else { self.margin };
-        self.margin = self.wanted_margin().max(self.margin - fall);
+        self.calm.packet_arrived(arrival, jitter + PULL + self.fec_wait(), self.margin);
+        if self.packets <= WARM_UP {
+            self.margin = self.wanted_margin();
+        } else if self.calm.lasts(arrival) {
+            let lower = (self.margin - (length / FALL_CALM).max(1)).max(self.margin_for(0));
+            if lower < self.margin {
+                self.calm.falls(arrival, self.margin);
+                self.margin = lower;
+            }
+            self.forget_above_margin();
+        } else {
+            self.margin = self.wanted_margin().max(self.margin - (length / FALL).max(1));
+        }
+    }
+
+    /// No packet has come near the margin for long: the histogram's longer delays are those of another time.
+    fn forget_above_margin(&mut self) {
+        let top = usize::try_from((self.margin - PULL - self.fec_wait()) / BUCKET).unwrap_or(0).saturating_sub(1);
+        if let Some((below, above)) = self.histogram.split_at_mut_checked(top + 1)
+            && let Some(last) = below.last_mut()
+        {
+            *last += above.iter_mut().map(std::mem::take).sum::<f32>();
+        }
     }
 
     /// Takes in that packets carry lost ones along: waiting for the next packet is worth it.
@@ -156,9 +185,17 @@ impl DelayEstimator {
             late -= share;
             late < 0.0
         });
-        let jitter = (bucket.unwrap_or(0) as i64 + 1) * BUCKET;
-        let fec = if self.await_fec { self.packet_length } else { 0 };
-        (jitter + PULL + fec).clamp(self.limits.min, self.limits.max)
+        self.margin_for(bucket.unwrap_or(0) as i64)
+    }
+
+    /// The margin that covers the jitter of histogram bucket `bucket`.
+    fn margin_for(&self, bucket: i64) -> i64 {
+        ((bucket + 1) * BUCKET + PULL + self.fec_wait()).clamp(self.limits.min, self.limits.max)
+    }
+
+    /// What waiting for the next packet's copy of a lost one costs, while that is worth it.
+    fn fec_wait(&self) -> i64 {
+        if self.await_fec { self.packet_length } else { 0 }
     }
 }
 
@@ -241,15 +278,28 @@ mod tests {
     }
 
     #[test]
-    fn jitter_raises_the_target_within_a_second_and_it_falls_over_many() {
+    fn jitter_raises_the_target_within_a_second_and_a_calm_of_some_seconds_lowers_it() {
         let mut e = estimator();
         let t = run(&mut e, 0, 500, |_| 0);
         let t = run(&mut e, t, 50, |i| (i % 5) * 15 * MS);
         assert!(e.target() >= 80 * MS, "{}", e.target() / MS);
-        let t = run(&mut e, t, 250, |_| 0);
-        assert!(e.target() >= 60 * MS, "fell within 5 s to {}", e.target() / MS);
-        run(&mut e, t, 2500, |_| 0);
-        assert!(e.target() <= 33 * MS, "still {} after 50 s", e.target() / MS);
+        let t = run(&mut e, t, 150, |_| 0);
+        assert!(e.target() >= 70 * MS, "fell within 3 s to {}", e.target() / MS);
+        run(&mut e, t, 150, |_| 0);
+        assert!(e.target() <= 33 * MS, "still {} after 6 s", e.target() / MS);
+    }
+
+    #[test]
+    fn jitter_that_gets_less_lowers_the_target_to_what_it_still_needs() {
+        let mut e = estimator();
+        let t = run(&mut e, 0, 500, |i| (i % 5) * 15 * MS);
+        let high = e.target();
+        let t = run(&mut e, t, 500, |i| (i % 5) * 5 * MS);
+        let low = e.target();
+        assert!((50 * MS..=58 * MS).contains(&low), "{} after {}", low / MS, high / MS);
+        // And once more of the old kind is there at once, since the histogram starts from there.
+        run(&mut e, t, 25, |i| (i % 5) * 15 * MS);
+        assert!(e.target() >= 80 * MS, "{}", e.target() / MS);
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //! Nothing here reads a clock or allocates after construction, so all of it may run inside an audio callback.
 
 mod admission;
+mod calm;
 mod decide;
 mod delay;
 mod fuzz;

@@ -1,6 +1,8 @@
 //! Calls as timelines in virtual time.
 
+mod jumps;
 mod sim;
+mod wild;
 
 use std::time::Duration;
 
