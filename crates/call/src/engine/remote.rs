@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use ahoy_media::{
@@ -21,7 +21,7 @@ use super::{actor::Notice, routes::Routes};
 use crate::{
     id::PeerId,
     link::{OutgoingAudio, ReceivedAudio, Sinks},
-    rtp::{VIDEO_CLOCK_HZ, receive::ReceivedFrame, sync::Playout},
+    rtp::{VIDEO_CLOCK_HZ, receive::ReceivedFrame, sync::Playout, timeline::Timeline},
 };
 
 /// One peer's place in the mixer, shared by the link that fills it and the engine that reads its figures.
@@ -52,23 +52,6 @@ impl RemoteSound {
     }
 }
 
-/// Turns RTP timestamps into time since the stream's first picture, over any number of wraps.
-#[derive(Debug, Default)]
-struct StreamTime {
-    last: Option<u32>,
-    ticks: u64,
-}
-
-impl StreamTime {
-    fn at(&mut self, timestamp: u32) -> Duration {
-        let step = self.last.map_or(0, |last| timestamp.wrapping_sub(last) as i32);
-        // Backwards: a sender that started anew. The muxer keeps timestamps rising; the picture just goes on.
-        self.ticks = self.ticks.saturating_add_signed(i64::from(step.max(0)));
-        self.last = Some(timestamp);
-        Duration::from_nanos(self.ticks.saturating_mul(1_000_000_000) / u64::from(VIDEO_CLOCK_HZ))
-    }
-}
-
 /// The sinks of a peer's link.
 pub(super) fn sinks(
     hub: &Hub,
@@ -80,7 +63,7 @@ pub(super) fn sinks(
 ) -> Sinks {
     let (video_echo, audio_echo) = (echo.clone().map(|to| (to, peer.clone())), echo.map(|to| (to, peer.clone())));
     let pictures = hub.open(stream, move || drop(notices.send(Notice::RemoteKeyFrameWanted(peer.clone()))));
-    let (mut time, mut size) = (StreamTime::default(), (0, 0));
+    let (mut timeline, mut size) = (Timeline::new(VIDEO_CLOCK_HZ), (0, 0));
     let (playing, hearing) = (sound.cloned(), sound.cloned());
     Sinks {
         audio: Box::new(move |audio| {
@@ -104,8 +87,8 @@ pub(super) fn sinks(
             if frame.key {
                 size = frame_size(&frame.data).unwrap_or(size);
             }
-            let (timestamp, (width, height)) = (time.at(frame.timestamp), size);
-            let captured_at = Instant::now();
+            let (captured_at, (width, height)) = (Instant::now(), size);
+            let timestamp = timeline.at(frame.timestamp, captured_at);
             let frame = EncodedFrame { data: frame.data, key: frame.key, width, height, captured_at };
             pictures.push(&frame, timestamp);
             if let Some((routes, peer)) = &video_echo {
@@ -120,17 +103,4 @@ pub(super) fn sinks(
 fn echoed(audio: &ReceivedAudio<'_>) -> OutgoingAudio {
     let samples = packet_samples(audio.payload).unwrap_or(0) as u32;
     OutgoingAudio { payload: Bytes::copy_from_slice(audio.payload), samples, captured_at: Instant::now() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn stream_time_rises_over_wraps_and_restarts() {
-        let mut time = StreamTime::default();
-        for (timestamp, ms) in [(u32::MAX - 8999, 0), (0, 100), (90_000, 1100), (5, 1100), (90_005, 2100)] {
-            assert_eq!(time.at(timestamp), Duration::from_millis(ms));
-        }
-    }
 }

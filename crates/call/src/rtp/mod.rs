@@ -6,6 +6,7 @@ pub mod receive;
 pub mod red;
 pub mod report;
 pub mod sync;
+pub mod timeline;
 pub mod vp8;
 
 /// RTP clock of every video stream (RFC 7741 section 6.1).
