@@ -16,6 +16,10 @@ const MAX_HOLD: Duration = Duration::from_millis(400);
 /// A playout position older than this says nothing: sound is muted, discontinuous or gone.
 const POSITION_LIMIT: Duration = Duration::from_millis(200);
 
+/// Sound and picture that seem this far apart are not: the jitter buffer holds half a second, a picture waits for a second
+/// at most. A sender's report is wrong then, or belongs to timestamps that have jumped since.
+const MAX_SKEW: f64 = 10.0;
+
 /// What the speaker played: this RTP timestamp of the sound left at that time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Playout {
@@ -36,7 +40,8 @@ pub struct LipSync {
 
 impl LipSync {
     /// How much later than its picture the sound captured with `video_timestamp` is heard, were the picture shown
-    /// `now`: seconds, negative where the sound came first. None where a clock or the position is unknown.
+    /// `now`: seconds, negative where the sound came first. None where a clock or the position is unknown, or the clocks
+    /// contradict each other by more than 10 s.
     pub fn skew(&self, video_timestamp: u32, playout: Option<Playout>, now: Instant) -> Option<f64> {
         let (audio, video, playout) = (self.audio?, self.video?, playout?);
         if now.saturating_duration_since(playout.at) > POSITION_LIMIT {
@@ -44,7 +49,8 @@ impl LipSync {
         }
         let heard: Ntp = audio.captured(playout.timestamp);
         let since_heard = now.saturating_duration_since(playout.at).as_secs_f64();
-        Some(video.captured(video_timestamp).seconds_since(heard) - since_heard)
+        let skew = video.captured(video_timestamp).seconds_since(heard) - since_heard;
+        (skew.abs() <= MAX_SKEW).then_some(skew)
     }
 
     /// How long the picture is to be held from `now` on.
@@ -97,5 +103,49 @@ mod tests {
         let playout = Some(Playout { timestamp: 4800, at: now });
         assert!((synced().skew(120 * 90, playout, now).unwrap() - 0.020).abs() < 1e-6);
         assert!((synced().skew(70 * 90, playout, now).unwrap() + 0.030).abs() < 1e-6);
+    }
+
+    #[test]
+    fn absurd_reports_hold_no_picture_and_show_no_skew() {
+        let now = Instant::now();
+        let playout = Some(Playout { timestamp: 4800, at: now });
+        let of = |hz, rtp, ntp| Some(ReportedClock { hz, rtp, ntp: Ntp(ntp) });
+        let sane = |hz| of(hz, 0, NTP.0);
+        let hour = 3600_u64 << 32;
+        for (case, audio, video) in [
+            ("video an hour ahead", sane(48_000), of(90_000, 0, NTP.0 + hour)),
+            ("video an hour behind", sane(48_000), of(90_000, 0, NTP.0.wrapping_sub(hour))),
+            ("video at the end of time", sane(48_000), of(90_000, 0, u64::MAX)),
+            ("sound at the end of time", of(48_000, 0, u64::MAX), sane(90_000)),
+            ("half of all time apart", sane(48_000), of(90_000, 0, NTP.0 + (1 << 63))),
+            ("timestamps of another stream", sane(48_000), of(90_000, 1 << 31, NTP.0)),
+            ("both senseless", of(48_000, 1 << 31, 1), of(90_000, u32::MAX, u64::MAX - 1)),
+            ("11 s ahead", sane(48_000), of(90_000, 0, NTP.0 + (11 << 32))),
+        ] {
+            let sync = LipSync { audio, video };
+            assert_eq!(sync.skew(9000, playout, now), None, "{case}");
+            assert_eq!(sync.hold(9000, playout, now), Duration::ZERO, "{case}");
+        }
+        // The next sane reports put all right.
+        assert!(synced().skew(9000, playout, now).is_some());
+    }
+
+    #[test]
+    fn no_report_and_no_timestamp_holds_a_picture_longer_than_the_limit() {
+        let now = Instant::now();
+        let mut random = 7_u64;
+        let mut next = || {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            random.rotate_left(31)
+        };
+        for _ in 0..100_000 {
+            // Numbers of every size, so that small differences come up as well.
+            let mut any = || next() >> (next() % 64);
+            let audio = Some(ReportedClock { hz: 48_000, rtp: any() as u32, ntp: Ntp(any()) });
+            let video = Some(ReportedClock { hz: 90_000, rtp: any() as u32, ntp: Ntp(any()) });
+            let (video_timestamp, timestamp) = (any() as u32, any() as u32);
+            let sync = LipSync { audio, video };
+            assert!(sync.hold(video_timestamp, Some(Playout { timestamp, at: now }), now) <= MAX_HOLD);
+        }
     }
 }

@@ -49,13 +49,17 @@ impl PeerClocks {
         self.reports.retain(|old| old.ssrc != report.ssrc);
         self.reports.push_back(report.clone());
         if self.reports.len() > MAX_REPORTED {
-            self.reports.pop_front();
+            // Reports for streams that never come push out no report of a stream that is there.
+            let in_use = |old: &SenderReport| [self.audio, self.video].contains(&Some(old.ssrc));
+            let oldest = self.reports.iter().position(|old| !in_use(old)).unwrap_or(0);
+            self.reports.remove(oldest);
         }
     }
 
     pub(super) fn sync(&self) -> LipSync {
         let clock = |ssrc: Option<u32>, hz| {
-            let report = self.reports.iter().find(|report| Some(report.ssrc) == ssrc)?;
+            // A time of 0 says that the sender knows none (RFC 3550 section 6.4.1).
+            let report = self.reports.iter().find(|report| Some(report.ssrc) == ssrc && report.ntp_time != 0)?;
             Some(ReportedClock { hz, rtp: report.rtp_time, ntp: Ntp(report.ntp_time) })
         };
         LipSync { audio: clock(self.audio, AUDIO_CLOCK_HZ), video: clock(self.video, VIDEO_CLOCK_HZ) }
@@ -154,6 +158,153 @@ impl RtcpContext {
                 drop(stats);
                 lock(&self.shared.clocks).round_trip = Some(round_trip);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::SystemTime};
+
+    use bytes::Bytes;
+    use rtc::rtcp::payload_feedbacks::receiver_estimated_maximum_bitrate::ReceiverEstimatedMaximumBitrate;
+
+    use super::*;
+    use crate::{
+        link::{Tasks, stack::Clocks, stats::SharedStats},
+        rtp::sync::Playout,
+    };
+
+    const OUR_AUDIO: u32 = 1;
+    const OUR_VIDEO: u32 = 2;
+    const PEER_AUDIO: u32 = 3;
+    const PEER_VIDEO: u32 = 4;
+
+    fn context() -> RtcpContext {
+        let shared = Shared {
+            ssrcs: Ssrcs { audio: OUR_AUDIO, video: OUR_VIDEO },
+            reports: mpsc::channel(8).0,
+            stats: SharedStats::default(),
+            playing: Switch::default(),
+            formats: Arc::default(),
+            clocks: Clocks::default(),
+            tasks: Tasks::new().0,
+        };
+        let wall = WallClock::new(Instant::now(), SystemTime::now());
+        let context = RtcpContext::new(&shared, wall, watch::channel(Bitrate::from_kbps(300)).1, Switch::default());
+        let mut clocks = lock(&context.shared.clocks);
+        (clocks.audio, clocks.video) = (Some(PEER_AUDIO), Some(PEER_VIDEO));
+        drop(clocks);
+        context
+    }
+
+    fn sent(ssrc: u32, ntp_time: u64, rtp_time: u32) -> SenderReport {
+        SenderReport { ssrc, ntp_time, rtp_time, ..SenderReport::default() }
+    }
+
+    /// The skew of a picture and a sound that were captured 100 ms after what sane reports tell of.
+    fn skew(context: &RtcpContext) -> Option<f64> {
+        let now = Instant::now();
+        let playout = Playout { timestamp: 4800, at: now };
+        lock(&context.shared.clocks).sync().skew(9000, Some(playout), now)
+    }
+
+    #[test]
+    fn lip_sync_recovers_with_the_first_sane_reports() {
+        let mut context = context();
+        let now = Instant::now();
+        let ntp = 4_000_000_000_u64 << 32;
+        let mut tell = |audio, video| {
+            context.read(now, &sent(PEER_AUDIO, audio, 0));
+            context.read(now, &sent(PEER_VIDEO, video, 0));
+            skew(&context)
+        };
+        let sane = |skew: Option<f64>| skew.is_some_and(|skew| skew.abs() < 0.001);
+        assert!(sane(tell(ntp, ntp)));
+        for absurd in [u64::MAX, 1, ntp + (1 << 60), ntp - (1 << 60), ntp ^ (1 << 63)] {
+            assert_eq!(tell(ntp, absurd), None, "{absurd:#x}");
+            assert!(sane(tell(ntp, ntp)), "after {absurd:#x}");
+        }
+        // A sender without a clock says so, and its media time is no common one.
+        assert_eq!(tell(0, 0), None);
+        assert!(sane(tell(ntp, ntp)));
+    }
+
+    #[test]
+    fn reports_of_streams_that_never_come_take_no_place() {
+        let mut context = context();
+        let (now, ntp) = (Instant::now(), 4_000_000_000_u64 << 32);
+        context.read(now, &sent(PEER_AUDIO, ntp, 0));
+        context.read(now, &sent(PEER_VIDEO, ntp, 0));
+        for ssrc in 100..10_000 {
+            context.read(now, &sent(ssrc, u64::MAX, 0));
+        }
+        assert!(skew(&context).is_some());
+        assert!(lock(&context.shared.clocks).reports.len() <= MAX_REPORTED);
+        // A stream whose report comes before its first packet.
+        context.read(now, &sent(500, ntp, 0));
+        lock(&context.shared.clocks).video = Some(500);
+        assert!(skew(&context).is_some());
+    }
+
+    #[test]
+    fn impossible_reception_reports_leave_possible_stats() {
+        let mut context = context();
+        let now = Instant::now();
+        for ssrc in [OUR_AUDIO, OUR_VIDEO, PEER_AUDIO, 0, u32::MAX] {
+            for number in [0, 1, 1 << 31, u32::MAX - 1, u32::MAX] {
+                let report = ReceptionReport {
+                    ssrc,
+                    fraction_lost: 255,
+                    total_lost: number,
+                    last_sequence_number: number,
+                    jitter: number,
+                    last_sender_report: number,
+                    delay: number,
+                };
+                context.read(
+                    now,
+                    &ReceiverReport { ssrc: PEER_AUDIO, reports: vec![report.clone(); 31], ..Default::default() },
+                );
+                context.read(now, &SenderReport { reports: vec![report; 31], ..sent(PEER_AUDIO, u64::MAX, number) });
+                let stats = *context.shared.stats.lock();
+                assert!((0.0..=1.0).contains(&stats.loss_out), "{stats:?}");
+                assert!(stats.round_trip.is_none_or(|rtt| rtt <= Duration::from_secs(20)), "{stats:?}");
+            }
+        }
+        assert!(context.repeat_sound.get());
+        // And all is well again once it is.
+        for _ in 0..100 {
+            for ssrc in [OUR_AUDIO, OUR_VIDEO] {
+                let report = ReceptionReport { ssrc, ..Default::default() };
+                context.read(now, &ReceiverReport { ssrc: PEER_AUDIO, reports: vec![report], ..Default::default() });
+            }
+        }
+        assert_eq!(context.shared.stats.lock().loss_out, 0.0);
+        assert!(!context.repeat_sound.get());
+    }
+
+    /// A REMB of `bits` (6 of exponent, 18 of mantissa) as it comes from the network.
+    fn remb(bits: u32) -> Vec<u8> {
+        let [_, a, b, c] = bits.to_be_bytes();
+        let mut packet = vec![0x8f, 206, 0, 5, 0, 0, 0, 3, 0, 0, 0, 0];
+        packet.extend([b'R', b'E', b'M', b'B', 1, a, b, c]);
+        packet.extend(OUR_VIDEO.to_be_bytes());
+        packet
+    }
+
+    #[test]
+    fn a_maximum_bitrate_of_nothing_or_of_everything_changes_nothing() {
+        let mut context = context();
+        let before = *context.shared.stats.lock();
+        // 0, 0 with an exponent, 2^64 and the largest number there is.
+        for bits in [0, 63 << 18, (47 << 18) | 0x2_0000, 0xff_ffff, 1] {
+            let packets = rtc::rtcp::packet::unmarshal(&mut Bytes::from(remb(bits))).expect("a REMB");
+            assert!(packets.iter().any(|packet| packet.as_any().is::<ReceiverEstimatedMaximumBitrate>()));
+            for packet in packets {
+                assert!(!context.read(Instant::now(), packet.as_any()), "{bits:#x} wants a key frame");
+            }
+            assert_eq!(*context.shared.stats.lock(), before, "{bits:#x}");
         }
     }
 }
