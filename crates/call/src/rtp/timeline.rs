@@ -39,15 +39,15 @@ impl Timeline {
     pub fn at(&mut self, timestamp: u32, now: Instant) -> Duration {
         if let Some((last, then)) = self.last.replace((timestamp, now)) {
             let passed = nanos(now.saturating_duration_since(then)) * self.hz;
-            // Over a wrap the difference, taken as signed, is right; so is a pause of up to 6.6 h at 90 kHz.
-            let step = i128::from(timestamp.wrapping_sub(last) as i32) * NANOS;
+            // Right over a wrap, and over a pause of up to 13 h at 90 kHz. A step back is nearly a whole wrap ahead.
+            let step = i128::from(timestamp.wrapping_sub(last)) * NANOS;
             let most = MAX_LEAD * self.hz;
             let lead = (self.lead + step - passed).max(-most);
             if step > 0 && lead <= most {
                 self.time += step;
                 self.lead = lead;
             } else {
-                // Backwards, at rest, or ahead of all reason.
+                // At rest, backwards, or ahead of all reason.
                 self.time += passed;
             }
             self.lead -= self.lead.clamp(0, passed / FORGIVEN_DRIFT);
@@ -107,6 +107,7 @@ mod tests {
             ("one tick back", &[(9000, 0), (8999, 33), (12_000, 33)], &[0, 33, 66]),
             ("half of all timestamps ahead", &[(0, 0), (1 << 31, 33), ((1 << 31) + 3000, 33)], &[0, 33, 66]),
             ("back over the wrap", &[(5, 0), (u32::MAX - 90_000, 33)], &[0, 33]),
+            ("a minute ahead after a pause in which the clock stood", &[(0, 0), (3000, 60_000), (60 * HZ, 33)], &[0, 33, 66]),
             ("at rest", &[(7, 0), (7, 33), (7, 33), (7, 1000), (3007, 33)], &[0, 33, 66, 1066, 1099]),
             ("ahead, and in truth a pause of 10 s", &[(0, 0), (2 * HOUR, 10_000)], &[0, 10_000]),
             ("a pause longer than half of all timestamps", &[(0, 0), (7 * HOUR, 25_200_000)], &[0, 25_200_000]),
