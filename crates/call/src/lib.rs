@@ -15,5 +15,6 @@ pub mod id;
 pub mod link;
 pub mod message;
 pub mod rtp;
+pub mod sending;
 pub mod signaler;
 pub mod state;

@@ -22,6 +22,16 @@ pub trait Signaler: Send + Sync {
 
     /// The next message of anybody; none when no more can come. Dropping the future loses no message.
     async fn receive(&self) -> Option<Incoming>;
+
+    /// Whether envelopes for one peer arrive in the order in which their sending began, however many are under way.
+    /// Where it does not, each waits until the one before it was handed over.
+    fn keeps_order(&self) -> bool {
+        false
+    }
+
+    /// A call with a peer begins (true) or is over (false). While it runs, a lost connection with that peer is worth
+    /// looking for all the time.
+    fn set_in_call(&self, _peer: &PeerId, _in_call: bool) {}
 }
 
 /// What a [`Signaler`] received.

@@ -261,6 +261,11 @@ impl Signaler for Transport {
             _ = closed.wait_for(|closed| *closed) => None,
         }
     }
+
+    /// The contact's task takes envelopes in the order of the first poll, and its stream keeps it.
+    fn keeps_order(&self) -> bool {
+        true
+    }
 }
 
 async fn bind(config: &Config) -> Result<Endpoint, StartError> {

@@ -5,13 +5,18 @@
 //! for offers. Between the two, an offer that came before it was asked for is kept, and taken for news that the link needs
 //! another. A page that does not say how its link is has one as soon as both descriptions are known.
 
-use std::{future, sync::Arc, time::Instant};
+use std::{
+    future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use ahoy_call::{
     engine::{EngineCommand, EngineEvent, Events},
     event::{CallEvent, Problem, ProblemCode},
     id::{CallId, PeerId},
-    message::{Envelope, IceCandidate, MediaState},
+    message::{IceCandidate, MediaState},
+    sending::{EnvelopeSender, SendFailure},
     signaler::{Incoming, Signaler},
     state::{Input, LinkCommand, LinkEvent, Output, Switchboard},
 };
@@ -29,23 +34,30 @@ pub struct BrowserCalls {
 enum Request {
     Command(EngineCommand),
     Signal(CallId, SignalPayload),
-    SendFailed { call: CallId, to: PeerId, error: String },
+    SendFailed(SendFailure),
     Stop(oneshot::Sender<()>),
 }
+
+/// How long the end waits for peers to take what is queued for them, as the engine does.
+const FINISH_LIMIT: Duration = Duration::from_secs(2);
 
 impl BrowserCalls {
     /// Starts on the current tokio runtime.
     pub fn start(signaler: Arc<dyn Signaler>, sink: Sink) -> (Self, Events) {
         let (requests, inbox) = mpsc::unbounded_channel();
         let (events, outbox) = mpsc::unbounded_channel();
-        let (envelopes, queue) = mpsc::unbounded_channel();
-        let sending = tokio::spawn(send(Arc::clone(&signaler), queue, requests.downgrade()));
+        // Weak: the last handle that is dropped ends the calls.
+        let failures = requests.downgrade();
+        let sender = EnvelopeSender::new(Arc::clone(&signaler), move |failure| {
+            if let Some(requests) = failures.upgrade() {
+                let _ = requests.send(Request::SendFailed(failure));
+            }
+        });
         let calls = Calls {
             signaler,
             sink,
             events,
-            envelopes,
-            sending,
+            sender,
             board: Switchboard::default(),
             wanted: MediaState { audio: true, video: false },
             offers: Offers::default(),
@@ -74,8 +86,7 @@ struct Calls {
     signaler: Arc<dyn Signaler>,
     sink: Sink,
     events: mpsc::UnboundedSender<EngineEvent>,
-    envelopes: mpsc::UnboundedSender<(PeerId, Envelope)>,
-    sending: tokio::task::JoinHandle<()>,
+    sender: EnvelopeSender,
     board: Switchboard,
     wanted: MediaState,
     offers: Offers,
@@ -107,7 +118,7 @@ impl Calls {
                 request = inbox.recv() => match request {
                     Some(Request::Command(command)) => self.command(command),
                     Some(Request::Signal(call, payload)) => self.page_says(&call, payload),
-                    Some(Request::SendFailed { call, to, error }) => {
+                    Some(Request::SendFailed(SendFailure { call, to, error })) => {
                         self.board.handle(Instant::now(), &call, Input::SendFailed { to, error });
                     }
                     Some(Request::Stop(answer)) => {
@@ -132,8 +143,7 @@ impl Calls {
     async fn farewell(mut self) {
         self.current(Input::HangUp);
         self.carry_out();
-        drop(self.envelopes);
-        let _ = self.sending.await;
+        self.sender.finish(FINISH_LIMIT).await;
     }
 
     fn command(&mut self, command: EngineCommand) {
@@ -196,11 +206,17 @@ impl Calls {
     fn carry_out(&mut self) {
         while let Some((call, output)) = self.board.poll_output() {
             match output {
-                Output::Send { to, envelope } => drop(self.envelopes.send((to, envelope))),
-                Output::Event(event) => self.tell(call, event),
+                Output::Send { to, envelope } => self.sender.send(to, envelope),
+                Output::Event(event) => {
+                    if let CallEvent::Ended { .. } | CallEvent::Replaced { .. } = &event {
+                        self.sender.end_call(&call);
+                    }
+                    self.tell(call, event);
+                }
                 Output::Link { peer, command } => self.command_link(&call, peer, command),
             }
         }
+        self.sender.set_in_call(self.board.peers());
     }
 
     fn command_link(&mut self, call: &CallId, peer: PeerId, command: LinkCommand) {
@@ -236,20 +252,5 @@ impl Calls {
 
     fn tell(&self, call: CallId, event: CallEvent) {
         let _ = self.events.send(EngineEvent { call, event });
-    }
-}
-
-/// Sends messages in their order, however long the transport takes for each.
-async fn send(
-    signaler: Arc<dyn Signaler>,
-    mut queue: mpsc::UnboundedReceiver<(PeerId, Envelope)>,
-    requests: mpsc::WeakUnboundedSender<Request>,
-) {
-    while let Some((to, envelope)) = queue.recv().await {
-        if let Err(error) = signaler.send(&to, &envelope).await
-            && let Some(requests) = requests.upgrade()
-        {
-            let _ = requests.send(Request::SendFailed { call: envelope.channel, to, error: error.to_string() });
-        }
     }
 }

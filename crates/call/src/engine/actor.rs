@@ -1,6 +1,10 @@
 //! The task that owns calls, links and devices.
 
-use std::{future, sync::Arc, time::Instant};
+use std::{
+    future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use ahoy_media::{advice::Advice, webm::hub::Hub};
 use tokio::sync::mpsc;
@@ -16,7 +20,8 @@ use crate::{
     event::{CallEvent, Device, Problem, ProblemCode},
     id::{CallId, PeerId},
     link::LinkReport,
-    message::{Envelope, MediaState},
+    message::MediaState,
+    sending::{EnvelopeSender, SendFailure},
     signaler::{Incoming, Signaler},
     state::{Input, LinkCommand, Output, Switchboard},
 };
@@ -34,8 +39,12 @@ pub(super) enum Notice {
     /// The reader of a peer's pictures cannot go on without a key frame.
     RemoteKeyFrameWanted(PeerId),
     /// A message could not be sent.
-    SendFailed { call: CallId, to: PeerId, error: String },
+    SendFailed(SendFailure),
 }
+
+/// How long the end of the engine waits for peers to take what is queued for them. The app gives its whole farewell
+/// three seconds.
+const FINISH_LIMIT: Duration = Duration::from_secs(2);
 
 pub(super) struct Actor {
     config: EngineConfig,
@@ -44,9 +53,7 @@ pub(super) struct Actor {
     events: mpsc::UnboundedSender<EngineEvent>,
     notices: mpsc::UnboundedSender<Notice>,
     inbox: mpsc::UnboundedReceiver<Notice>,
-    outbox: mpsc::UnboundedSender<(PeerId, Envelope)>,
-    /// Ends when the outbox is closed and everything in it has been handed over.
-    sender: tokio::task::JoinHandle<()>,
+    sender: EnvelopeSender,
     calls: Switchboard,
     running: Option<Running>,
     /// What the user wants to send, where there is a device for it; remembered from call to call.
@@ -61,8 +68,11 @@ impl Actor {
         events: mpsc::UnboundedSender<EngineEvent>,
     ) -> Self {
         let (notices, inbox) = mpsc::unbounded_channel();
-        let (outbox, queue) = mpsc::unbounded_channel();
-        let sender = tokio::spawn(send_messages(Arc::clone(&signaler), queue, notices.clone()));
+        let failures = notices.clone();
+        let sender = EnvelopeSender::new(Arc::clone(&signaler), move |failure| {
+            // An engine that has stopped does not want to know.
+            let _ = failures.send(Notice::SendFailed(failure));
+        });
         let wanted = if config.echo {
             MediaState::BOTH
         } else {
@@ -76,7 +86,6 @@ impl Actor {
             events,
             notices,
             inbox,
-            outbox,
             sender,
             calls: Switchboard::default(),
             running: None,
@@ -125,8 +134,7 @@ impl Actor {
     async fn farewell(mut self) {
         self.current_input(Input::HangUp);
         self.carry_out_outputs();
-        drop(self.outbox);
-        let _ = self.sender.await;
+        self.sender.finish(FINISH_LIMIT).await;
     }
 
     fn next_deadline(&self) -> Option<Instant> {
@@ -241,7 +249,7 @@ impl Actor {
                     peer.link.request_key_frame();
                 }
             }
-            Notice::SendFailed { call, to, error } => {
+            Notice::SendFailed(SendFailure { call, to, error }) => {
                 self.calls.handle(Instant::now(), &call, Input::SendFailed { to, error });
             }
         }
@@ -310,7 +318,7 @@ impl Actor {
     fn carry_out_outputs(&mut self) {
         while let Some((call, output)) = self.calls.poll_output() {
             match output {
-                Output::Send { to, envelope } => drop(self.outbox.send((to, envelope))),
+                Output::Send { to, envelope } => self.sender.send(to, envelope),
                 Output::Event(event) => {
                     self.follow(&event);
                     if let CallEvent::MediaState { media, .. } = &event
@@ -319,11 +327,15 @@ impl Actor {
                         // What does not come cannot be sent back.
                         self.calls.handle(Instant::now(), &call, Input::SetAvailable(*media));
                     }
+                    if let CallEvent::Ended { .. } | CallEvent::Replaced { .. } = &event {
+                        self.sender.end_call(&call);
+                    }
                     self.tell(call, event);
                 }
                 Output::Link { peer, command } => self.command_link(&call, peer, command),
             }
         }
+        self.sender.set_in_call(self.calls.peers());
     }
 
     /// What an event means for the link it is about.
@@ -392,19 +404,5 @@ impl Actor {
     fn tell(&self, call: CallId, event: CallEvent) {
         // Whoever stopped listening does not want to know.
         let _ = self.events.send(EngineEvent { call, event });
-    }
-}
-
-/// Sends messages in their order, however long the transport takes for each.
-async fn send_messages(
-    signaler: Arc<dyn Signaler>,
-    mut queue: mpsc::UnboundedReceiver<(PeerId, Envelope)>,
-    notices: mpsc::UnboundedSender<Notice>,
-) {
-    while let Some((to, envelope)) = queue.recv().await {
-        if let Err(error) = signaler.send(&to, &envelope).await {
-            let failed = Notice::SendFailed { call: envelope.channel, to, error: error.to_string() };
-            let _ = notices.send(failed);
-        }
     }
 }

@@ -4,7 +4,7 @@
 //! commands, and reads its events from [`Events`].
 //!
 //! ```text
-//! EngineCommand ─┐                     ┌─▶ Signaler (by a queue that keeps the order)
+//! EngineCommand ─┐                     ┌─▶ Signaler (by a queue and a task of each peer)
 //! Signaler ──────┼─▶ Switchboard ──▶ ──┼─▶ PeerLink of each peer
 //! LinkReport ────┘   (pure state)      └─▶ CallEvent
 //!
@@ -192,8 +192,8 @@ impl Engine {
         let _ = self.requests.send(Request::Command(command));
     }
 
-    /// Hangs up, and waits until the messages have been handed over, links are down and devices closed. Whoever ends a
-    /// process needs this, with a limit: the other side would ring on.
+    /// Hangs up, and waits until the messages have been handed over, links are down and devices closed. A peer that takes
+    /// no messages is waited for two seconds at most. Whoever ends a process needs this: the other side would ring on.
     pub async fn stop(self) {
         let (answer, stopped) = oneshot::channel();
         let _ = self.requests.send(Request::Stop(answer));

@@ -130,6 +130,11 @@ impl Switchboard {
         self.current.as_ref().map(|current| &current.call)
     }
 
+    /// Everybody with whom there is a call, or may soon be one.
+    pub fn peers(&self) -> impl Iterator<Item = &PeerId> {
+        self.current().into_iter().flat_map(CallState::participants).map(|(peer, _)| peer)
+    }
+
     fn start(&mut self, peer: PeerId, call: CallState) {
         self.current = Some(Current { call, peer, crossed: None });
         self.settle();

@@ -1,8 +1,11 @@
 //! Messages between any number of peers, in memory: the network of these tests, as far as signaling goes.
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex},
+    collections::{HashMap, HashSet},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use ahoy_call::{
@@ -24,6 +27,19 @@ pub struct Exchange(Arc<Post>);
 struct Post {
     inboxes: Inboxes,
     forge: Option<Forge>,
+    /// Peers that never acknowledge anything.
+    silent: Mutex<HashSet<PeerId>>,
+    /// Envelopes to silent peers that are being sent.
+    unacknowledged: AtomicUsize,
+}
+
+/// One envelope less that is being sent, also where its sender gives up.
+struct Unacknowledged<'a>(&'a AtomicUsize);
+
+impl Drop for Unacknowledged<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// One peer's way to all others.
@@ -36,7 +52,7 @@ pub struct Line {
 impl Exchange {
     /// One that changes what it carries.
     pub fn forging(forge: impl Fn(&mut Payload) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(Post { inboxes: Inboxes::default(), forge: Some(Box::new(forge)) }))
+        Self(Arc::new(Post { forge: Some(Box::new(forge)), ..Post::default() }))
     }
 
     pub fn line(&self, me: &PeerId) -> Line {
@@ -50,6 +66,16 @@ impl Exchange {
         self.0.inboxes.lock().unwrap().remove(peer);
     }
 
+    /// From now on a peer acknowledges nothing: who sends to it waits for ever.
+    pub fn silence(&self, peer: &PeerId) {
+        self.0.silent.lock().unwrap().insert(peer.clone());
+    }
+
+    /// How many envelopes to silent peers are being sent.
+    pub fn unacknowledged(&self) -> usize {
+        self.0.unacknowledged.load(Ordering::SeqCst)
+    }
+
     pub fn deliver(&self, from: &PeerId, to: &PeerId, message: Result<Envelope, ParseError>) {
         if let Some(inbox) = self.0.inboxes.lock().unwrap().get(to) {
             let _ = inbox.send(Incoming { from: from.clone(), message });
@@ -60,6 +86,11 @@ impl Exchange {
 #[async_trait]
 impl Signaler for Line {
     async fn send(&self, to: &PeerId, envelope: &Envelope) -> Result<(), SignalError> {
+        if self.exchange.0.silent.lock().unwrap().contains(to) {
+            self.exchange.0.unacknowledged.fetch_add(1, Ordering::SeqCst);
+            let _under_way = Unacknowledged(&self.exchange.0.unacknowledged);
+            std::future::pending().await
+        }
         // As on a wire: what does not survive being written and read is not what the other side gets.
         let mut envelope = envelope.clone();
         if let Some(forge) = &self.exchange.0.forge {

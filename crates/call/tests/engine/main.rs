@@ -14,4 +14,5 @@ mod phone;
 mod screen;
 mod silence;
 mod switch;
+mod unacknowledged;
 mod unplugged;
