@@ -1,6 +1,6 @@
 import type { Session } from '../app/session.svelte';
 import { t } from '../i18n/i18n.svelte';
-import type { AppEvent, Call, MediaState, Notice, Route, Stats } from '../ipc/types';
+import type { AppEvent, Call, MediaState, Notice, Route, SignalPayload, Stats } from '../ipc/types';
 import type { DevicesModel } from '../settings/devices.svelte';
 import type { SettingsModel } from '../settings/settings.svelte';
 import { BrowserCall } from './browser-call';
@@ -21,6 +21,9 @@ function problem(what: 'audio' | 'video' | 'negotiation'): Notice {
 /** The webview tells its figures only when asked. */
 const STATS_MS = 1000;
 
+/** Signals that wait for their call: an offer, and more candidates than the shell lets through. */
+const EARLY_MAX = 300;
+
 /** The media of a call that runs in the webview itself. */
 export class BrowserMedia {
   remote = $state.raw<MediaStream | null>(null);
@@ -30,6 +33,13 @@ export class BrowserMedia {
   #id: string | null = null;
   #call: BrowserCall | null = null;
   #offered = false;
+  /**
+   * Signals of a call that is not open here yet. The shell tells of a call's phase and of its signals in two tasks, so
+   * on a busy machine the other side's offer can arrive before the news that the call was accepted.
+   */
+  #early: { call: string; payloads: SignalPayload[] } = { call: '', payloads: [] };
+  /** What was said last: the shell carries out commands beside each other, and the next waits for its answer. */
+  #said: Promise<unknown> = Promise.resolve();
   #counters: Counters | null = null;
   /** Plays what comes in, whatever view is open. */
   #sound: HTMLAudioElement | null = null;
@@ -47,6 +57,7 @@ export class BrowserMedia {
   apply(event: AppEvent): void {
     if (event.type === 'call') this.#follow(event.call);
     else if (event.type === 'signal' && event.call === this.#id) void this.#call?.handle(event.payload);
+    else if (event.type === 'signal') this.#keep(event.call, event.payload);
   }
 
   reopen(kind: 'audio' | 'video'): void {
@@ -87,7 +98,7 @@ export class BrowserMedia {
       iceServers: settings.current.iceServers.map(({ url, user, credential }) => ({ urls: url, username: user, credential })),
       // There is nothing to hide from a peer that runs here.
       relayOnly: settings.current.relayOnly && !this.isHere(call.peer),
-      send: (payload) => void session.attempt('signal_send', { call: id, payload }),
+      send: (payload) => this.#say(id, payload),
       open: (kind) => this.#openTrack(kind),
       onRemote: (stream) => {
         // The same stream with one more track must be seen as a change.
@@ -97,12 +108,23 @@ export class BrowserMedia {
       onLocal: (stream) => (this.local = stream),
       onLink: (link) => {
         if (link === 'closed') return;
-        void session.attempt('signal_send', { call: id, payload: { type: 'link', state: link } });
+        this.#say(id, { type: 'link', state: link });
       },
       onRoute: (route) => (this.route = route),
       onSending: (sending) => (this.sending = sending),
       onError: (what) => session.notices.add(problem(what)),
     });
+    const early = this.#early.call === id ? this.#early.payloads.splice(0) : [];
+    for (const payload of early) void this.#call.handle(payload);
+  }
+
+  #keep(call: string, payload: SignalPayload): void {
+    if (this.#early.call !== call) this.#early = { call, payloads: [] };
+    if (this.#early.payloads.length < EARLY_MAX) this.#early.payloads.push(payload);
+  }
+
+  #say(call: string, payload: SignalPayload): void {
+    this.#said = this.#said.then(() => this.session.attempt('signal_send', { call, payload }));
   }
 
   /** Plays on the chosen speaker from now on, where this webview can choose. */

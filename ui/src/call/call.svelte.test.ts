@@ -106,6 +106,81 @@ describe('a call in the webview', () => {
   });
 });
 
+describe('signals of a call in the webview', () => {
+  let got: string[];
+
+  beforeEach(() => {
+    got = [];
+    vi.stubGlobal('MediaStream', function () {});
+    vi.stubGlobal('RTCPeerConnection', function () {
+      return {
+        signalingState: 'stable',
+        remoteDescription: null as RTCSessionDescriptionInit | null,
+        localDescription: null as RTCSessionDescriptionInit | null,
+        async setRemoteDescription(description: RTCSessionDescriptionInit) {
+          this.remoteDescription = description;
+          got.push(`${description.type} ${description.sdp}`);
+        },
+        async setLocalDescription() {
+          this.localDescription = { type: 'answer', sdp: 'ours' };
+        },
+        async addIceCandidate({ candidate }: RTCIceCandidateInit) {
+          got.push(`candidate ${candidate}`);
+        },
+        getTransceivers: () => [],
+        close() {},
+      };
+    });
+  });
+  afterEach(() => vi.unstubAllGlobals());
+
+  const incoming = (id: string, phase: Parameters<typeof aCall>[0] & object) =>
+    call({ id, mode: 'browser', direction: 'incoming', wanted: { audio: false, video: false }, ...phase });
+  const offer = (of: string, sdp: string) =>
+    model.apply({ type: 'signal', call: of, payload: { type: 'call-offer', sdp } });
+  const candidate = (of: string, name: string) => {
+    const payload = { candidate: name, sdpMid: '0', sdpMLineIndex: 0, usernameFragment: null };
+    model.apply({ type: 'signal', call: of, payload: { type: 'ice-candidate', candidate: payload } });
+  };
+
+  it('are not lost where they come before the news that the call was accepted', async () => {
+    incoming('one', { phase: 'incoming' });
+    offer('one', 'theirs');
+    candidate('one', 'a');
+    incoming('one', { phase: 'connecting' });
+    candidate('one', 'b');
+    await vi.waitFor(() => expect(got).toEqual(['offer theirs', 'candidate a', 'candidate b']));
+    await vi.waitFor(() =>
+      expect(ipc.argsOf('signal_send')).toEqual([{ call: 'one', payload: { type: 'call-answer', sdp: 'ours' } }]),
+    );
+  });
+
+  it('of one call are nothing to another, and a flood of them is not kept', async () => {
+    offer('other', 'of another call');
+    for (let n = 0; n < 100_000; n += 1) candidate('one', String(n));
+    incoming('one', { phase: 'connecting' });
+    offer('one', 'theirs');
+    await vi.waitFor(() => expect(got).toHaveLength(301));
+    expect(got[0]).toBe('offer theirs');
+    incoming('other', { phase: 'connecting' });
+    await new Promise((resolve) => setTimeout(resolve));
+    expect(got).toHaveLength(301);
+  });
+
+  it('go to the shell one after the other', async () => {
+    const answers: (() => void)[] = [];
+    ipc.answers.signal_send = () => new Promise<void>((resolve) => answers.push(resolve));
+    incoming('one', { phase: 'connecting' });
+    offer('one', 'first');
+    offer('one', 'second');
+    await vi.waitFor(() => expect(got).toHaveLength(2));
+    await new Promise((resolve) => setTimeout(resolve));
+    expect(ipc.argsOf('signal_send')).toHaveLength(1);
+    answers.shift()?.();
+    await vi.waitFor(() => expect(ipc.argsOf('signal_send')).toHaveLength(2));
+  });
+});
+
 describe('the figures', () => {
   it('are kept while they are watched, and begin anew with each call', async () => {
     call();
