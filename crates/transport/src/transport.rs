@@ -266,6 +266,15 @@ impl Signaler for Transport {
     fn keeps_order(&self) -> bool {
         true
     }
+
+    /// While there is a call, a contact that is lost is dialled every second.
+    fn set_in_call(&self, peer: &PeerId, in_call: bool) {
+        let task = peer.as_str().parse().ok().and_then(|peer| self.local().registry().task(peer));
+        if let Some(task) = task {
+            // One that has ended has no links to look for.
+            let _ = task.send(Command::InCall(in_call));
+        }
+    }
 }
 
 async fn bind(config: &Config) -> Result<Endpoint, StartError> {

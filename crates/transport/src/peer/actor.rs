@@ -97,9 +97,12 @@ impl Actor {
                 },
                 Some((link, report)) = frames.recv(), if keeps_up => self.report(link, report),
                 Some(dialled) = self.dials.join_next(), if !self.dials.is_empty() => {
-                    match dialled.unwrap_or(Err(Down::Lost)) {
-                        Ok(connected) => self.connected(connected),
-                        Err(why) => self.handle(Input::DialFailed(why)),
+                    match dialled {
+                        Ok(Ok(connected)) => self.connected(connected),
+                        Ok(Err(why)) => self.handle(Input::DialFailed(why)),
+                        // Was given up.
+                        Err(error) if error.is_cancelled() => {}
+                        Err(_) => self.handle(Input::DialFailed(Down::Lost)),
                     }
                 }
                 Ok(()) = status.changed() => {
@@ -136,6 +139,7 @@ impl Actor {
             Command::Seen(addresses) => self.handle(Input::Seen(addresses)),
             Command::Whereabouts(whereabouts) => self.handle(Input::Whereabouts(whereabouts)),
             Command::NetworkChanged => self.handle(Input::NetworkChanged),
+            Command::InCall(in_call) => self.handle(Input::InCall(in_call)),
             // Has ended the loop.
             Command::Stop(_) => {}
         }
@@ -176,6 +180,7 @@ impl Actor {
                 let address = self.local.reachable(whereabouts).to_address(peer);
                 self.dials.spawn(dial(self.local.clone(), address));
             }
+            Output::GiveUpDials => self.dials.abort_all(),
             Output::Write { link, frame } => {
                 if let Some(link) = self.links.iter().find(|other| other.id == link) {
                     link.write(frame);

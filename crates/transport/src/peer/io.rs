@@ -35,6 +35,7 @@ pub(crate) enum Input {
     Seen(Vec<SocketAddr>),
     Whereabouts(Whereabouts),
     NetworkChanged,
+    InCall(bool),
     Status(Status),
     Tick,
 }
@@ -43,6 +44,7 @@ pub(crate) enum Input {
 #[derive(Debug, PartialEq)]
 pub(crate) enum Output {
     Dial(Whereabouts),
+    GiveUpDials,
     Write { link: LinkId, frame: Frame },
     Close { link: LinkId, code: Code },
     Settle { ticket: Ticket, result: Result<(), DeliverError> },

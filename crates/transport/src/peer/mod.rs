@@ -7,6 +7,7 @@
 //! ```
 
 mod actor;
+mod dialing;
 mod io;
 mod link;
 mod state;
@@ -39,6 +40,8 @@ pub(crate) enum Command {
     Whereabouts(Whereabouts),
     /// Our own network has changed: what failed may work now.
     NetworkChanged,
+    /// A call with the peer begins, or is over.
+    InCall(bool),
     /// It is over; the links are closed with this code.
     Stop(Code),
 }

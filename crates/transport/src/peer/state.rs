@@ -22,12 +22,12 @@ use iroh::EndpointId;
 
 use super::{
     Code, Down,
+    dialing::{Dialing, Need},
     io::{Input, LinkId, Output, Parcel, Ticket},
     telling::{News, Telling},
 };
 use crate::{
     DeliverError, MAX_MESSAGE_BYTES, Whereabouts,
-    backoff::Backoff,
     event::MessageKey,
     frame::{Frame, Hello, Status},
     seen::Seen,
@@ -47,9 +47,6 @@ pub(crate) const GLARE_WINDOW: Duration = Duration::from_secs(10);
 
 /// A link that lasted so long shows that dialling works.
 const STABLE_AFTER: Duration = Duration::from_secs(10);
-
-/// Who does not have us as a contact is asked again this seldom; having added us, it dials by itself.
-const REFUSED_RETRY: Duration = Duration::from_secs(15 * 60);
 
 /// Links of one peer at a time: two, and only while it is not decided which one stays.
 const MAX_LINKS: usize = 2;
@@ -73,14 +70,8 @@ struct Pending {
     ticket: Ticket,
     parcel: Parcel,
     deadline: Instant,
-    sent: bool,
-}
-
-enum Dial {
-    /// Not before somebody knows where.
-    Never,
-    At(Instant),
-    Running,
+    /// When it was written on a link that is still up.
+    sent: Option<Instant>,
 }
 
 pub(crate) struct PeerState {
@@ -88,14 +79,13 @@ pub(crate) struct PeerState {
     /// The newest last.
     links: Vec<Link>,
     instance: Option<u64>,
-    dial: Dial,
-    backoff: Backoff,
-    chances: fastrand::Rng,
+    dialing: Dialing,
+    /// There is a call with this contact.
+    in_call: bool,
     whereabouts: Whereabouts,
     ours: Status,
     telling: Telling,
     offline_at: Option<Instant>,
-    refused: bool,
     pending: VecDeque<Pending>,
     envelopes: Seen<Ticket>,
     messages: Seen<MessageKey>,
@@ -116,14 +106,12 @@ impl PeerState {
             decides: me < them,
             links: vec![],
             instance: None,
-            dial: if whereabouts.is_empty() { Dial::Never } else { Dial::At(now) },
-            backoff: Backoff::default(),
-            chances,
+            dialing: Dialing::new((!whereabouts.is_empty()).then_some(now), chances),
+            in_call: false,
             whereabouts,
             ours,
             telling: Telling::new(now),
             offline_at: None,
-            refused: false,
             pending: VecDeque::new(),
             envelopes: Seen::default(),
             messages: Seen::default(),
@@ -139,10 +127,7 @@ impl PeerState {
 
     /// When the next [`Input::Tick`] is due.
     pub(crate) fn next_tick(&self) -> Option<Instant> {
-        let dial = match self.dial {
-            Dial::At(at) if self.links.is_empty() && !self.whereabouts.is_empty() => Some(at),
-            Dial::At(_) | Dial::Never | Dial::Running => None,
-        };
+        let dial = self.dialing.next(self.need());
         // Every deadline is the same time after its message came, so the first is the earliest.
         let deadline = self.pending.front().map(|pending| pending.deadline);
         [dial, self.offline_at, deadline, self.telling.next_tick()].into_iter().flatten().min()
@@ -153,8 +138,7 @@ impl PeerState {
             Input::LinkUp { link, dialled, remote, hello } => self.link_up(link, dialled, remote, hello, now),
             Input::LinkDown { link, why } => self.link_down(link, why, now),
             Input::DialFailed(why) => {
-                self.dial = Dial::Never;
-                if self.links.is_empty() {
+                if self.dialing.failed() && self.links.is_empty() {
                     self.lost(why, now);
                 }
             }
@@ -177,6 +161,12 @@ impl PeerState {
                 }
             }
             Input::NetworkChanged => self.dial_soon(now),
+            Input::InCall(in_call) => {
+                self.in_call = in_call;
+                if in_call {
+                    self.hurry(now);
+                }
+            }
             Input::Status(status) => {
                 self.ours = status;
                 for link in &self.links {
@@ -192,7 +182,7 @@ impl PeerState {
     fn tick(&mut self, now: Instant) {
         while self.pending.front().is_some_and(|pending| pending.deadline <= now) {
             let Some(late) = self.pending.pop_front() else { break };
-            let error = if late.sent { DeliverError::NotAcknowledged } else { DeliverError::Offline };
+            let error = if late.sent.is_some() { DeliverError::NotAcknowledged } else { DeliverError::Offline };
             self.outputs.push_back(Output::Settle { ticket: late.ticket, result: Err(error) });
         }
         if self.offline_at.is_some_and(|at| at <= now) {
@@ -200,11 +190,34 @@ impl PeerState {
             self.telling.is_offline();
         }
         self.tell(now);
-        if matches!(self.dial, Dial::At(at) if at <= now) && self.links.is_empty() && !self.whereabouts.is_empty() {
-            self.dial = Dial::Running;
+        if self.dialing.begin(self.need(), now) {
             self.outputs.push_back(Output::Dial(self.whereabouts.clone()));
         }
-        self.pump();
+        self.pump(now);
+    }
+
+    /// What a link is needed for now.
+    fn need(&self) -> Need {
+        let unacknowledged = || {
+            let envelopes = self.pending.iter().filter(|pending| matches!(pending.parcel, Parcel::Envelope(_)));
+            envelopes.filter_map(|pending| pending.sent).min()
+        };
+        match self.links.last() {
+            _ if self.whereabouts.is_empty() => Need::None,
+            Some(link) => unacknowledged().map_or(Need::None, |since| Need::Another(since.max(link.since))),
+            None if self.is_urgent() => Need::Urgent,
+            None => Need::Usual,
+        }
+    }
+
+    fn is_urgent(&self) -> bool {
+        self.in_call || !self.pending.is_empty()
+    }
+
+    fn hurry(&mut self, now: Instant) {
+        if self.links.is_empty() {
+            self.dialing.hurry(now);
+        }
     }
 
     fn tell(&mut self, now: Instant) {
@@ -219,10 +232,7 @@ impl PeerState {
 
     fn dial_soon(&mut self, now: Instant) {
         if self.links.is_empty() {
-            self.backoff.reset();
-            if !matches!(self.dial, Dial::Running) {
-                self.dial = Dial::At(now);
-            }
+            self.dialing.soon(now);
         }
     }
 
@@ -232,8 +242,8 @@ impl PeerState {
             self.close_links(|_| true);
             self.envelopes = Seen::default();
         }
-        if dialled {
-            self.dial = Dial::Never;
+        if self.dialing.linked(dialled) {
+            self.outputs.push_back(Output::GiveUpDials);
         }
         self.links.push(Link { id: link, dialled, since: now });
         if self.decides {
@@ -244,8 +254,8 @@ impl PeerState {
             let oldest = self.links.first().map(|link| link.id);
             self.close_links(|link| Some(link.id) == oldest);
         }
-        (self.offline_at, self.refused) = (None, false);
-        self.pending.iter_mut().for_each(|pending| pending.sent = false);
+        self.offline_at = None;
+        self.pending.iter_mut().for_each(|pending| pending.sent = None);
         self.heard(hello.status, remote);
     }
 
@@ -273,12 +283,12 @@ impl PeerState {
         let Some(at) = self.links.iter().position(|other| other.id == link) else { return };
         let down = self.links.remove(at);
         // What it carried may be lost; the other side knows numbers that it has seen.
-        self.pending.iter_mut().for_each(|pending| pending.sent = false);
+        self.pending.iter_mut().for_each(|pending| pending.sent = None);
         if !self.links.is_empty() {
             return;
         }
         if now >= down.since + STABLE_AFTER {
-            self.backoff.reset();
+            self.dialing.works();
         }
         self.offline_at = Some(if why == Down::Lost { now + OFFLINE_AFTER } else { now });
         self.lost(why, now);
@@ -286,19 +296,9 @@ impl PeerState {
 
     /// There is no link, and the last attempt told why.
     fn lost(&mut self, why: Down, now: Instant) {
-        if matches!(self.dial, Dial::Running) {
-            return;
+        if self.dialing.lost(why, self.is_urgent(), now) {
+            self.outputs.push_back(Output::Refused);
         }
-        let wait = match why {
-            Down::Lost | Down::Quit => self.backoff.next(self.chances.f64()),
-            Down::Refused => {
-                if !std::mem::replace(&mut self.refused, true) {
-                    self.outputs.push_back(Output::Refused);
-                }
-                REFUSED_RETRY.mul_f64(0.5 + self.chances.f64())
-            }
-        };
-        self.dial = Dial::At(now + wait);
     }
 
     fn frame(&mut self, link: LinkId, frame: Frame) {
@@ -366,23 +366,20 @@ impl PeerState {
             self.outputs.push_back(Output::Settle { ticket, result: Err(error) });
             return;
         }
-        self.pending.push_back(Pending { ticket, parcel, deadline: now + SEND_LIMIT, sent: false });
-        // Somebody wants to talk: not the moment to wait for the end of a backoff. A failed dial takes long enough.
-        if self.links.is_empty() && matches!(self.dial, Dial::At(_)) && !self.refused {
-            self.dial = Dial::At(now);
-        }
+        self.pending.push_back(Pending { ticket, parcel, deadline: now + SEND_LIMIT, sent: None });
+        self.hurry(now);
     }
 
     /// Writes what the window has room for, on the newest link.
-    fn pump(&mut self) {
+    fn pump(&mut self, now: Instant) {
         let Some(link) = self.links.last().map(|link| link.id) else { return };
-        let mut room = WINDOW.saturating_sub(self.pending.iter().filter(|pending| pending.sent).count());
-        for pending in self.pending.iter_mut().filter(|pending| !pending.sent) {
+        let mut room = WINDOW.saturating_sub(self.pending.iter().filter(|pending| pending.sent.is_some()).count());
+        for pending in self.pending.iter_mut().filter(|pending| pending.sent.is_none()) {
             if room == 0 {
                 break;
             }
             room -= 1;
-            pending.sent = true;
+            pending.sent = Some(now);
             let seq = pending.ticket;
             let frame = match &pending.parcel {
                 Parcel::Envelope(json) => Frame::Envelope { seq, json: json.clone() },

@@ -1,4 +1,7 @@
-use std::time::{Duration, Instant};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 use iroh::SecretKey;
 
@@ -344,4 +347,113 @@ fn frames_of_another_place_in_the_protocol_close_the_link() {
     let hello = Frame::Hello(Hello { instance: 9, status: status() });
     assert_eq!(closed(&peer.handle(Input::Frame { link, frame: hello })), [(link, Code::Protocol)]);
     assert_eq!(peer.handle(Input::Frame { link: 99, frame: Frame::Ack { seq: 0 } }), []);
+}
+
+/// Something happens, and time passes in small steps, each dial failing after `fails_after`; gives when dials began.
+fn dials_begun(peer: &mut Peer, first: Input, time: Duration, fails_after: Duration) -> Vec<Duration> {
+    let (start, step) = (peer.now, Duration::from_millis(50));
+    let mut running = VecDeque::new();
+    let note = |outputs: Vec<Output>, now: Instant, running: &mut VecDeque<Instant>| {
+        let count = outputs.iter().filter(|output| matches!(output, Output::Dial(_))).count();
+        running.extend(std::iter::repeat_n(now + fails_after, count));
+        vec![now - start; count]
+    };
+    let mut begun = note(peer.handle(first), start, &mut running);
+    while peer.now < start + time {
+        begun.extend(note(peer.passes(step), peer.now, &mut running));
+        while running.front().is_some_and(|at| *at <= peer.now) {
+            running.pop_front();
+            begun.extend(note(peer.handle(Input::DialFailed(Down::Lost)), peer.now, &mut running));
+        }
+        let next = peer.state.next_tick();
+        assert!(next.is_none_or(|next| next > peer.now), "a deadline in the past would spin");
+    }
+    running.into_iter().for_each(|_| drop(peer.handle(Input::DialFailed(Down::Lost))));
+    begun
+}
+
+/// A contact that nobody has reached for an hour: it is dialled every two minutes.
+fn long_away() -> Peer {
+    let mut peer = Peer::new(true, whereabouts(5));
+    dials_begun(&mut peer, Input::Tick, SECOND * 3600, SECOND * 10);
+    peer
+}
+
+fn longest_gap(begun: &[Duration], until: Duration) -> Duration {
+    let ends = begun.iter().skip(1).copied().chain([until]);
+    begun.iter().zip(ends).map(|(begin, end)| end - *begin).max().unwrap()
+}
+
+#[test]
+fn with_a_call_somebody_who_is_away_is_dialled_every_second() {
+    // Where nobody answers a dial takes ten seconds; where the network is down it fails at once.
+    for fails_after in [SECOND * 10, Duration::ZERO] {
+        let mut peer = long_away();
+        let begun = dials_begun(&mut peer, Input::InCall(true), SECOND * 30, fails_after);
+        let gap = longest_gap(&begun, SECOND * 30);
+        println!("in 30 s of a call: {} dials, the longest wait {gap:?}", begun.len());
+        assert!(gap <= SECOND + Duration::from_millis(100), "{gap:?} between dials");
+        assert!(begun.len() <= 61, "{} dials", begun.len());
+        // After the call the waits are as long as before.
+        let later = dials_begun(&mut peer, Input::InCall(false), SECOND * 600, fails_after);
+        assert!((2..=20).contains(&later.len()), "{} dials in ten minutes", later.len());
+    }
+}
+
+#[test]
+fn something_to_send_ends_the_wait_and_keeps_it_short() {
+    let mut peer = long_away();
+    peer.passes(SECOND);
+    let envelope = Input::Send { ticket: 1, parcel: Parcel::Envelope(vec![1]) };
+    let begun = dials_begun(&mut peer, envelope, SEND_LIMIT, SECOND);
+    let gap = longest_gap(&begun, SEND_LIMIT);
+    assert!(gap <= SECOND * 2 + Duration::from_millis(100), "{gap:?} between dials");
+    // Nobody waits any more.
+    assert!(dials_begun(&mut peer, Input::Tick, SECOND * 60, SECOND).len() <= 2);
+}
+
+#[test]
+fn a_link_ends_the_dials_beside_it() {
+    let mut peer = long_away();
+    peer.handle(Input::InCall(true));
+    assert!(dials(&peer.passes(SECOND)) && dials(&peer.passes(SECOND)));
+    let (_, outputs) = peer.up(true);
+    assert!(outputs.contains(&Output::GiveUpDials), "{outputs:?}");
+    assert!(dials_begun(&mut peer, Input::Tick, SECOND * 60, SECOND).is_empty());
+    // One that had failed by then changes nothing.
+    assert!(!dials(&peer.handle(Input::DialFailed(Down::Lost))));
+}
+
+#[test]
+fn an_envelope_that_is_not_acknowledged_has_another_link_dialled_beside_the_first() {
+    let mut peer = Peer::new(true, whereabouts(5));
+    let (old, _) = peer.up(true);
+    peer.now += SECOND * 60;
+    peer.send(1);
+    assert!(!dials(&peer.passes(SECOND * 2)), "an acknowledgement takes a moment");
+    assert!(dials(&peer.passes(SECOND)));
+    let (new, outputs) = peer.up(true);
+    assert_eq!((closed(&outputs), sent(&outputs)), (vec![(old, Code::Superseded)], vec![(new, 1)]));
+    peer.handle(Input::Frame { link: new, frame: Frame::Ack { seq: 1 } });
+    assert!(!dials(&peer.passes(SECOND * 60)));
+}
+
+#[test]
+fn a_contact_that_never_acknowledges_is_not_dialled_all_the_time() {
+    let mut peer = Peer::new(true, whereabouts(5));
+    peer.up(true);
+    let mut begun = 0;
+    for ticket in 0..60 {
+        begun += peer.send(ticket).iter().filter(|output| matches!(output, Output::Dial(_))).count();
+        begun += dials_begun(&mut peer, Input::Tick, SECOND, SECOND).len();
+    }
+    assert!((10..=20).contains(&begun), "{begun} dials in a minute");
+}
+
+#[test]
+fn a_message_that_waits_for_its_reader_has_no_other_link_dialled() {
+    let mut peer = Peer::new(true, whereabouts(5));
+    peer.up(true);
+    let message = Input::Send { ticket: 1, parcel: Parcel::Message { id: 1, body: vec![] } };
+    assert!(dials_begun(&mut peer, message, SECOND * 9, SECOND).is_empty());
 }

@@ -99,3 +99,41 @@ async fn two_processes_meet_talk_and_find_each_other_again_after_a_kill() {
     other.0.kill().await.unwrap();
     anna.until_presence(peer, Presence::Offline).await;
 }
+
+/// Stops a process, or lets it go on: to the other side it looks as if its address was gone, and came back. What was
+/// sent to it meanwhile waits in its socket, so this shows less than a network that was gone.
+fn signal(child: &Child, name: &str) {
+    let pid = child.id().unwrap().to_string();
+    assert!(std::process::Command::new("kill").args([name, &pid]).status().unwrap().success());
+}
+
+/// Longer than QUIC takes to find a connection dead, so that the contact has to be dialled anew.
+const OUTAGE: Duration = Duration::from_secs(25);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_a_call_signaling_is_back_as_soon_as_the_other_sides_address_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut anna = Side::start("Anna").await;
+    let other = Other::start(folder.path(), &anna.invite(), "").await;
+    let introduced = |event: &Event| match event {
+        Event::Introduced { newcomer, .. } => Some(newcomer.peer),
+        _ => None,
+    };
+    let peer = anna.until("the newcomer", introduced).await;
+    echoes(&anna, peer, 1).await;
+    anna.transport.set_in_call(&peer.to_string().into(), true);
+
+    signal(&other.0, "-STOP");
+    tokio::time::sleep(OUTAGE).await;
+    let sending = tokio::spawn({
+        let transport = anna.transport.clone();
+        async move { while transport.send(&peer.to_string().into(), &super::side::envelope(2)).await.is_err() {} }
+    });
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(!sending.is_finished());
+    let back = tokio::time::Instant::now();
+    signal(&other.0, "-CONT");
+    within("the acknowledgement", sending).await.unwrap();
+    println!("after an outage of {OUTAGE:?} an envelope was acknowledged after {:?}", back.elapsed());
+    assert!(back.elapsed() < Duration::from_secs(2), "it took {:?}", back.elapsed());
+}
