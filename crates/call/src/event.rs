@@ -197,6 +197,8 @@ pub enum ProblemCode {
     BadCandidate,
     /// More candidates than any honest peer has.
     TooManyCandidates,
+    /// More offers than any honest peer makes.
+    TooManyOffers,
     /// A message could not be sent.
     SignalingFailed,
     /// The statistics cannot be written.

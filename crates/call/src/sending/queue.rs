@@ -81,21 +81,14 @@ impl SendQueue {
     /// Takes an envelope, and drops those that it makes pointless. An envelope of a call whose hang-up is queued is
     /// itself pointless.
     pub(super) fn push(&mut self, envelope: Envelope) -> Result<(), Full> {
-        let hung_up =
-            |entry: &Entry| is_hangup(&entry.envelope.payload) && entry.envelope.channel == envelope.channel;
+        let hung_up = |entry: &Entry| is_hangup(&entry.envelope.payload) && entry.envelope.channel == envelope.channel;
         if self.entries.iter().any(hung_up) {
             return Ok(());
         }
         self.drop_outdated(&envelope);
         self.make_room(&envelope.payload)?;
         self.last += 1;
-        self.entries.push_back(Entry {
-            ticket: self.last,
-            envelope,
-            step: Step::Waiting,
-            tries: 0,
-            outdated: false,
-        });
+        self.entries.push_back(Entry { ticket: self.last, envelope, step: Step::Waiting, tries: 0, outdated: false });
         Ok(())
     }
 

@@ -43,6 +43,11 @@ impl RemoteCandidates {
         }
     }
 
+    /// Whether a description is of the generation that is set.
+    pub(super) fn is_current(&self, sdp: &str) -> bool {
+        self.generation.as_ref().is_some_and(|generation| generation.is_known() && *generation == Generation::of(sdp))
+    }
+
     /// A remote description is being set; gives the kept candidates that belong to it, in their order.
     pub(super) fn describe(&mut self, sdp: &str) -> Vec<IceCandidate> {
         let generation = Generation::of(sdp);
@@ -64,16 +69,21 @@ fn partition(candidates: Vec<IceCandidate>, generation: &Generation) -> (Vec<Ice
 }
 
 /// The `ice-ufrag`s of a description (RFC 8839 section 5.4): an ICE restart changes them.
-#[derive(Debug, PartialEq, Eq)]
-struct Generation(Vec<String>);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Generation(Vec<String>);
 
 impl Generation {
-    fn of(sdp: &str) -> Self {
+    pub(super) fn of(sdp: &str) -> Self {
         Self(sdp.lines().filter_map(|line| line.strip_prefix("a=ice-ufrag:")).map(|u| u.trim().to_owned()).collect())
     }
 
+    /// Whether the description named any.
+    pub(super) fn is_known(&self) -> bool {
+        !self.0.is_empty()
+    }
+
     /// Whether a candidate belongs to it, as far as can be told: peers need not say.
-    fn has(&self, candidate: &IceCandidate) -> bool {
+    pub(super) fn has(&self, candidate: &IceCandidate) -> bool {
         match candidate.username_fragment.as_deref() {
             None | Some("") => true,
             Some(fragment) => self.0.is_empty() || self.0.iter().any(|own| own == fragment),

@@ -25,4 +25,24 @@ pub const MAX_CANDIDATES: usize = 256;
 pub const REMEMBERED_MESSAGES: usize = 512;
 
 /// Ended calls that are remembered, so that late and repeated messages do not ring again or count as strange.
-pub const REMEMBERED_CALLS: usize = 64;
+pub const REMEMBERED_CALLS: usize = 256;
+
+/// Of one peer. Whoever makes more within the time that a message can be late does not talk.
+pub const REMEMBERED_CALLS_OF_ONE: usize = 16;
+
+/// Offers of one peer that are answered at once. A peer that changes its media a few times in a row has fewer.
+pub const OFFERS_AT_ONCE: u32 = 10;
+
+/// Time between further offers that are answered. Each costs both sides some milliseconds of work.
+pub const OFFER_EVERY: Duration = Duration::from_secs(1);
+
+/// An offer without an answer is sent again after this: an answer takes some 20 ms and the way there and back, and
+/// three packets in a row that get lost cost QUIC two to three seconds.
+pub const OFFER_REPEAT_INTERVAL: Duration = Duration::from_secs(4);
+
+/// How often it is sent again: until any of the limits above ends the call.
+pub const MAX_OFFER_REPEATS: u32 = 6;
+
+/// Candidates that are sent again with a description. An honest side has 30, and [`MAX_CANDIDATES`] of the other side
+/// must last for all repetitions.
+pub const REPEATED_CANDIDATES: usize = 32;

@@ -8,6 +8,7 @@
 //! A peer link carries out its commands in order and reports in that order: each `CreateOffer` is answered by one
 //! `LocalOffer`, each `AcceptOffer` by one `LocalAnswer`, unless it reports a refusal or a failure instead.
 
+mod allowance;
 mod call;
 mod candidates;
 mod exchange;
@@ -17,6 +18,7 @@ pub mod limits;
 mod negotiation;
 mod outbox;
 mod participant;
+mod remembered;
 mod status;
 mod switchboard;
 

@@ -6,7 +6,10 @@ use super::{
     CallError, CallStatus, LinkCommand, LinkEvent, ParticipantStatus, Role,
     exchange::Exchange,
     inbox::Inbox,
-    limits::{CONNECT_LIMIT, RECONNECT_LIMIT, RESTART_GRACE, RESTART_INTERVAL, RING_LIMIT},
+    limits::{
+        CONNECT_LIMIT, MAX_OFFER_REPEATS, OFFER_REPEAT_INTERVAL, RECONNECT_LIMIT, RESTART_GRACE, RESTART_INTERVAL,
+        RING_LIMIT,
+    },
     outbox::Outbox,
 };
 use crate::{
@@ -70,6 +73,15 @@ pub(super) struct Participant {
     limit: Option<Instant>,
     /// When to try the next ICE restart.
     restart_at: Option<Instant>,
+    /// When to send an offer again that is not answered.
+    repeat_at: Option<Instant>,
+    /// How often the offer that is open was sent again.
+    repeats: u32,
+    /// It says what only Ahoys say. A plain browser may take long for an answer, as it asks for the camera first, and may
+    /// not know what to do with the same offer twice: it gets each once.
+    is_ours: bool,
+    /// When a postponed offer of the peer is due.
+    answer_at: Option<Instant>,
     exchange: Exchange,
     inbox: Inbox,
     /// It holds the call.
@@ -92,6 +104,10 @@ impl Participant {
             status,
             limit: Some(now + RING_LIMIT),
             restart_at: None,
+            repeat_at: None,
+            repeats: 0,
+            is_ours: false,
+            answer_at: None,
             inbox: Inbox::default(),
             holds: false,
             sending: None,
@@ -133,7 +149,7 @@ impl Participant {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.limit.into_iter().chain(self.restart_at).min()
+        [self.limit, self.restart_at, self.repeat_at, self.answer_at].into_iter().flatten().min()
     }
 
     /// We take its call.
@@ -176,9 +192,11 @@ impl Participant {
             return Ok(());
         }
         let seq = envelope.seq;
+        self.is_ours |=
+            matches!(envelope.payload, Payload::Ringing | Payload::MediaState { .. } | Payload::CallHold { .. });
         match envelope.payload {
             Payload::CallAck => self.on_ack(now, local, out),
-            Payload::CallOffer { sdp } => self.exchange.on_offer(seq, sdp, out),
+            Payload::CallOffer { sdp } => self.exchange.on_offer(now, seq, sdp, out),
             Payload::CallAnswer { sdp } => self.exchange.on_answer(seq, sdp, out),
             Payload::IceCandidate { candidate } => self.exchange.on_candidate(candidate.unwrap_or_default(), out),
             Payload::CallHangup { reason } => {
@@ -271,10 +289,29 @@ impl Participant {
         }
         if self.restart_at.is_some_and(|at| at <= now) {
             self.restart_at = Some(now + RESTART_INTERVAL);
-            // Where an offer is still open, the signaling is what is slow: a second one would not be faster.
+            // Where an offer is still open, the signaling is what is slow: a second one would not be faster. It is sent
+            // again below.
             self.exchange.make_offer(true, out);
         }
+        self.exchange.expire(now, out);
+        self.answer_at = self.exchange.next_deadline(now);
+        self.repeat_open_offer(now, out);
         Ok(())
+    }
+
+    fn repeat_open_offer(&mut self, now: Instant, out: &mut Outbox) {
+        if !self.exchange.has_open_offer() {
+            (self.repeat_at, self.repeats) = (None, 0);
+            return;
+        }
+        if self.repeat_at.is_some_and(|at| at <= now) {
+            self.repeat_at = None;
+            self.repeats += 1;
+            self.exchange.repeat_offer(out);
+        }
+        if self.is_ours && self.repeats < MAX_OFFER_REPEATS {
+            self.repeat_at.get_or_insert(now + OFFER_REPEAT_INTERVAL);
+        }
     }
 
     /// Ends everything with the participant.
@@ -285,7 +322,7 @@ impl Participant {
         if self.sending.take().is_some() {
             out.link(&self.peer, LinkCommand::Close);
         }
-        (self.limit, self.restart_at) = (None, None);
+        (self.limit, self.restart_at, self.repeat_at, self.answer_at) = (None, None, None, None);
     }
 
     fn open_link(&mut self, local: Local, out: &mut Outbox) {

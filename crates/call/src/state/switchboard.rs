@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, time::Instant};
 
-use super::{CallState, CallStatus, Input, Output, Role, limits::REMEMBERED_CALLS};
+use super::{CallState, CallStatus, Input, Output, Role, remembered::Remembered};
 use crate::{
     event::{CallEvent, Problem, ProblemCode},
     id::{CallId, PeerId},
@@ -18,10 +18,10 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Switchboard {
     current: Option<Current>,
-    /// Calls that are over, newest last, with those with whom they were.
-    over: VecDeque<(PeerId, CallId)>,
+    /// Calls that are over, with those with whom they were.
+    over: Remembered,
     /// Calls that never were, and that were told as a problem.
-    told: VecDeque<(PeerId, CallId)>,
+    told: Remembered,
     outputs: VecDeque<(CallId, Output)>,
 }
 
@@ -81,7 +81,7 @@ impl Switchboard {
                     current.crossed.take_if(|crossed| *crossed == key.1);
                 }
                 // It may have overtaken its request, which must not ring then.
-                remember(&mut self.over, key);
+                self.over.insert(key);
             }
             Payload::CallAck
             | Payload::CallOffer { .. }
@@ -173,7 +173,7 @@ impl Switchboard {
     fn switch_over(&mut self, now: Instant, from: PeerId, id: CallId) {
         if let Some(mut current) = self.current.take() {
             let media = current.call.media();
-            remember(&mut self.over, (from.clone(), current.call.id().clone()));
+            self.over.insert((from.clone(), current.call.id().clone()));
             current.call.replace(id.clone());
             drain(&mut current.call, &mut self.outputs);
             self.start(from.clone(), CallState::crossing(now, id, from, media));
@@ -183,18 +183,19 @@ impl Switchboard {
     fn refuse(&mut self, peer: PeerId, id: CallId, reason: HangupReason) {
         let envelope = Envelope::new(id.clone(), 1, Payload::CallHangup { reason: Some(reason) });
         self.outputs.push_back((id.clone(), Output::Send { to: peer.clone(), envelope }));
-        remember(&mut self.over, (peer, id));
+        self.over.insert((peer, id));
     }
 
     fn tell_unknown(&mut self, key: (PeerId, CallId)) {
-        if !self.told.contains(&key) {
+        // Whoever makes up one call makes up many: a few are told.
+        if !self.told.contains(&key) && !self.told.is_full_of(&key.0) {
             let problem = Problem::new(
                 ProblemCode::UnknownCall,
                 format!("{} sent a message for a call that does not exist here", key.0),
                 "nothing: it is ignored; if that contact believes to be in a call, it should hang up and call again",
             );
             self.outputs.push_back((key.1.clone(), Output::Event(CallEvent::Problem(problem))));
-            remember(&mut self.told, key);
+            self.told.insert(key);
         }
     }
 
@@ -209,7 +210,7 @@ impl Switchboard {
             self.refuse(peer, crossed, HangupReason::Glare);
         }
         if over && let Some(Current { call, peer, .. }) = self.current.take() {
-            remember(&mut self.over, (peer, call.id().clone()));
+            self.over.insert((peer, call.id().clone()));
         }
     }
 }
@@ -227,11 +228,4 @@ fn is_with(call: &CallState, peer: &PeerId) -> bool {
 fn rings(call: &CallState, role: Role, peer: &PeerId) -> bool {
     let waiting = matches!(call.status(), CallStatus::Initiating | CallStatus::Ringing);
     waiting && call.role() == role && is_with(call, peer)
-}
-
-fn remember(calls: &mut VecDeque<(PeerId, CallId)>, key: (PeerId, CallId)) {
-    if calls.len() == REMEMBERED_CALLS {
-        calls.pop_front();
-    }
-    calls.push_back(key);
 }

@@ -113,6 +113,47 @@ async fn thousands_of_candidates_are_told_and_the_call_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_renegotiates_all_the_time_with_senseless_candidates_keeps_its_call() {
+    let Call { exchange, id, mut caller, mut callee } = Call::connect(both(), both()).await;
+    let (mallory, victim) = (caller.name.clone(), callee.name.clone());
+    let mut carol = Stranger::on(&exchange, "carol");
+    let start = tokio::time::Instant::now();
+    let mut tick = tokio::time::interval(std::time::Duration::from_millis(10));
+    let mut seq = 1000;
+    let mut say = |payload: Payload| {
+        seq += 1;
+        exchange.deliver(&mallory, &victim, Ok(Envelope::new(id.clone(), seq, payload)));
+    };
+    for number in 0..300 {
+        tick.tick().await;
+        say(Payload::CallOffer { sdp: format!("v=0\r\ns={number}\r\n") });
+        say(Payload::CallAnswer { sdp: format!("v=0\r\ns={number}\r\n") });
+        // Of a section that does not exist.
+        let lost = IceCandidate {
+            candidate: address(number),
+            sdp_mid: Some("no such section".into()),
+            sdp_m_line_index: Some(999),
+            username_fragment: None,
+        };
+        say(Payload::IceCandidate { candidate: Some(lost) });
+    }
+    println!("900 messages of no sense in {:?}", start.elapsed());
+    callee.until("a problem", problem(ProblemCode::TooManyOffers)).await;
+    goes_on(&mut caller, &mut callee).await;
+    let told = callee.count(|event| matches!(event, CallEvent::Problem(_)));
+    println!("{told} problems were told");
+    assert!(told <= 5, "{:#?}", callee.seen);
+    // Another call is as good as ever after it.
+    callee.does(EngineCommand::HangUp);
+    callee.until_ended().await;
+    caller.until_ended().await;
+    let start = tokio::time::Instant::now();
+    carol.say(&victim, &CallId::random(), Payload::CallRequest { media: None }).await;
+    callee.until_incoming().await;
+    assert!(start.elapsed() < std::time::Duration::from_secs(1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_offer_with_two_hundred_candidates_connects() {
     let exchange = Exchange::forging(|payload| {
         if let Payload::CallOffer { sdp } = payload {

@@ -81,7 +81,11 @@ async fn a_contact_that_never_acknowledges_holds_up_no_other_call() {
     };
     timeout(LIMIT, all).await.unwrap();
     println!("all of them were refused after {:?}", start.elapsed());
-    println!("envelopes to her under way: {}, memory {} KiB more", exchange.unacknowledged(), memory().saturating_sub(before));
+    println!(
+        "envelopes to her under way: {}, memory {} KiB more",
+        exchange.unacknowledged(),
+        memory().saturating_sub(before)
+    );
     assert!(exchange.unacknowledged() <= 1);
     assert_eq!(anna.count(|event| matches!(event, CallEvent::Ended { .. })), 1);
     anna.does(EngineCommand::SetAudio(true));

@@ -1,8 +1,13 @@
 //! Messages that no honest peer sends, or not now.
 
+use std::time::Duration;
+
 use ahoy_call::{
     message::{HangupReason, MediaState, Payload},
-    state::{CallStatus, Input, LinkEvent, limits::MAX_CANDIDATES},
+    state::{
+        CallStatus, Input, LinkEvent,
+        limits::{MAX_CANDIDATES, OFFER_EVERY, OFFERS_AT_ONCE, REMEMBERED_CALLS_OF_ONE},
+    },
 };
 
 use crate::script::{BOB, Script, answer, offer, request, trickle};
@@ -137,4 +142,76 @@ fn foreign_reasons_are_passed_on() {
     let reason = HangupReason::Other("battery".into());
     let mut call = Script::caller_in_call();
     call.gets(Payload::CallHangup { reason: Some(reason) }).expect(&["close", "event ended battery Remote"]);
+}
+
+/// A minute and a half second of a hundred a second.
+const OFFERS: usize = 6_050;
+
+#[test]
+fn a_peer_that_renegotiates_a_hundred_times_a_second_is_answered_once_a_second() {
+    let mut call = Script::callee_in_call();
+    call.after(Duration::from_secs(60));
+    let (mut answered, mut problems, mut last) = (0, 0, String::new());
+    for number in 0..OFFERS {
+        call.gets(offer(&format!("o{number}"))).after(Duration::from_millis(10));
+        for output in call.outputs() {
+            if let Some(sdp) = output.strip_prefix("accept-offer ") {
+                answered += 1;
+                last = sdp.to_owned();
+                call.link(LinkEvent::LocalAnswer("a".into())).expect(&["send call-answer a"]);
+            } else {
+                assert_eq!(output, "problem TooManyOffers");
+                problems += 1;
+            }
+        }
+    }
+    println!("{OFFERS} offers in a minute: {answered} answered, {problems} told");
+    let most = OFFERS_AT_ONCE as usize + 61;
+    assert!((60..=most).contains(&answered) && problems == 1, "{answered} answered, {problems} told");
+    // The newest is the one that counts in the end.
+    let newest = format!("o{}", OFFERS - 1);
+    assert_ne!(last, newest);
+    call.after(OFFER_EVERY).expect(&[format!("accept-offer {newest}").as_str()]);
+    assert_eq!(call.status(), Some(CallStatus::Active));
+}
+
+#[test]
+fn candidates_with_a_new_generation_each_time_are_bounded_by_its_offers() {
+    let mut call = Script::callee_in_call();
+    let mut added = 0;
+    for generation in 0..100 {
+        call.gets(offer(&format!("a=ice-ufrag:{generation}")));
+        call.link(LinkEvent::LocalAnswer("a".into()));
+        for number in 0..1_000 {
+            call.gets(trickle(&format!("{generation}-{number}")));
+        }
+        added += call.outputs().iter().filter(|output| output.starts_with("add ")).count();
+    }
+    println!("100,000 candidates in 100 generations at once: {added} reach the link");
+    assert!(added <= (OFFERS_AT_ONCE as usize + 1) * MAX_CANDIDATES, "{added}");
+    assert_eq!(call.status(), Some(CallStatus::Active));
+}
+
+#[test]
+fn messages_for_ten_thousand_calls_that_never_were_are_told_a_few_times() {
+    let mut call = Script::caller_in_call();
+    for number in 0..10_000 {
+        call.gets_from("mallory", &format!("made-up-{number}"), 1, offer("o"));
+    }
+    assert_eq!(call.outputs(), vec!["problem UnknownCall"; REMEMBERED_CALLS_OF_ONE]);
+    assert_eq!(call.status(), Some(CallStatus::Active));
+}
+
+#[test]
+fn calls_without_end_of_one_do_not_make_another_ones_ended_call_ring_again() {
+    let mut call = Script::called();
+    call.user(Input::Decline).drop_outputs();
+    for number in 0..10_000 {
+        let name = format!("flood-{number}");
+        call.gets_from("mallory", &name, 1, request());
+        call.gets_from("mallory", &name, 2, Payload::CallHangup { reason: None });
+    }
+    call.drop_outputs();
+    call.gets(request()).gets(answer("a")).gets(trickle("c")).expect(&[]);
+    assert_eq!(call.status(), None);
 }

@@ -6,6 +6,7 @@ mod glare;
 mod hangup;
 mod hostile;
 mod limits;
+mod repeat;
 mod script;
 mod tables;
 mod walk;

@@ -8,7 +8,7 @@ use std::{
 use ahoy_call::{
     event::CallEvent,
     id::{CallId, PeerId},
-    message::{Envelope, IceCandidate, MediaState},
+    message::{Envelope, IceCandidate, MediaState, Payload},
     state::{Input, LinkCommand, LinkEvent, Output, ParticipantStatus, Switchboard},
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -19,17 +19,19 @@ pub struct Network {
     pub seed: u64,
     pub max_delay: Duration,
     pub repeated: f64,
+    /// Share of descriptions and candidates that never come, 0 to 1.
+    pub lost: f64,
 }
 
 impl Network {
     /// Every message at once and in order.
     pub fn good() -> Self {
-        Self { seed: 0, max_delay: Duration::ZERO, repeated: 0.0 }
+        Self { seed: 0, max_delay: Duration::ZERO, repeated: 0.0, lost: 0.0 }
     }
 
     /// Messages are late, overtake each other and come twice.
     pub fn bad(seed: u64) -> Self {
-        Self { seed, max_delay: Duration::from_millis(500), repeated: 0.3 }
+        Self { seed, max_delay: Duration::from_millis(500), repeated: 0.3, lost: 0.0 }
     }
 }
 
@@ -219,6 +221,13 @@ impl World {
                 Output::Send { to, envelope } => {
                     assert_eq!(to, End::name(1 - at));
                     let copies = if self.chances.random_bool(self.network.repeated) { 2 } else { 1 };
+                    let can_be_lost = matches!(
+                        envelope.payload,
+                        Payload::CallOffer { .. } | Payload::CallAnswer { .. } | Payload::IceCandidate { .. }
+                    );
+                    if can_be_lost && self.network.lost > 0.0 && self.chances.random_bool(self.network.lost) {
+                        continue;
+                    }
                     for _ in 0..copies {
                         let late = self.network.max_delay.mul_f64(self.chances.random_range(0.0..=1.0));
                         let json = envelope.to_json().unwrap();
