@@ -1,5 +1,8 @@
 //! Two links over real sockets on loopback.
 
+#[path = "link/descriptions.rs"]
+mod descriptions;
+
 use std::time::{Duration, Instant};
 
 use ahoy_call::{

@@ -210,7 +210,15 @@ impl Actor {
         tasks.spawn(outgoing::video(video, stack.video.clone(), gate.clone(), self.stats.clone(), feedback.clone()));
         tasks.spawn(route::watch(stack.audio.clone(), self.stats.clone()));
         tasks.spawn(outgoing::audio(audio, stack.audio.clone(), gate.clone(), self.stats.clone(), feedback));
-        while let Some(command) = inbox.recv().await {
+        loop {
+            let command = tokio::select! {
+                command = inbox.recv() => command,
+                () = stack.undeclared.notified() => {
+                    self.redeclare(&*stack.connection, &stack).await;
+                    continue;
+                }
+            };
+            let Some(command) = command else { break };
             let close = command == LinkCommand::Close;
             self.carry_out(command, &*stack.connection, &stack).await;
             if close {
@@ -224,11 +232,11 @@ impl Actor {
     async fn carry_out(&self, command: LinkCommand, connection: &dyn PeerConnection, stack: &stack::Stack) {
         let event = match command {
             LinkCommand::Open { .. } => None,
-            LinkCommand::CreateOffer { ice_restart } => Some(self.create_offer(connection, ice_restart).await),
+            LinkCommand::CreateOffer { ice_restart } => Some(self.create_offer(connection, stack, ice_restart).await),
             LinkCommand::AcceptOffer { sdp } => Some(self.accept_offer(connection, stack, sdp).await),
             LinkCommand::AcceptAnswer { sdp } => self.accept_answer(connection, stack, sdp).await,
-            LinkCommand::Rollback => self.rollback(connection).await,
-            LinkCommand::AddCandidate(candidate) => self.add_candidate(connection, candidate).await,
+            LinkCommand::Rollback => self.rollback(connection, stack).await,
+            LinkCommand::AddCandidate(candidate) => self.add_candidate(connection, stack, candidate).await,
             // The stack finds a pair or fails by its own timers either way.
             LinkCommand::EndOfCandidates => None,
             LinkCommand::SetSending(media) => {
@@ -253,43 +261,41 @@ impl Actor {
         }
     }
 
-    async fn create_offer(&self, connection: &dyn PeerConnection, ice_restart: bool) -> LinkEvent {
+    async fn create_offer(
+        &self,
+        connection: &dyn PeerConnection,
+        stack: &stack::Stack,
+        ice_restart: bool,
+    ) -> LinkEvent {
         let options = stack::offer_options(ice_restart);
         let made = async {
             let offer = connection.create_offer(Some(options)).await?;
-            let sdp = offer.sdp.clone();
+            let sdp = stack.session.our_offer(&offer.sdp);
             connection.set_local_description(offer).await?;
             Ok::<_, webrtc::error::Error>(sdp)
         };
         match made.await {
-            Ok(sdp) => LinkEvent::LocalOffer(sdp),
+            Ok(Some(sdp)) => LinkEvent::LocalOffer(sdp),
+            Ok(None) => LinkEvent::Failed("no offer could be made".to_owned()),
             Err(error) => LinkEvent::Failed(format!("no offer could be made: {error}")),
         }
     }
 
     async fn accept_offer(&self, connection: &dyn PeerConnection, stack: &stack::Stack, sdp: String) -> LinkEvent {
-        let Some(common) = description::with_common_codecs(&description::with_safe_redundancy(&sdp)) else {
-            return LinkEvent::RemoteDescriptionRefused("it offers neither Opus nor VP8".to_owned());
+        let remote = match stack.session.remote_offer(&sdp) {
+            Ok(remote) => remote,
+            Err(refusal) => return LinkEvent::RemoteDescriptionRefused(refusal),
         };
-        let offer = match RTCSessionDescription::offer(common.clone()) {
-            Ok(offer) => offer,
-            Err(error) => return LinkEvent::RemoteDescriptionRefused(error.to_string()),
-        };
-        if let Err(error) = connection.set_remote_description(offer).await {
-            return LinkEvent::RemoteDescriptionRefused(error.to_string());
-        }
-        let made = async {
-            let answer = connection.create_answer(None).await?;
-            let sdp = answer.sdp.clone();
-            connection.set_local_description(answer).await?;
-            Ok::<_, webrtc::error::Error>(sdp)
-        };
-        match made.await {
-            Ok(sdp) => {
-                self.negotiated(stack, &common).await;
+        match answer(connection, remote.sdp.clone()).await.map(|sdp| stack.session.our_answer(&sdp)) {
+            Ok(Some(sdp)) => {
+                self.negotiated(stack, remote).await;
                 LinkEvent::LocalAnswer(sdp)
             }
-            Err(error) => LinkEvent::RemoteDescriptionRefused(error.to_string()),
+            Ok(None) => LinkEvent::RemoteDescriptionRefused("no answer to it could be made".to_owned()),
+            Err(error) => {
+                stack.session.rolled_back();
+                LinkEvent::RemoteDescriptionRefused(format!("it cannot be put into effect: {error}"))
+            }
         }
     }
 
@@ -299,28 +305,45 @@ impl Actor {
         stack: &stack::Stack,
         sdp: String,
     ) -> Option<LinkEvent> {
-        let sdp = description::with_safe_redundancy(&sdp);
-        let answer = match RTCSessionDescription::answer(sdp.clone()) {
-            Ok(answer) => answer,
-            Err(error) => return Some(LinkEvent::RemoteDescriptionRefused(error.to_string())),
+        let remote = match stack.session.remote_answer(&sdp) {
+            Ok(remote) => remote,
+            Err(refusal) => return Some(LinkEvent::RemoteDescriptionRefused(refusal)),
         };
-        match connection.set_remote_description(answer).await {
+        let answered = async {
+            let answer = RTCSessionDescription::answer(remote.sdp.clone())?;
+            connection.set_remote_description(answer).await
+        };
+        match answered.await {
             Ok(()) => {
-                self.negotiated(stack, &sdp).await;
+                self.negotiated(stack, remote).await;
                 None
             }
-            Err(error) => Some(LinkEvent::RemoteDescriptionRefused(error.to_string())),
+            Err(error) => Some(LinkEvent::RemoteDescriptionRefused(format!("it cannot be put into effect: {error}"))),
         }
     }
 
-    async fn negotiated(&self, stack: &stack::Stack, remote: &str) {
-        let takes = stack.negotiated(remote).await;
+    /// Declares a stream of the other side to the stack that it learned of by a packet: what was agreed is agreed once
+    /// more, between the two of us here alone.
+    async fn redeclare(&self, connection: &dyn PeerConnection, stack: &stack::Stack) {
+        let Some(sdp) = stack.session.redeclared() else { return };
+        match answer(connection, sdp).await {
+            Ok(_) => debug!("a stream that no description declares is received"),
+            Err(error) => warn!(%error, "a stream that no description declares cannot be received"),
+        }
+    }
+
+    async fn negotiated(&self, stack: &stack::Stack, remote: description::Remote) {
+        let takes = stack.negotiated(remote.takes).await;
         if self.reports.send(LinkReport::Takes(takes)).await.is_err() {
             warn!("a link reports to nobody");
         }
+        for what in remote.not_carried {
+            self.report(LinkEvent::MediumRefused(what)).await;
+        }
     }
 
-    async fn rollback(&self, connection: &dyn PeerConnection) -> Option<LinkEvent> {
+    async fn rollback(&self, connection: &dyn PeerConnection, stack: &stack::Stack) -> Option<LinkEvent> {
+        stack.session.rolled_back();
         let mut rollback = RTCSessionDescription::default();
         rollback.sdp_type = RTCSdpType::Rollback;
         if let Err(error) = connection.set_local_description(rollback).await {
@@ -330,14 +353,20 @@ impl Actor {
         None
     }
 
-    async fn add_candidate(&self, connection: &dyn PeerConnection, candidate: IceCandidate) -> Option<LinkEvent> {
-        // A browser without camera permission hides its address behind an mDNS name. Its checks reach us all the
-        // same, as peer-reflexive candidates; resolving the name would bind port 5353 for each connection.
-        if candidate.candidate.contains(".local ") {
+    async fn add_candidate(
+        &self,
+        connection: &dyn PeerConnection,
+        stack: &stack::Stack,
+        candidate: IceCandidate,
+    ) -> Option<LinkEvent> {
+        if !stack.session.has_section_of(&candidate) {
+            debug!("a candidate for a section that is not part of the call");
             return None;
         }
+        // A browser without camera permission hides its address behind an mDNS name. Its checks reach us all the
+        // same, as peer-reflexive candidates; resolving the name would bind port 5353 for each connection.
         let init = RTCIceCandidateInit {
-            candidate: candidate.candidate,
+            candidate: stack.session.candidate(&candidate.candidate)?,
             sdp_mid: candidate.sdp_mid,
             sdp_mline_index: candidate.sdp_m_line_index,
             username_fragment: candidate.username_fragment,
@@ -354,6 +383,15 @@ impl Actor {
             warn!("a link reports to nobody");
         }
     }
+}
+
+/// Gives the stack an offer, and takes its answer.
+async fn answer(connection: &dyn PeerConnection, offer: String) -> webrtc::error::Result<String> {
+    connection.set_remote_description(RTCSessionDescription::offer(offer)?).await?;
+    let answer = connection.create_answer(None).await?;
+    let sdp = answer.sdp.clone();
+    connection.set_local_description(answer).await?;
+    Ok(sdp)
 }
 
 /// Shares the connection with the tasks that only send.

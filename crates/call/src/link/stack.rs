@@ -18,10 +18,9 @@ use rtc::{
         RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters,
         RTCRtpHeaderExtensionCapability, RtpCodecKind,
     },
-    sdp::extmap,
 };
 use serde::{Deserialize, Serialize};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use webrtc::{
     error::Result,
     media_stream::track_local::{TrackLocal, static_rtp::TrackLocalStaticRTP},
@@ -33,14 +32,15 @@ use webrtc::{
 };
 
 use super::{
-    Connection, Incoming, LinkReport, Tasks, description,
+    Connection, Incoming, LinkReport, Tasks,
+    description::{self, Addresses},
     estimate::{Coverage, CoverageTap, Estimator, ProbeTurn, SendControl},
     impair::{ImpairedRuntime, Impairment},
     incoming::{self, Handler},
     outgoing::{NO_PAYLOAD_TYPE, OutgoingTrack},
     send::SendInterceptor,
     stats::SharedStats,
-    tap::RtcpTap,
+    tap::Tap,
 };
 use crate::{
     message::MediaState,
@@ -112,6 +112,10 @@ pub(super) struct Stack {
     pub(super) feedback: Feedback,
     /// What comes in is handed on; off while the call is held.
     pub(super) playing: Switch,
+    /// What the two sides described to each other.
+    pub(super) session: description::Session,
+    /// A stream came that no description declares.
+    pub(super) undeclared: Arc<Notify>,
     formats: Arc<SoundFormats>,
 }
 
@@ -146,15 +150,15 @@ impl Switch {
 }
 
 impl Stack {
-    /// Payload types are known now, or have changed, by the two sides' descriptions. What the other side takes.
-    pub(super) async fn negotiated(&self, remote: &str) -> MediaState {
+    /// Payload types are known now, or have changed, by the two sides' descriptions. `received` is what the other side
+    /// says that it receives; gives what of that can be sent.
+    pub(super) async fn negotiated(&self, received: MediaState) -> MediaState {
         if let Some(local) = self.connection.local_description().await {
             self.formats.learn(&local.sdp);
         }
-        let received = |kind| description::receives(remote, kind);
         MediaState {
-            audio: self.audio.learn_payload_type(received(RtpCodecKind::Audio)).await,
-            video: self.video.learn_payload_type(received(RtpCodecKind::Video)).await,
+            audio: self.audio.learn_payload_type(received.audio).await,
+            video: self.video.learn_payload_type(received.video).await,
         }
     }
 }
@@ -172,7 +176,8 @@ pub(super) async fn build(
     control: &SendControl,
 ) -> Result<Stack> {
     let mut codecs = codecs()?;
-    let (tap, rtcp) = RtcpTap::new();
+    let session = description::Session::new(addresses(config));
+    let (tap, rtcp, undeclared) = Tap::new(session.clone());
     let coverage = Coverage::default();
     let (estimator, estimate) =
         Estimator::new(config.video_bitrate, config.probe_turn.clone(), coverage.clone(), control.clone());
@@ -197,6 +202,7 @@ pub(super) async fn build(
             stats: stats.clone(),
             playing: playing.clone(),
             formats: Arc::clone(&formats),
+            session: session.clone(),
             clocks: Clocks::default(),
             tasks: tasks.clone(),
         },
@@ -221,7 +227,8 @@ pub(super) async fn build(
     let wall = WallClock::new(now, SystemTime::now());
     let context = incoming::RtcpContext::new(handler.shared(), wall, estimate, repeat_sound.clone());
     tasks.spawn(incoming::read_rtcp(rtcp, context));
-    Ok(Stack { connection, video, audio, feedback: Feedback { wall, repeat_sound }, playing, formats })
+    let feedback = Feedback { wall, repeat_sound };
+    Ok(Stack { connection, video, audio, feedback, playing, session, undeclared, formats })
 }
 
 /// The payload types under which sound comes: those that our own description gives (RFC 3264 section 5.1).
@@ -239,7 +246,7 @@ impl Default for SoundFormats {
 
 impl SoundFormats {
     fn learn(&self, local: &str) {
-        for (number, codec) in [(&self.opus, "opus/"), (&self.red, "red/")] {
+        for (number, codec) in [(&self.opus, "opus"), (&self.red, "red")] {
             // Left out: a packet with this number is of something else.
             let payload_type = description::payload_type(local, RtpCodecKind::Audio, codec);
             number.store(payload_type.unwrap_or(NO_PAYLOAD_TYPE), Ordering::Relaxed);
@@ -306,7 +313,7 @@ fn codecs() -> Result<MediaEngine> {
 
 fn extensions(engine: &mut MediaEngine) -> Result<()> {
     for kind in [RtpCodecKind::Audio, RtpCodecKind::Video] {
-        for uri in [extmap::SDES_MID_URI, extmap::TRANSPORT_CC_URI] {
+        for uri in description::EXTENSIONS {
             engine.register_header_extension(RTCRtpHeaderExtensionCapability { uri: uri.to_owned() }, kind, None)?;
         }
     }
@@ -347,15 +354,18 @@ fn settings(config: &LinkConfig) -> SettingEngine {
 
 /// A wildcard stands for every interface but loopback; a machine without any other still can call itself.
 fn local_addresses(config: &LinkConfig) -> Vec<String> {
+    match addresses(config) {
+        Addresses::Loopback => vec!["127.0.0.1:0".to_owned()],
+        Addresses::Network => vec!["0.0.0.0:0".to_owned(), "[::]:0".to_owned()],
+    }
+}
+
+fn addresses(config: &LinkConfig) -> Addresses {
     let elsewhere = || {
         rtc::shared::ifaces::ifaces()
             .is_ok_and(|all| all.iter().filter_map(|one| one.addr).any(|addr| !addr.ip().is_loopback()))
     };
-    if config.loopback_only || !elsewhere() {
-        vec!["127.0.0.1:0".to_owned()]
-    } else {
-        vec!["0.0.0.0:0".to_owned(), "[::]:0".to_owned()]
-    }
+    if config.loopback_only || !elsewhere() { Addresses::Loopback } else { Addresses::Network }
 }
 
 async fn outgoing_track(connection: &dyn PeerConnection, kind: RtpCodecKind, ssrc: u32) -> Result<Arc<OutgoingTrack>> {

@@ -1,16 +1,19 @@
-//! Reads every RTCP packet that comes, on its way through the stack.
+//! Reads every packet that comes, on its way through the stack.
 //!
 //! The stack hands inbound RTCP to its own interceptors only; PLI and FIR have to reach the encoder, reports the lip
-//! sync and the statistics. An interceptor of ours sees them all, and needs no track to be found for them first.
+//! sync and the statistics. An interceptor of ours sees them all, and needs no track to be found for them first. It also
+//! sees RTP of streams that no description declares, which the stack drops.
 
-use std::{collections::VecDeque, time::Instant};
+use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use rtc::{
     interceptor::{Interceptor, Packet, StreamInfo, TaggedPacket},
     sansio::Protocol,
     shared::error::Error,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
+
+use super::description::Session;
 
 /// RTCP that came, and when.
 pub(super) type TappedRtcp = (Instant, Vec<Box<dyn rtc::rtcp::Packet>>);
@@ -18,20 +21,25 @@ pub(super) type TappedRtcp = (Instant, Vec<Box<dyn rtc::rtcp::Packet>>);
 /// Compound packets that may wait for the reader. A peer sends some 30 a second; what is beyond is a flood.
 const CAPACITY: usize = 256;
 
-pub(super) struct RtcpTap {
+pub(super) struct Tap {
     to: mpsc::Sender<TappedRtcp>,
+    session: Session,
+    undeclared: Arc<Notify>,
     reads: VecDeque<TaggedPacket>,
     writes: VecDeque<TaggedPacket>,
 }
 
-impl RtcpTap {
-    pub(super) fn new() -> (Self, mpsc::Receiver<TappedRtcp>) {
+impl Tap {
+    /// The tap, what it reads, and what it notifies of a stream that `session` has to declare to the stack.
+    pub(super) fn new(session: Session) -> (Self, mpsc::Receiver<TappedRtcp>, Arc<Notify>) {
         let (to, from) = mpsc::channel(CAPACITY);
-        (Self { to, reads: VecDeque::new(), writes: VecDeque::new() }, from)
+        let undeclared = Arc::new(Notify::new());
+        let (reads, writes) = (VecDeque::new(), VecDeque::new());
+        (Self { to, session, undeclared: Arc::clone(&undeclared), reads, writes }, from, undeclared)
     }
 }
 
-impl Protocol<TaggedPacket, TaggedPacket, ()> for RtcpTap {
+impl Protocol<TaggedPacket, TaggedPacket, ()> for Tap {
     type Rout = TaggedPacket;
     type Wout = TaggedPacket;
     type Eout = ();
@@ -39,9 +47,18 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for RtcpTap {
     type Time = Instant;
 
     fn handle_read(&mut self, packet: TaggedPacket) -> Result<(), Error> {
-        if let Packet::Rtcp(packets) = &packet.message.packet {
-            // Full: a flood. Losing feedback is what RTCP is made for.
-            let _ = self.to.try_send((packet.now, packets.clone()));
+        match &packet.message.packet {
+            Packet::Rtcp(packets) => {
+                // Full: a flood. Losing feedback is what RTCP is made for.
+                let _ = self.to.try_send((packet.now, packets.clone()));
+            }
+            Packet::Rtp(rtp) => {
+                if self.session.packet_came(packet.now, rtp.header.ssrc, rtp.header.payload_type) {
+                    self.undeclared.notify_one();
+                }
+            }
+            // The crate's enum may grow.
+            _ => {}
         }
         self.reads.push_back(packet);
         Ok(())
@@ -61,7 +78,7 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for RtcpTap {
     }
 }
 
-impl Interceptor for RtcpTap {
+impl Interceptor for Tap {
     fn bind_local_stream(&mut self, _: &StreamInfo) {}
     fn unbind_local_stream(&mut self, _: &StreamInfo) {}
     fn bind_remote_stream(&mut self, _: &StreamInfo) {}

@@ -245,6 +245,11 @@ impl Participant {
             LinkEvent::Disconnected => self.on_disconnected(now, local, out),
             LinkEvent::Failed(error) => return Err(Leave::failed(CallError::Link(error))),
             LinkEvent::RemoteDescriptionRefused(error) => return self.on_refused(error, out),
+            LinkEvent::MediumRefused(what) => out.problem(
+                ProblemCode::Media,
+                what,
+                "the call goes on without it; bring both sides' programs up to date if it should be there",
+            ),
             LinkEvent::CandidateRefused(error) => out.problem(
                 ProblemCode::BadCandidate,
                 format!("{} sent a candidate that cannot be used ({error})", self.peer),

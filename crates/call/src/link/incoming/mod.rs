@@ -22,6 +22,7 @@ use webrtc::{
 
 use super::{
     Incoming, LinkReport, Tasks,
+    description::Session,
     outgoing::Gate,
     stack::{Clocks, SoundFormats, Ssrcs, Switch},
     stats::SharedStats,
@@ -88,6 +89,7 @@ pub(super) struct Shared {
     /// What comes in is handed on.
     pub(super) playing: Switch,
     pub(super) formats: Arc<SoundFormats>,
+    pub(super) session: Session,
     pub(super) clocks: Clocks,
     pub(super) tasks: Tasks,
 }
@@ -125,10 +127,9 @@ impl PeerConnectionEventHandler for Handler {
             Ok(init) => {
                 self.report(LinkEvent::LocalCandidate(IceCandidate {
                     candidate: init.candidate,
-                    // The crate leaves both out. Everything is bundled into the first section (RFC 8843), and
-                    // browsers refuse a candidate that names no section.
+                    // The crate leaves both out, and browsers refuse a candidate that names no section.
                     sdp_mid: init.sdp_mid.filter(|mid| !mid.is_empty()),
-                    sdp_m_line_index: init.sdp_mline_index.or(Some(0)),
+                    sdp_m_line_index: init.sdp_mline_index.or(Some(self.shared.session.place_of_transport())),
                     username_fragment: init.username_fragment,
                 }))
                 .await;

@@ -1,0 +1,178 @@
+//! Our own descriptions as the other side gets them: every section of the session in its place, those that are not
+//! carried refused, and the carried ones as the offer asks (RFC 3264 section 6, RFC 8843 section 7.3).
+
+use std::io::Cursor;
+
+use rtc::sdp::{
+    MediaDescription, SessionDescription,
+    description::{
+        common::{Address, Attribute, ConnectionInformation},
+        media::{MediaName, RangedPort},
+    },
+};
+
+use super::{
+    Kind,
+    normalise::{PROFILE, flag, value},
+    read::{Direction, Section, repeated},
+    transport::Setup,
+};
+
+/// One `m=` line of the session. The number and order of them never changes, they only grow (RFC 3264 section 8).
+#[derive(Clone, Debug)]
+pub(super) struct Slot {
+    media: String,
+    proto: String,
+    formats: Vec<String>,
+    pub(super) mid: Option<String>,
+    /// The medium of ours that goes through it. None: it is refused.
+    pub(super) carried: Option<Kind>,
+    /// The medium that we offered in it, though the other side refused it.
+    pub(super) ours: Option<Kind>,
+    /// Of an offer, as its author sees it.
+    direction: Direction,
+    reduced_size: bool,
+}
+
+impl Slot {
+    /// For a section of an offer.
+    pub(super) fn of(section: &Section, carried: Option<Kind>) -> Self {
+        Self {
+            media: section.media.clone(),
+            proto: section.proto.clone(),
+            formats: repeated(&section.formats),
+            mid: section.mid.clone(),
+            carried,
+            ours: None,
+            direction: section.direction,
+            reduced_size: section.has("rtcp-rsize"),
+        }
+    }
+
+    /// For a medium that we offer.
+    fn new(kind: Kind, mid: String) -> Self {
+        Self {
+            media: kind.name().to_owned(),
+            proto: PROFILE.join("/"),
+            formats: repeated(&[]),
+            mid: Some(mid),
+            carried: Some(kind),
+            ours: Some(kind),
+            direction: Direction::SendRecv,
+            reduced_size: true,
+        }
+    }
+
+    fn refused(&self) -> MediaDescription {
+        let anywhere = Address { address: "0.0.0.0".to_owned(), ttl: None, range: None };
+        let mut attributes: Vec<Attribute> = self.mid.iter().map(|mid| value("mid", mid.clone())).collect();
+        attributes.push(flag("inactive"));
+        MediaDescription {
+            media_name: MediaName {
+                media: self.media.clone(),
+                port: RangedPort { value: 0, range: None },
+                protos: self.proto.split('/').map(str::to_owned).collect(),
+                formats: self.formats.clone(),
+            },
+            // Firefox wants one even here.
+            connection_information: Some(ConnectionInformation {
+                network_type: "IN".to_owned(),
+                address_type: "IP4".to_owned(),
+                address: Some(anywhere),
+            }),
+            attributes,
+            ..Default::default()
+        }
+    }
+}
+
+/// The slots of an offer of ours: those there are, and one more for each medium that has none.
+pub(super) fn slots_of_offer(stable: &[Slot], absent: impl Fn(Kind) -> bool) -> Vec<Slot> {
+    let mut slots = stable.to_vec();
+    for kind in Kind::ALL {
+        if slots.iter().any(|slot| slot.carried == Some(kind)) {
+            continue;
+        }
+        if let Some(slot) = slots.iter_mut().find(|slot| slot.ours == Some(kind)) {
+            slot.carried = Some(kind);
+        } else if absent(kind) {
+            let taken = |mid: &str| slots.iter().any(|slot| slot.mid.as_deref() == Some(mid));
+            let mid = (0..).map(|number: usize| number.to_string()).find(|mid| !taken(mid));
+            slots.push(Slot::new(kind, mid.unwrap_or_default()));
+        }
+    }
+    slots
+}
+
+/// Which of the two kinds of description of ours it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ours {
+    Offer,
+    Answer {
+        setup: Option<Setup>,
+        /// The offer has a BUNDLE group.
+        bundled: bool,
+    },
+}
+
+/// Rewrites what the stack made. None: it cannot be read.
+pub(super) fn write(stack: &str, slots: &[Slot], ours: Ours) -> Option<String> {
+    let mut description = SessionDescription::unmarshal(&mut Cursor::new(stack)).ok()?;
+    let made = std::mem::take(&mut description.media_descriptions);
+    let find = |kind: Kind| {
+        // The stack has one of each kind.
+        let named = |section: &&MediaDescription| section.media_name.media == kind.name();
+        made.iter().find(named).filter(|section| section.media_name.port.value != 0)
+    };
+    let mut grouped = vec![];
+    for slot in slots {
+        let section = match slot.carried.and_then(find) {
+            Some(section) => {
+                grouped.extend(slot.mid.clone());
+                carried(section.clone(), slot, ours)
+            }
+            None => slot.refused(),
+        };
+        description.media_descriptions.push(section);
+    }
+    description.attributes.retain(|attribute| attribute.key != "group");
+    let bundled = match ours {
+        Ours::Offer => true,
+        Ours::Answer { bundled, .. } => bundled,
+    };
+    if bundled && !grouped.is_empty() {
+        description.attributes.push(value("group", format!("BUNDLE {}", grouped.join(" "))));
+    }
+    Some(description.marshal())
+}
+
+fn carried(mut section: MediaDescription, slot: &Slot, ours: Ours) -> MediaDescription {
+    let (direction, chosen) = match ours {
+        Ours::Offer => (Direction::SendRecv, None),
+        Ours::Answer { setup, .. } => {
+            section.media_name.protos = slot.proto.split('/').map(str::to_owned).collect();
+            section.media_name.media.clone_from(&slot.media);
+            (slot.direction.answer(), setup)
+        }
+    };
+    section.attributes.retain(|attribute| match attribute.key.as_str() {
+        "mid" => slot.mid.is_some(),
+        "rtcp-rsize" => slot.reduced_size,
+        // One stream is taken, and one is sent.
+        "rid" | "simulcast" => false,
+        _ => true,
+    });
+    for attribute in &mut section.attributes {
+        match attribute.key.as_str() {
+            "mid" => attribute.value.clone_from(&slot.mid),
+            "setup" => {
+                if let Some(chosen) = chosen {
+                    attribute.value = Some(chosen.name().to_owned());
+                }
+            }
+            "sendrecv" | "sendonly" | "recvonly" | "inactive" => *attribute = flag(direction.name()),
+            _ => {}
+        }
+    }
+    section
+}
