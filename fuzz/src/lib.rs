@@ -38,6 +38,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "video-receiver", run: rtp::receive, corpus: rtp::streams },
     Target { name: "jitter-buffer", run: jitter::fuzz, corpus: sound::packets },
     Target { name: "signaling", run: signaling::parse, corpus: signaling::corpus },
+    Target { name: "session-description", run: signaling::describe, corpus: signaling::descriptions },
     Target { name: "invite-link", run: links::parse, corpus: links::corpus },
     Target { name: "y4m", run: files::y4m, corpus: files::y4m_corpus },
     Target { name: "wav", run: files::wav, corpus: files::wav_corpus },

@@ -31,6 +31,7 @@ use tokio::{
 use tracing::{debug, warn};
 use webrtc::peer_connection::{PeerConnection, RTCIceCandidateInit, RTCSdpType, RTCSessionDescription};
 
+pub use description::read_offer;
 use estimate::SendControl;
 pub use estimate::{Estimate, Limit, ProbeTurn};
 pub use impair::{Impairment, ParseImpairmentError};

@@ -78,7 +78,8 @@ pub enum LinkEvent {
     Failed(String),
     /// The other side's offer or answer cannot be used. Why, in words.
     RemoteDescriptionRefused(String),
-    /// A medium that a description of either side has is not part of the call. What happened, in words.
+    /// A medium that a description of either side has is not part of the call. What happened, in words; a link says the
+    /// same once.
     MediumRefused(String),
     /// A candidate of the other side cannot be used. Why, in words.
     CandidateRefused(String),

@@ -13,7 +13,7 @@ use super::{
     outbox::Outbox,
 };
 use crate::{
-    event::{CallEvent, ProblemCode, Side, Silence},
+    event::{CallEvent, Problem, ProblemCode, Side, Silence},
     id::PeerId,
     message::{Envelope, HangupReason, IceCandidate, MediaState, Payload},
 };
@@ -245,11 +245,11 @@ impl Participant {
             LinkEvent::Disconnected => self.on_disconnected(now, local, out),
             LinkEvent::Failed(error) => return Err(Leave::failed(CallError::Link(error))),
             LinkEvent::RemoteDescriptionRefused(error) => return self.on_refused(error, out),
-            LinkEvent::MediumRefused(what) => out.problem(
+            LinkEvent::MediumRefused(what) => out.event(CallEvent::Problem(Problem::new(
                 ProblemCode::Media,
                 what,
-                "the call goes on without it; bring both sides' programs up to date if it should be there",
-            ),
+                "the call goes on without it; bring both sides up to date if it should be there",
+            ))),
             LinkEvent::CandidateRefused(error) => out.problem(
                 ProblemCode::BadCandidate,
                 format!("{} sent a candidate that cannot be used ({error})", self.peer),

@@ -122,6 +122,16 @@ fn a_later_description_that_cannot_be_used_leaves_the_call_as_it_was() {
 }
 
 #[test]
+fn each_medium_that_a_description_leaves_out_is_told_and_the_call_goes_on() {
+    let mut call = Script::caller_in_call();
+    for medium in ["audio", "video"] {
+        call.link(LinkEvent::MediumRefused(format!("there is no {medium} in this call")));
+        call.expect(&["problem Media"]);
+    }
+    assert_eq!(call.status(), Some(CallStatus::Active));
+}
+
+#[test]
 fn bad_candidates_are_told_once() {
     let mut call = Script::caller_in_call();
     for _ in 0..100 {

@@ -43,6 +43,8 @@ pub(super) enum Reason {
     Second,
     /// It wants a connection of its own, and a call has one.
     NotBundled,
+    /// It is carried, and its author does not receive it, but receives another.
+    NotReceived,
 }
 
 /// A medium that one side described and that is not part of the call.
@@ -72,6 +74,9 @@ impl NotCarried {
             Reason::NotBundled => format!(
                 "there is no {name} in this call: the other side's program wants a second connection for it (no BUNDLE)"
             ),
+            Reason::NotReceived => {
+                format!("your {name} does not arrive: the other side's program receives no {name} in this call")
+            }
         })
     }
 }

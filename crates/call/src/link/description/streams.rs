@@ -14,6 +14,10 @@ use super::{Kind, read::Section};
 /// A learned stream that is silent for so long may be followed by another: its sender began anew.
 const SILENT_AFTER: Duration = Duration::from_secs(1);
 
+/// Streams learned of one section in a call: each costs the stack memory for good. A sender begins anew when its camera or
+/// its file does.
+const MAX_LEARNED: u32 = 256;
+
 /// The stream that a section declares: its first that is not another's repair (RFC 5576 section 4.2, RFC 5956).
 pub(super) fn declared(section: &Section) -> Option<u32> {
     let mut repairs = HashSet::new();
@@ -38,12 +42,15 @@ struct Stream {
     /// Payload types of the section; none where it is not to be learned.
     payload_types: Vec<u8>,
     learned: Option<Learned>,
+    count: u32,
 }
 
 #[derive(Debug)]
 struct Learned {
     ssrc: u32,
     last: Instant,
+    /// The stack knows it.
+    declared: bool,
 }
 
 impl Streams {
@@ -61,7 +68,12 @@ impl Streams {
         stream.learned.as_ref().map(|learned| learned.ssrc)
     }
 
-    /// Looks at a packet. True: its stream is new, and has to be declared to the stack.
+    /// What was learned so far was declared to the stack.
+    pub(super) fn declare(&mut self) {
+        self.media.iter_mut().filter_map(|stream| stream.learned.as_mut()).for_each(|learned| learned.declared = true);
+    }
+
+    /// Looks at a packet. True: its stream is to be declared to the stack.
     pub(super) fn look(&mut self, now: Instant, ssrc: u32, payload_type: u8) -> bool {
         let mut expecting = Kind::ALL.into_iter().filter(|kind| self.has(*kind, payload_type));
         // Where both sections use the number nothing can be told.
@@ -70,13 +82,17 @@ impl Streams {
         match &mut stream.learned {
             Some(learned) if learned.ssrc == ssrc => {
                 learned.last = now;
-                return false;
+                return !learned.declared;
             }
             // Two at once: the second is not mixed into the first.
             Some(learned) if now.saturating_duration_since(learned.last) < SILENT_AFTER => return false,
             Some(_) | None => {}
         }
-        stream.learned = Some(Learned { ssrc, last: now });
+        if stream.count >= MAX_LEARNED {
+            return false;
+        }
+        stream.count += 1;
+        stream.learned = Some(Learned { ssrc, last: now, declared: false });
         true
     }
 
@@ -107,13 +123,19 @@ mod tests {
         streams.expect(Kind::Video, vec![96]);
         for (ms, ssrc, payload_type, is_new) in [
             (0, 1, 111, true),
-            (10, 1, 111, false),
-            (20, 1, 63, false),
-            (30, 2, 96, true),
+            // Until it is declared.
+            (10, 1, 111, true),
+            (20, 2, 96, true),
+        ] {
+            assert_eq!(streams.look(at(ms), ssrc, payload_type), is_new, "{ms} {ssrc}");
+        }
+        streams.declare();
+        for (ms, ssrc, payload_type, is_new) in [
+            (30, 1, 63, false),
             // Beside a stream that flows.
             (40, 3, 96, false),
             (500, 2, 96, false),
-            (1400, 3, 96, false),
+            (1499, 3, 96, false),
             // The first has ended.
             (1501, 3, 96, true),
             (1600, 2, 96, false),
@@ -122,8 +144,11 @@ mod tests {
             assert_eq!(streams.look(at(ms), ssrc, payload_type), is_new, "{ms} {ssrc}");
         }
         assert_eq!((streams.learned(Kind::Audio), streams.learned(Kind::Video)), (Some(1), Some(3)));
-        // A number of both is nobody's.
+        // A peer that begins anew without end is not followed.
+        let learned = (0..100_000).filter(|n| streams.look(at(10_000 * (n + 1)), *n as u32 + 10, 96)).count();
+        assert_eq!(learned, MAX_LEARNED as usize - 2);
+        // Under a number of both nothing can be told.
         streams.expect(Kind::Audio, vec![96]);
-        assert!(!streams.look(at(9000), 7, 96));
+        assert!(!streams.look(at(2_000_000_000), 7, 96));
     }
 }
