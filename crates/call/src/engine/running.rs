@@ -189,8 +189,10 @@ impl Running {
 
     /// The one encoder goes by the slowest path.
     pub(super) fn adapt(&mut self, ceiling: Bitrate) {
-        let video =
-            |peer: &Peer| Some(peer.estimate.map(|estimate| video_share(estimate, peer.link.stats().sound_repeated))?);
+        let video = |peer: &Peer| {
+            let estimate = peer.estimate?;
+            Some(video_share(estimate, peer.link.stats().sound_repeated))
+        };
         if let Some(slowest) = self.peers.values().filter_map(video).min_by_key(|rate| rate.bps()) {
             self.local.set_bitrate(Instant::now(), slowest.min(ceiling));
         }

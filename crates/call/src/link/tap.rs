@@ -52,12 +52,10 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Tap {
                 // Full: a flood. Losing feedback is what RTCP is made for.
                 let _ = self.to.try_send((packet.now, packets.clone()));
             }
-            Packet::Rtp(rtp) => {
-                if self.session.packet_came(packet.now, rtp.header.ssrc, rtp.header.payload_type) {
-                    self.undeclared.notify_one();
-                }
+            Packet::Rtp(rtp) if self.session.packet_came(packet.now, rtp.header.ssrc, rtp.header.payload_type) => {
+                self.undeclared.notify_one();
             }
-            // The crate's enum may grow.
+            // RTP of a stream that is known; and the crate's enum may grow.
             _ => {}
         }
         self.reads.push_back(packet);

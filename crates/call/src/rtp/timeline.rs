@@ -107,7 +107,11 @@ mod tests {
             ("one tick back", &[(9000, 0), (8999, 33), (12_000, 33)], &[0, 33, 66]),
             ("half of all timestamps ahead", &[(0, 0), (1 << 31, 33), ((1 << 31) + 3000, 33)], &[0, 33, 66]),
             ("back over the wrap", &[(5, 0), (u32::MAX - 90_000, 33)], &[0, 33]),
-            ("a minute ahead after a pause in which the clock stood", &[(0, 0), (3000, 60_000), (60 * HZ, 33)], &[0, 33, 66]),
+            (
+                "a minute ahead after a pause in which the clock stood",
+                &[(0, 0), (3000, 60_000), (60 * HZ, 33)],
+                &[0, 33, 66],
+            ),
             ("at rest", &[(7, 0), (7, 33), (7, 33), (7, 1000), (3007, 33)], &[0, 33, 66, 1066, 1099]),
             ("ahead, and in truth a pause of 10 s", &[(0, 0), (2 * HOUR, 10_000)], &[0, 10_000]),
             ("a pause longer than half of all timestamps", &[(0, 0), (7 * HOUR, 25_200_000)], &[0, 25_200_000]),

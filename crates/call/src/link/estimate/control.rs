@@ -31,6 +31,8 @@ pub(in crate::link) struct Control {
     pub(in crate::link) repair: f64,
     /// Newest round trip.
     pub(in crate::link) round_trip: Duration,
+    /// When the oldest packet left that feedback may still be about; none: everything has been told of.
+    pub(in crate::link) unheard: Option<Instant>,
     /// How long the video that waits takes to leave. The encoder waits while it is too long.
     pub(in crate::link) backlog: Duration,
     /// A probe that is to be sent as soon as it can be.
@@ -69,6 +71,7 @@ impl Default for SendControl {
             copies: 0,
             repair: 0.0,
             round_trip: FIRST_ROUND_TRIP,
+            unheard: None,
             backlog: Duration::ZERO,
             order: None,
             sent: None,

@@ -411,9 +411,12 @@ impl Estimator {
 
     /// Feedback has stopped: less is sent.
     fn watch_outage(&mut self, now: Instant) {
-        let limit = FEEDBACK_LIMIT + 2 * self.control.lock().round_trip;
-        let Some(heard) = self.heard else { return };
-        let silent = now.saturating_duration_since(heard) >= limit;
+        let (limit, unheard) = {
+            let control = self.control.lock();
+            (FEEDBACK_LIMIT + 2 * control.round_trip, control.unheard)
+        };
+        // While nothing is sent there is nothing to tell of.
+        let silent = self.heard.is_some() && unheard.is_some_and(|since| now.saturating_duration_since(since) >= limit);
         if silent && self.cut.is_none_or(|cut| now.saturating_duration_since(cut) >= limit) {
             self.before_outage.get_or_insert(self.target);
             self.target *= FEEDBACK_CUT;
@@ -447,6 +450,7 @@ impl BandwidthEstimator for Estimator {
         }
         self.end_outage(now);
         self.heard = Some(now);
+        self.control.lock().unheard = None;
         for report in reports {
             self.take(now, report);
         }

@@ -136,9 +136,9 @@ impl ProbeController {
         let result = judge(&self.packets);
         match result {
             Some(found) if found.rate >= span.order.rate * FOUND_ENOUGH && !found.saturated => {
-                if self.planned.is_empty() {
-                    self.planned.push(found.rate * FURTHER);
-                }
+                // Until the path is full, or a planned one was skipped.
+                let further = self.planned.is_empty().then_some(found.rate * FURTHER);
+                self.planned.extend(further);
             }
             // The path is known now, or the probe was lost: no higher one is of use.
             Some(_) => self.planned.clear(),

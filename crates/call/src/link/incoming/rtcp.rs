@@ -169,9 +169,16 @@ mod tests {
     use bytes::Bytes;
     use rtc::rtcp::payload_feedbacks::receiver_estimated_maximum_bitrate::ReceiverEstimatedMaximumBitrate;
 
+    use ahoy_media::units::Bitrate;
+
     use super::*;
     use crate::{
-        link::{Tasks, stack::Clocks, stats::SharedStats},
+        link::{
+            Tasks,
+            description::{Addresses, Session},
+            stack::Clocks,
+            stats::SharedStats,
+        },
         rtp::sync::Playout,
     };
 
@@ -187,11 +194,18 @@ mod tests {
             stats: SharedStats::default(),
             playing: Switch::default(),
             formats: Arc::default(),
+            session: Session::new(Addresses::Network),
             clocks: Clocks::default(),
             tasks: Tasks::new().0,
         };
         let wall = WallClock::new(Instant::now(), SystemTime::now());
-        let context = RtcpContext::new(&shared, wall, watch::channel(Bitrate::from_kbps(300)).1, Switch::default());
+        let estimate = Estimate {
+            target: Bitrate::from_kbps(300),
+            loss: 0.0,
+            queue: Duration::ZERO,
+            limit: crate::link::Limit::None,
+        };
+        let context = RtcpContext::new(&shared, wall, watch::channel(estimate).1, Switch::default());
         let mut clocks = lock(&context.shared.clocks);
         (clocks.audio, clocks.video) = (Some(PEER_AUDIO), Some(PEER_VIDEO));
         drop(clocks);

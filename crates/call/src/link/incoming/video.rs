@@ -91,7 +91,13 @@ impl IncomingVideo {
                     None => return,
                 },
                 () = self.key_request.notified() => self.receiver.want_key_frame(Instant::now()),
-                () = self.pause.notified() => self.freezes.pause(),
+                () = self.pause.notified() => {
+                    // What is still held is of the time before.
+                    let now = Instant::now();
+                    self.held.iter_mut().for_each(|held| held.release = held.release.min(now));
+                    self.show_due().await;
+                    self.freezes.pause();
+                }
                 () = alarm => self.receiver.handle_timeout(Instant::now()),
             }
             self.carry_out(&*track).await;
