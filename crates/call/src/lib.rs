@@ -14,6 +14,7 @@ pub mod event;
 pub mod id;
 pub mod link;
 pub mod message;
+mod network;
 pub mod rtp;
 pub mod sending;
 pub mod signaler;

@@ -102,7 +102,12 @@ mod tests {
             peer: "p".into(),
             link: LinkStats::default(),
             audio: AudioIn::default(),
-            video: Some(VideoEncoding { target: Bitrate::from_kbps(1000), encoder }),
+            video: Some(VideoEncoding {
+                target: Bitrate::from_kbps(1000),
+                format: None,
+                adapted: Adapted::No,
+                encoder,
+            }),
         };
         stats.link.video_out.frames = sent;
         stats

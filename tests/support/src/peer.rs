@@ -157,15 +157,30 @@ pub fn is_event(line: &Value, name: &str) -> bool {
 
 /// Carries the envelopes of each peer to the other, from the first one on, until both have ended.
 pub fn connect(one: &Peer, other: &Peer) {
-    let (from_one, to_one) = one.envelopes();
-    let (from_other, to_other) = other.envelopes();
-    tokio::spawn(carry(from_one, to_other));
-    tokio::spawn(carry(from_other, to_one));
+    let (_, whole) = watch::channel(true);
+    connect_over(&whole, one, other);
 }
 
-async fn carry(mut from: watch::Receiver<Vec<Value>>, to: mpsc::UnboundedSender<Value>) {
+/// As [`connect`], over a line that can be cut: while `whole` is false, envelopes wait in their order, as in a connection
+/// that stands still.
+pub fn connect_over(whole: &watch::Receiver<bool>, one: &Peer, other: &Peer) {
+    let (from_one, to_one) = one.envelopes();
+    let (from_other, to_other) = other.envelopes();
+    tokio::spawn(carry(whole.clone(), from_one, to_other));
+    tokio::spawn(carry(whole.clone(), from_other, to_one));
+}
+
+async fn carry(
+    mut whole: watch::Receiver<bool>,
+    mut from: watch::Receiver<Vec<Value>>,
+    to: mpsc::UnboundedSender<Value>,
+) {
     let mut position = 0;
     loop {
+        // A line whose owner is gone stays as it is.
+        if whole.wait_for(|whole| *whole).await.is_err() && !*whole.borrow() {
+            return;
+        }
         let fresh: Vec<_> = from.borrow_and_update().get(position..).unwrap_or_default().to_vec();
         position += fresh.len();
         for envelope in fresh.into_iter().filter(|line| line.get("payload").is_some()) {

@@ -14,6 +14,7 @@ use super::{
     EngineCommand, EngineConfig, EngineEvent, Request,
     device::{News, Opening},
     local::Opened,
+    roaming::Watched,
     running::Running,
 };
 use crate::{
@@ -38,6 +39,8 @@ pub(super) enum Notice {
     KeyFrameWanted,
     /// The reader of a peer's pictures cannot go on without a key frame.
     RemoteKeyFrameWanted(PeerId),
+    /// The networks of this machine have changed.
+    Networks(Watched),
     /// A message could not be sent.
     SendFailed(SendFailure),
 }
@@ -247,6 +250,12 @@ impl Actor {
             Notice::RemoteKeyFrameWanted(peer) => {
                 if let Some(peer) = self.running.as_ref().and_then(|running| running.peers.get(&peer)) {
                     peer.link.request_key_frame();
+                }
+            }
+            Notice::Networks(Watched { call, observation }) => {
+                let running = self.running.as_mut().filter(|running| running.id == call);
+                for (peer, path) in running.map(|running| running.roam(observation)).unwrap_or_default() {
+                    self.calls.handle(Instant::now(), &call, Input::NetworkChanged { peer, path });
                 }
             }
             Notice::SendFailed(SendFailure { call, to, error }) => {

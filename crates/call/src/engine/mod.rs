@@ -21,6 +21,7 @@ mod keyframes;
 mod ladder;
 mod local;
 mod remote;
+mod roaming;
 mod routes;
 mod running;
 mod stats;

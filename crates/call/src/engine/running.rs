@@ -13,12 +13,14 @@ use super::{
     local::LocalMedia,
     remote::{self, RemoteSound},
     remote_stream,
+    roaming::Networks,
     routes::Routes,
 };
 use crate::{
     id::{CallId, PeerId},
     link::{Estimate, LinkConfig, PeerLink, Reports},
     message::MediaState,
+    network::{Observation, Path},
     state::LinkCommand,
 };
 
@@ -63,6 +65,7 @@ pub(super) struct Running {
     pub(super) key_frames: KeyFrameLimiter,
     /// Somebody who sends one message that cannot be read will send many.
     pub(super) told_bad_message: bool,
+    networks: Networks,
 }
 
 impl Running {
@@ -71,7 +74,8 @@ impl Running {
         let routes = Routes::new(notices.clone());
         let local = LocalMedia::start(id.clone(), config, hub, &routes, notices);
         let key_frames = KeyFrameLimiter::default();
-        Self { id, local, routes, peers: HashMap::new(), key_frames, told_bad_message: false }
+        let networks = Networks::watch(id.clone(), config.loopback_only, notices.clone());
+        Self { id, local, routes, peers: HashMap::new(), key_frames, told_bad_message: false, networks }
     }
 
     /// Makes the link to a peer, with a place for its sound and a stream for its pictures.
@@ -163,6 +167,12 @@ impl Running {
     /// What of a peer's sound is to be expected.
     pub(super) fn hearing(&mut self, peer: &PeerId) -> Option<&mut Hearing> {
         self.peers.get_mut(peer).map(|peer| &mut peer.hearing)
+    }
+
+    /// Whose path has changed with the networks of this machine, and how.
+    pub(super) fn roam(&mut self, observation: Observation) -> Vec<(PeerId, Path)> {
+        let used = self.peers.iter().map(|(id, peer)| (id.clone(), peer.link.used_address()));
+        self.networks.change(observation, used)
     }
 
     /// Who is heard no more, or again.

@@ -21,7 +21,7 @@ use webrtc::runtime::{
     Transmit,
 };
 
-use super::handshake::HandshakeSocket;
+use super::{handshake::HandshakeSocket, socket::PatientSocket};
 
 /// The queue in front of a rate limit, as time: what a home router's is made for.
 const QUEUE_LIMIT: Duration = Duration::from_millis(200);
@@ -133,9 +133,9 @@ impl Runtime for ImpairedRuntime {
 
     fn wrap_udp_socket(&self, socket: std::net::UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
         let socket = self.inner.wrap_udp_socket(socket)?;
-        let socket = match &self.net {
+        let socket: Arc<dyn AsyncUdpSocket> = match &self.net {
             Some(net) => Arc::new(ImpairedSocket::new(socket, net)),
-            None => socket,
+            None => Arc::new(PatientSocket(socket)),
         };
         Ok(Arc::new(HandshakeSocket::new(socket)))
     }

@@ -6,19 +6,23 @@
 //! Opus packet ───▶ outgoing::audio ─┴─▶ send: pacer, repairs ──┴─▶ incoming::audio ─────────────────▶ jitter buffer
 //! ```
 
+mod addresses;
 mod description;
 mod estimate;
 mod handshake;
 mod impair;
 mod incoming;
 mod outgoing;
+mod restart;
 mod route;
 mod send;
+mod socket;
 mod stack;
 mod stats;
 mod tap;
 
 use std::{
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError, Weak},
     time::{Duration, Instant},
 };
@@ -86,6 +90,7 @@ pub struct PeerLink {
     pause: Arc<Notify>,
     stats: stats::SharedStats,
     control: SendControl,
+    restarts: restart::Restarts,
 }
 
 impl PeerLink {
@@ -100,10 +105,11 @@ impl PeerLink {
         let gate = outgoing::Gate::default();
         let incoming =
             Incoming { sinks, key_request: Arc::clone(&key_request), pause: Arc::clone(&pause), gate: gate.clone() };
-        let control = SendControl::default();
-        let actor = Actor { config, reports, stats: stats.clone(), gate, control: control.clone() };
+        let (control, restarts) = (SendControl::default(), restart::Restarts::default());
+        let actor =
+            Actor { config, reports, stats: stats.clone(), gate, control: control.clone(), restarts: restarts.clone() };
         tokio::spawn(actor.run(inbox, incoming, video_source, audio_source));
-        (Self { commands, video, audio, key_request, pause, stats, control }, outbox)
+        (Self { commands, video, audio, key_request, pause, stats, control, restarts }, outbox)
     }
 
     /// Queues a command; they are carried out in order.
@@ -135,6 +141,11 @@ impl PeerLink {
     /// The other side stops, or begins anew, to send: the time between its last picture and its next is no freeze.
     pub fn expect_pause(&self) {
         self.pause.notify_one();
+    }
+
+    /// The address of this machine that the selected pair uses; none before there is one. A second old at most.
+    pub(crate) fn used_address(&self) -> Option<IpAddr> {
+        self.restarts.used()
     }
 
     /// Totals and newest measurements.
@@ -179,6 +190,7 @@ struct Actor {
     stats: stats::SharedStats,
     gate: outgoing::Gate,
     control: SendControl,
+    restarts: restart::Restarts,
 }
 
 impl Actor {
@@ -198,8 +210,8 @@ impl Actor {
         }
         let started = Instant::now();
         let (tasks, _running) = Tasks::new();
-        let stack = match stack::build(&self.config, &self.reports, incoming, &self.stats, &tasks, &self.control).await
-        {
+        let shared = (&self.restarts, &self.control);
+        let stack = match stack::build(&self.config, &self.reports, incoming, &self.stats, shared, &tasks).await {
             Ok(stack) => stack,
             Err(error) => {
                 self.report(LinkEvent::Failed(error.to_string())).await;
@@ -209,7 +221,7 @@ impl Actor {
         debug!(took = ?started.elapsed(), "link opened");
         let (gate, feedback) = (self.gate.clone(), stack.feedback.clone());
         tasks.spawn(outgoing::video(video, stack.video.clone(), gate.clone(), self.stats.clone(), feedback.clone()));
-        tasks.spawn(route::watch(stack.audio.clone(), self.stats.clone()));
+        tasks.spawn(route::watch(stack.audio.clone(), self.stats.clone(), self.restarts.clone()));
         tasks.spawn(outgoing::audio(audio, stack.audio.clone(), gate.clone(), self.stats.clone(), feedback));
         loop {
             let command = tokio::select! {
@@ -272,7 +284,12 @@ impl Actor {
         let made = async {
             let offer = connection.create_offer(Some(options)).await?;
             let sdp = stack.session.our_offer(&offer.sdp);
-            connection.set_local_description(offer).await?;
+            // The path that there is stays until the answer comes, unless its address is gone.
+            if ice_restart && self.restarts.used().is_some_and(addresses::is_there) {
+                self.restarts.keep(offer);
+            } else {
+                connection.set_local_description(offer).await?;
+            }
             Ok::<_, webrtc::error::Error>(sdp)
         };
         match made.await {
@@ -287,6 +304,8 @@ impl Actor {
             Ok(remote) => remote,
             Err(refusal) => return LinkEvent::RemoteDescriptionRefused(refusal),
         };
+        // An offer of ours that was not answered is given up for this one.
+        self.restarts.take();
         match answer(connection, remote.sdp.clone()).await.map(|sdp| stack.session.our_answer(&sdp)) {
             Ok(Some(sdp)) => {
                 self.negotiated(stack, remote).await;
@@ -310,6 +329,11 @@ impl Actor {
             Ok(remote) => remote,
             Err(refusal) => return Some(LinkEvent::RemoteDescriptionRefused(refusal)),
         };
+        if let Some(offer) = self.restarts.take()
+            && let Err(error) = connection.set_local_description(offer).await
+        {
+            return Some(LinkEvent::Failed(format!("the offer of an ICE restart could not be set: {error}")));
+        }
         let answered = async {
             let answer = RTCSessionDescription::answer(remote.sdp.clone())?;
             connection.set_remote_description(answer).await
@@ -345,6 +369,10 @@ impl Actor {
 
     async fn rollback(&self, connection: &dyn PeerConnection, stack: &stack::Stack) -> Option<LinkEvent> {
         stack.session.rolled_back();
+        if self.restarts.take().is_some() {
+            // It was never set.
+            return None;
+        }
         let mut rollback = RTCSessionDescription::default();
         rollback.sdp_type = RTCSdpType::Rollback;
         if let Err(error) = connection.set_local_description(rollback).await {

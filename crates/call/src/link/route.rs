@@ -1,11 +1,11 @@
 //! Which way a link's media take: from machine to machine, or by a relay.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use rtc::peer_connection::transport::{RTCIceCandidate, RTCIceCandidateType};
 use serde::{Deserialize, Serialize};
 
-use super::{outgoing::OutgoingTrack, stats::SharedStats};
+use super::{outgoing::OutgoingTrack, restart::Restarts, stats::SharedStats};
 
 /// How often the stack is asked, as it does not tell: a new way is shown within this time.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -34,7 +34,7 @@ impl Route {
 }
 
 /// Keeps the figures' route up to date until the link goes down.
-pub(super) async fn watch(track: Arc<OutgoingTrack>, stats: SharedStats) {
+pub(super) async fn watch(track: Arc<OutgoingTrack>, stats: SharedStats, restarts: Restarts) {
     let mut due = tokio::time::interval(INTERVAL);
     due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -44,12 +44,39 @@ pub(super) async fn watch(track: Arc<OutgoingTrack>, stats: SharedStats) {
         let Ok(Some(pair)) = ice.get_selected_candidate_pair().await else { continue };
         let known = ice.get_remote_candidates().await.unwrap_or_default();
         stats.lock().route = Some(Route::of(pair.local(), pair.remote(), &known));
+        restarts.set_used(base(pair.local()));
     }
+}
+
+/// The address of the socket behind a local candidate: its own, or of a reflexive or relayed one the related address
+/// (RFC 8839 section 5.1).
+fn base(local: &RTCIceCandidate) -> Option<IpAddr> {
+    let own = local.typ == RTCIceCandidateType::Host;
+    if own { &local.address } else { &local.related_address }.parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_used_address_is_the_sockets() {
+        use RTCIceCandidateType::{Host, Relay, Srflx};
+        let candidate = |typ, address: &str, related_address: &str| RTCIceCandidate {
+            typ,
+            address: address.into(),
+            related_address: related_address.into(),
+            ..Default::default()
+        };
+        for (candidate, used) in [
+            (candidate(Host, "10.0.0.1", ""), Some("10.0.0.1")),
+            (candidate(Srflx, "203.0.113.1", "10.0.0.1"), Some("10.0.0.1")),
+            (candidate(Relay, "203.0.113.1", "10.0.0.1"), Some("10.0.0.1")),
+            (candidate(Relay, "203.0.113.1", ""), None),
+        ] {
+            assert_eq!(base(&candidate), used.map(|used| used.parse().unwrap()), "{candidate:?}");
+        }
+    }
 
     #[test]
     fn a_relay_at_either_end_makes_a_route_relayed() {

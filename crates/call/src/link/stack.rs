@@ -33,11 +33,13 @@ use webrtc::{
 
 use super::{
     Connection, Incoming, LinkReport, Tasks,
+    addresses::LocalAddresses,
     description::{self, Addresses},
     estimate::{Coverage, CoverageTap, Estimator, ProbeTurn, SendControl},
     impair::{ImpairedRuntime, Impairment},
     incoming::{self, Handler},
     outgoing::{NO_PAYLOAD_TYPE, OutgoingTrack},
+    restart::Restarts,
     send::SendInterceptor,
     stats::SharedStats,
     tap::Tap,
@@ -53,10 +55,12 @@ const ICE_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 /// Checks per pair before it is given up: with the interval above 10 s, in which the other side's candidates arrive
 /// even over slow signaling.
 const ICE_MAX_CHECKS: u16 = 500;
-/// Consent and keep-alive (RFC 7675 wants a check at least every 5 s).
-const ICE_KEEPALIVE: Duration = Duration::from_secs(2);
-/// Silence after which the link counts as disconnected and an ICE restart is tried.
-const ICE_DISCONNECTED: Duration = Duration::from_secs(5);
+/// Consent and keep-alive (RFC 7675 wants a check at least every 5 s). After an outage the first check that passes opens
+/// the path again, so this is also how late sound is back; 2 checks and 2 answers a second are 2 kbit/s.
+const ICE_KEEPALIVE: Duration = Duration::from_millis(500);
+/// Silence after which the link counts as disconnected and an ICE restart is tried: 5 checks of ours and 5 of the other
+/// side. At 20 % loss both ways they are all lost once in 3 million times. libwebrtc's receiving timeout is as long.
+const ICE_DISCONNECTED: Duration = Duration::from_millis(2500);
 /// Silence after which the stack gives up. The call state's own limit comes first.
 const ICE_FAILED: Duration = Duration::from_secs(60);
 /// A relay costs somebody money and everybody delay: direct pairs get this head start. (The crate waits 2 s.)
@@ -172,8 +176,8 @@ pub(super) async fn build(
     reports: &mpsc::Sender<LinkReport>,
     incoming: Incoming,
     stats: &SharedStats,
+    (restarts, control): (&Restarts, &SendControl),
     tasks: &Tasks,
-    control: &SendControl,
 ) -> Result<Stack> {
     let mut codecs = codecs()?;
     let session = description::Session::new(addresses(config));
@@ -204,6 +208,7 @@ pub(super) async fn build(
             formats: Arc::clone(&formats),
             session: session.clone(),
             clocks: Clocks::default(),
+            restarts: restarts.clone(),
             tasks: tasks.clone(),
         },
     ));
@@ -216,7 +221,7 @@ pub(super) async fn build(
             .with_interceptor_registry(interceptors)
             .with_runtime(runtime)
             .with_handler(handler.clone())
-            .with_udp_addrs(local_addresses(config))
+            .with_udp_addrs(vec![LocalAddresses { loopback_only: config.loopback_only }])
             .build()
             .await?,
     );
@@ -349,17 +354,12 @@ fn settings(config: &LinkConfig) -> SettingEngine {
         // mode with HMAC it is harmless.
         .with_srtp_protection_profiles(vec![SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80])
         .with_include_loopback_candidate(config.loopback_only)
+        // New sockets at each restart, for the addresses that there are then.
+        .with_discard_local_candidates_during_ice_restart(true)
         .build()
 }
 
-/// A wildcard stands for every interface but loopback; a machine without any other still can call itself.
-fn local_addresses(config: &LinkConfig) -> Vec<String> {
-    match addresses(config) {
-        Addresses::Loopback => vec!["127.0.0.1:0".to_owned()],
-        Addresses::Network => vec!["0.0.0.0:0".to_owned(), "[::]:0".to_owned()],
-    }
-}
-
+/// The candidates of the other side that can be reached: those of loopback, too, where this machine has nothing else.
 fn addresses(config: &LinkConfig) -> Addresses {
     let elsewhere = || {
         rtc::shared::ifaces::ifaces()

@@ -2,9 +2,20 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-/// Payload bytes of one RTP packet, descriptor included. 1200 is what browsers use: with the headers of RTP, SRTP,
-/// UDP, TURN and IPv6 it stays under the 1280 bytes that every IPv6 path carries (RFC 8200 section 5).
-pub const MAX_PAYLOAD: usize = 1188;
+/// Payload bytes of one RTP packet, descriptor included. A packet with all its headers fits into [`MIN_PATH_MTU`], and
+/// into the 1280 bytes that every IPv6 path carries (RFC 8200 section 5).
+///
+/// Browsers use 1200, which a VPN within a VPN does not carry, and the don't-fragment bit is set on all that we send. A
+/// fixed size instead of discovery costs 0.5 % more bytes on a path of 1500, and loses nothing until the path is known.
+pub const MAX_PAYLOAD: usize = MIN_PATH_MTU - HEADERS - SPARE;
+
+/// The narrowest IPv4 path that a call is made for: WireGuard or OpenVPN within another tunnel.
+const MIN_PATH_MTU: usize = 1200;
+/// IPv4 20, UDP 8, a TURN indication 36 (RFC 8656; a channel takes 4), RTP 12, its extensions 12 (mid, transport-wide
+/// number), the authentication tag of SRTP 10.
+const HEADERS: usize = 20 + 8 + 36 + 12 + 12 + 10;
+/// For a longer mid, and one more extension.
+const SPARE: usize = 12;
 
 /// Bytes of the descriptor that [`packetize`] writes: required byte, extension byte, 15-bit PictureID.
 const DESCRIPTOR_LEN: usize = 4;
@@ -13,7 +24,7 @@ const DESCRIPTOR_LEN: usize = 4;
 ///
 /// `picture_id` counts frames; its low 15 bits are sent (RFC 7741 section 4.2). An empty frame gives no payload.
 pub fn packetize(frame: &[u8], picture_id: u16) -> impl ExactSizeIterator<Item = Bytes> + '_ {
-    // Pieces of equal size: a frame of 1190 bytes as 595 + 595 survives a small path MTU no worse, and gives a
+    // Pieces of equal size: a frame of 1100 bytes as 550 + 550 survives a small path MTU no worse, and gives a
     // pacer an even load.
     let room = MAX_PAYLOAD - DESCRIPTOR_LEN;
     let pieces = frame.len().div_ceil(room);
@@ -79,7 +90,8 @@ mod tests {
 
     #[test]
     fn a_frame_of_any_size_survives_the_way() {
-        for len in [1, 2, 1183, 1184, 1185, 1186, 5000, 65_537] {
+        let room = MAX_PAYLOAD - DESCRIPTOR_LEN;
+        for len in [1, 2, room - 1, room, room + 1, 2 * room, 2 * room + 1, 65_537] {
             let frame: Vec<u8> = (0..len).map(|i| (i % 251) as u8).collect();
             let packets: Vec<_> = packetize(&frame, 77).collect();
             assert_eq!(assemble(&packets), frame);

@@ -111,6 +111,9 @@ impl CallState {
             Input::Link { peer, event } => {
                 self.with(&peer, |participant, local, out| participant.on_link(now, event, local, out));
             }
+            Input::NetworkChanged { peer, path } => {
+                self.with(&peer, |participant, local, out| participant.on_network_changed(now, path, local, out));
+            }
             Input::Tick => {}
         }
         self.each(|participant, _, out| participant.expire(now, out));

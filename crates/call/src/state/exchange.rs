@@ -48,11 +48,13 @@ impl Exchange {
         }
     }
 
-    /// Begins an offer, unless one exchange is still open.
-    pub(super) fn make_offer(&mut self, ice_restart: bool, out: &mut Outbox) {
-        if self.negotiation.make_offer() {
+    /// Begins an offer; false where one exchange is still open.
+    pub(super) fn make_offer(&mut self, ice_restart: bool, out: &mut Outbox) -> bool {
+        let begun = self.negotiation.make_offer();
+        if begun {
             out.link(&self.peer, LinkCommand::CreateOffer { ice_restart });
         }
+        begun
     }
 
     /// Both sides have agreed to talk: what was prepared is sent, what came early is answered.

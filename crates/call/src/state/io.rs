@@ -4,6 +4,7 @@ use crate::{
     event::CallEvent,
     id::PeerId,
     message::{Envelope, IceCandidate, MediaState},
+    network::Path,
 };
 
 /// What can happen to a call.
@@ -54,6 +55,13 @@ pub enum Input {
         peer: PeerId,
         /// What.
         event: LinkEvent,
+    },
+    /// The networks of this machine have changed, and the path to a peer with them.
+    NetworkChanged {
+        /// Whose path.
+        peer: PeerId,
+        /// What became of it.
+        path: Path,
     },
     /// Nothing but time passed.
     Tick,

@@ -12,10 +12,14 @@ pub const CONNECT_LIMIT: Duration = Duration::from_secs(20);
 pub const RECONNECT_LIMIT: Duration = Duration::from_secs(30);
 
 /// How long the callee leaves the first ICE restart to the caller, so that their offers do not cross each time.
-pub const RESTART_GRACE: Duration = Duration::from_secs(2);
+/// Longer than an offer takes over good signaling; where they cross all the same, the caller's wins.
+pub const RESTART_GRACE: Duration = Duration::from_millis(500);
 
 /// Time between ICE restarts of one side: gathering and checking over a bad line must fit in.
 pub const RESTART_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Until a restart that an open exchange held up is tried again.
+pub const RESTART_RETRY: Duration = Duration::from_millis(200);
 
 /// Candidates taken from one peer in one ICE generation, kept early ones included. An honest peer with many
 /// interfaces and relays has 30.

@@ -22,6 +22,7 @@ mod remembered;
 mod status;
 mod switchboard;
 
+pub use crate::network::Path;
 pub use call::CallState;
 pub use io::{Input, LinkCommand, LinkEvent, Output, Role};
 pub use status::{CallError, CallStatus, ParticipantStatus};

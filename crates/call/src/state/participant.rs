@@ -8,7 +8,7 @@ use super::{
     inbox::Inbox,
     limits::{
         CONNECT_LIMIT, MAX_OFFER_REPEATS, OFFER_REPEAT_INTERVAL, RECONNECT_LIMIT, RESTART_GRACE, RESTART_INTERVAL,
-        RING_LIMIT,
+        RESTART_RETRY, RING_LIMIT,
     },
     outbox::Outbox,
 };
@@ -16,6 +16,7 @@ use crate::{
     event::{CallEvent, Problem, ProblemCode, Side, Silence},
     id::PeerId,
     message::{Envelope, HangupReason, IceCandidate, MediaState, Payload},
+    network::Path,
 };
 
 /// What is the same for all participants of a call.
@@ -82,6 +83,8 @@ pub(super) struct Participant {
     is_ours: bool,
     /// When a postponed offer of the peer is due.
     answer_at: Option<Instant>,
+    /// The networks of this machine have changed since the last restart began.
+    roamed: bool,
     exchange: Exchange,
     inbox: Inbox,
     /// It holds the call.
@@ -108,6 +111,7 @@ impl Participant {
             repeats: 0,
             is_ours: false,
             answer_at: None,
+            roamed: false,
             inbox: Inbox::default(),
             holds: false,
             sending: None,
@@ -293,10 +297,7 @@ impl Participant {
             }
         }
         if self.restart_at.is_some_and(|at| at <= now) {
-            self.restart_at = Some(now + RESTART_INTERVAL);
-            // Where an offer is still open, the signaling is what is slow: a second one would not be faster. It is sent
-            // again below.
-            self.exchange.make_offer(true, out);
+            self.restart_ice(now, out);
         }
         self.exchange.expire(now, out);
         self.answer_at = self.exchange.next_deadline(now);
@@ -317,6 +318,48 @@ impl Participant {
         if self.is_ours && self.repeats < MAX_OFFER_REPEATS {
             self.repeat_at.get_or_insert(now + OFFER_REPEAT_INTERVAL);
         }
+    }
+
+    /// The networks of this machine have changed.
+    pub(super) fn on_network_changed(&mut self, now: Instant, path: Path, local: Local, out: &mut Outbox) -> Stays {
+        let concerned = match (self.status, path) {
+            (ParticipantStatus::Connected, Path::Gone) => {
+                self.on_disconnected(now, local, out);
+                true
+            }
+            // The path may still work, so the call is not lost.
+            (ParticipantStatus::Connected, Path::Moved) => true,
+            (ParticipantStatus::Connecting | ParticipantStatus::Disconnected, _) => true,
+            // The offer that was prepared while it rings names addresses that are gone.
+            (ParticipantStatus::Invited | ParticipantStatus::Ringing, Path::Gone | Path::Moved) => {
+                self.sending.is_some()
+            }
+            (ParticipantStatus::Connected | ParticipantStatus::Invited | ParticipantStatus::Ringing, Path::Joined)
+            | (ParticipantStatus::Declined, _) => false,
+        };
+        if concerned {
+            self.roamed = true;
+            self.restart_ice(now, out);
+        }
+        Ok(())
+    }
+
+    /// Restarts ICE, unless an exchange is still open: where an offer is not answered, the signaling is what is slow, and
+    /// a second offer would not be faster.
+    fn restart_ice(&mut self, now: Instant, out: &mut Outbox) {
+        let begun = self.exchange.make_offer(true, out);
+        self.roamed &= !begun;
+        let again = match self.status {
+            // The open exchange is about addresses that are not ours any more: the next one follows at once.
+            _ if self.roamed => Some(RESTART_RETRY),
+            ParticipantStatus::Connecting | ParticipantStatus::Disconnected => Some(RESTART_INTERVAL),
+            // The path works, or is not needed yet.
+            ParticipantStatus::Connected
+            | ParticipantStatus::Invited
+            | ParticipantStatus::Ringing
+            | ParticipantStatus::Declined => None,
+        };
+        self.restart_at = again.map(|again| now + again);
     }
 
     /// Ends everything with the participant.
@@ -378,7 +421,8 @@ impl Participant {
             | ParticipantStatus::Declined => return,
         };
         self.status = ParticipantStatus::Connected;
-        (self.limit, self.restart_at) = (None, None);
+        // What is owed to a change of networks stays due: this may be the old path.
+        (self.limit, self.restart_at) = (None, self.restart_at.filter(|_| self.roamed));
         out.event(event);
     }
 

@@ -24,6 +24,7 @@ use super::{
     Incoming, LinkReport, Tasks,
     description::Session,
     outgoing::Gate,
+    restart::{PATIENCE, Restarts},
     stack::{Clocks, SoundFormats, Ssrcs, Switch},
     stats::SharedStats,
 };
@@ -32,6 +33,7 @@ use video::IncomingVideo;
 
 use crate::{
     message::IceCandidate,
+    network,
     rtp::{receive::ReceivedFrame, red, sync::Playout},
     state::LinkEvent,
 };
@@ -91,6 +93,7 @@ pub(super) struct Shared {
     pub(super) formats: Arc<SoundFormats>,
     pub(super) session: Session,
     pub(super) clocks: Clocks,
+    pub(super) restarts: Restarts,
     pub(super) tasks: Tasks,
 }
 
@@ -124,6 +127,7 @@ impl Handler {
 impl PeerConnectionEventHandler for Handler {
     async fn on_ice_candidate(&self, event: RTCPeerConnectionIceEvent) {
         match event.candidate.to_json() {
+            Ok(init) if !network::is_offerable(&init.candidate) => debug!(?init, "no candidate for a peer"),
             Ok(init) => {
                 self.report(LinkEvent::LocalCandidate(IceCandidate {
                     candidate: init.candidate,
@@ -146,6 +150,8 @@ impl PeerConnectionEventHandler for Handler {
 
     async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
         debug!(?state, "connection");
+        let connected = state == RTCPeerConnectionState::Connected;
+        let (number, was_connected) = self.shared.restarts.state_changed(connected);
         match state {
             RTCPeerConnectionState::Connected => {
                 self.gate.set_connected(true);
@@ -155,6 +161,17 @@ impl PeerConnectionEventHandler for Handler {
             RTCPeerConnectionState::Disconnected | RTCPeerConnectionState::Failed => {
                 self.gate.set_connected(false);
                 self.report(LinkEvent::Disconnected).await;
+            }
+            // An ICE restart took the path away. Where it finds none, the stack says so after a minute only.
+            RTCPeerConnectionState::Connecting if was_connected => {
+                let (shared, gate) = (self.shared.clone(), self.gate.clone());
+                self.shared.tasks.spawn(async move {
+                    tokio::time::sleep(PATIENCE).await;
+                    if shared.restarts.is_current(number) {
+                        gate.set_connected(false);
+                        shared.report(LinkReport::Event(LinkEvent::Disconnected)).await;
+                    }
+                });
             }
             // On the way there, or closed by us. (The crate's enum may grow.)
             _ => {}

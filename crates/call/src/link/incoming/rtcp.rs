@@ -197,6 +197,7 @@ mod tests {
             session: Session::new(Addresses::Network),
             clocks: Clocks::default(),
             tasks: Tasks::new().0,
+            restarts: Default::default(),
         };
         let wall = WallClock::new(Instant::now(), SystemTime::now());
         let estimate = Estimate {
