@@ -89,7 +89,7 @@ fn second(stats: &Stats, before: &PeerStats, now: &PeerStats) -> Second {
 #[cfg(test)]
 mod tests {
     use ahoy_call::{
-        engine::{AudioIn, VideoEncoding},
+        engine::{Adapted, AudioIn, VideoEncoding},
         link::LinkStats,
     };
     use ahoy_media::{units::Bitrate, video::encode::EncoderStats};

@@ -229,7 +229,7 @@ mod tests {
             for index in 0..RUNGS.len() {
                 let format = rung(source, index).unwrap();
                 assert!(format.width <= source.width && format.height <= source.height && format.fps >= 1, "{format}");
-                assert!(index == 0 || (format.width % 2 == 0 && format.height % 2 == 0), "{format}");
+                assert!(index == 0 || (format.width.is_multiple_of(2) && format.height.is_multiple_of(2)), "{format}");
             }
         }
     }
