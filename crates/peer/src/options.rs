@@ -101,7 +101,8 @@ pub struct PeerOptions {
     /// Ceiling of the picture's bit rate.
     #[arg(long, default_value = "1500k")]
     pub bitrate: Bitrate,
-    /// Milliseconds of sound in a packet, 10 or 20: 10 ms less delay, or half the packets.
+    /// Milliseconds of sound in a packet, 10, 20, 40 or 60: the longer, the fewer headers and the more delay. On a slow
+    /// path the call itself goes to longer ones.
     #[arg(long, value_name = "MS", default_value = "10", value_parser = opus_frame)]
     pub frame: OpusFrame,
     /// Echo cancellation, noise suppression, automatic gain: a list of echo, noise, gain; or all, or none.
@@ -170,11 +171,8 @@ fn or_none<T: std::str::FromStr>(text: &str) -> Result<OrNone<T>, T::Err> {
 }
 
 fn opus_frame(text: &str) -> Result<OpusFrame, String> {
-    match text {
-        "10" => Ok(OpusFrame::Ms10),
-        "20" => Ok(OpusFrame::Ms20),
-        _ => Err("a packet has 10 or 20 ms".to_owned()),
-    }
+    let ms = text.parse().ok();
+    OpusFrame::ALL.into_iter().find(|frame| Some(frame.ms()) == ms).ok_or("a packet has 10, 20, 40 or 60 ms".to_owned())
 }
 
 fn processing(text: &str) -> Result<ProcessingSettings, String> {

@@ -20,8 +20,12 @@ pub struct Next {
     pub missing: u32,
     /// Media time between the end of the sound so far and this packet's start.
     pub gap: i64,
-    /// Sound right before it that it can restore.
+    /// Sound right before it that it can restore (FEC).
     pub fec: i64,
+    /// Sound before it that it describes (DRED): from so long before it ...
+    pub dred_from: i64,
+    /// ... until so long before it.
+    pub dred_to: i64,
     /// How long until it would play exactly as late as the target delay wants; negative if that time is over.
     pub wait: i64,
 }
@@ -33,6 +37,13 @@ pub enum Step {
     Decode,
     /// What that packet repeats of the lost one before it.
     Restore,
+    /// As many samples of what that packet describes of the lost ones before it, from `offset` samples before it on.
+    Revive {
+        /// At most as far as the description reaches; what is lost before that is given up.
+        offset: i64,
+        /// At most one frame.
+        samples: usize,
+    },
     /// As many samples of concealment, comfort noise or silence.
     Fill(usize),
 }
@@ -48,15 +59,20 @@ pub fn next_step(before: Before, filled: i64, next: Option<Next>) -> Step {
         Before::Sound if paused => fill_or_decode(next.wait),
         Before::Sound => {
             let owed = next.gap - filled;
-            if next.missing > 0 && next.fec > 0 && 2 * owed >= next.fec {
-                // Restoring is worth it even if part of it was concealed before this packet came: stretching gains
-                // the time back.
-                match fill_or_decode((owed - next.fec).min(next.wait)) {
-                    Step::Decode => Step::Restore,
+            // Restoring is worth it even if part of it was concealed before this packet came: stretching gains the time
+            // back.
+            let fec = if next.missing > 0 && 2 * owed >= next.fec { next.fec } else { 0 };
+            let to = next.dred_to.max(fec);
+            let from = next.dred_from.min(owed);
+            if next.missing > 0 && from - to >= CONCEAL_STEP as i64 {
+                return match fill_or_decode((owed - from).min(next.wait)) {
+                    Step::Decode => Step::Revive { offset: from, samples: whole_steps(from - to) },
                     fill => fill,
-                }
-            } else {
-                fill_or_decode(owed.min(next.wait))
+                };
+            }
+            match fill_or_decode((owed - fec).min(next.wait)) {
+                Step::Decode if fec > 0 => Step::Restore,
+                step => step,
             }
         }
     }
@@ -64,11 +80,16 @@ pub fn next_step(before: Before, filled: i64, next: Option<Next>) -> Step {
 
 /// Fills `samples` in the steps that Opus can conceal, 10 ms at most, and then decodes.
 fn fill_or_decode(samples: i64) -> Step {
-    let samples = usize::try_from(samples).unwrap_or(0).min(FRAME_SAMPLES);
-    match samples - samples % CONCEAL_STEP {
+    match whole_steps(samples) {
         0 => Step::Decode,
         samples => Step::Fill(samples),
     }
+}
+
+/// As much of `samples` as Opus can conceal at once, 10 ms at most.
+fn whole_steps(samples: i64) -> usize {
+    let samples = usize::try_from(samples).unwrap_or(0).min(FRAME_SAMPLES);
+    samples - samples % CONCEAL_STEP
 }
 
 #[cfg(test)]
@@ -79,7 +100,10 @@ mod tests {
     fn decisions() {
         use Before::*;
         use Step::*;
-        let next = |missing, gap, fec, wait| Some(Next { missing, gap, fec, wait });
+        let next = |missing, gap, fec, wait| Some(Next { missing, gap, fec, dred_from: 0, dred_to: 0, wait });
+        let dred =
+            |missing, gap, fec, from, to| Some(Next { missing, gap, fec, dred_from: from, dred_to: to, wait: gap });
+        let revive = |offset| Revive { offset, samples: 480 };
         let table = [
             ("the next packet is there", Sound, 0, next(0, 0, 0, 0), Decode),
             ("it came early, and yet sound has no gaps", Sound, 0, next(0, 0, 0, 900), Decode),
@@ -98,6 +122,17 @@ mod tests {
             ("one lost without FEC, delay too long anyway", Sound, 0, next(1, 960, 0, 240), Fill(240)),
             ("two lost, one of them repeated", Sound, 0, next(2, 1920, 960, 1920), Fill(480)),
             ("two lost, the first concealed", Sound, 960, next(2, 1920, 960, 960), Restore),
+            ("four lost and described", Sound, 0, dred(4, 3840, 0, 9600, 0), revive(3840)),
+            ("the second half of it", Sound, 0, dred(4, 1920, 0, 9600, 0), revive(1920)),
+            ("concealed before the description came", Sound, 1440, dred(4, 3840, 0, 9600, 0), revive(2400)),
+            ("all of it concealed already", Sound, 3840, dred(4, 3840, 0, 9600, 0), Decode),
+            ("the description begins later", Sound, 0, dred(4, 3840, 0, 1920, 0), Fill(480)),
+            ("now it begins", Sound, 1920, dred(4, 3840, 0, 1920, 0), revive(1920)),
+            ("it ends earlier, in silence", Sound, 2880, dred(4, 3840, 0, 9600, 960), Fill(480)),
+            ("the last one is repeated as well", Sound, 2880, dred(4, 3840, 960, 9600, 0), Restore),
+            ("nothing is lost, and it is described", Sound, 0, dred(0, 0, 0, 9600, 0), Decode),
+            ("an unannounced silence is described", Sound, 0, dred(0, 960, 0, 9600, 0), Fill(480)),
+            ("less than a step is left", Sound, 3750, dred(4, 3840, 0, 9600, 0), Decode),
             ("timestamps overlap", Sound, 0, next(0, -5000, 0, 0), Decode),
         ];
         for (name, before, filled, next, step) in table {

@@ -3,7 +3,7 @@
 //! ```text
 //! insert -> admission (unwrap, probation) -> packets (ring by sequence number) -.
 //!                 `-> delay (target)                                            |
-//! pull   <- pcm (stretch towards the target) <- decoder <- decide (decode, restore, conceal, comfort)
+//! pull   <- pcm (stretch towards the target) <- decoder <- decide (decode, restore, revive, conceal, comfort)
 //! ```
 //!
 //! Playout *trails* the network's fastest way by some time; that trail is what is steered towards the estimator's
@@ -96,6 +96,10 @@ pub struct JitterBuffer {
     before: Before,
     /// Samples of the present gap that were filled so far; they do not move `end`.
     filled: i64,
+    /// Samples of the present gap that were restored from what a later packet says of them; they do.
+    restored: i64,
+    /// Sequence number of the packet whose description the decoder holds.
+    described_by: Option<i64>,
     /// The last thing in `pcm` is digital silence.
     silent: bool,
     steering: Steering,
@@ -116,6 +120,8 @@ impl JitterBuffer {
             end: 0,
             before: Before::Nothing,
             filled: 0,
+            restored: 0,
+            described_by: None,
             silent: true,
             steering: Steering::new(),
             stats: JitterStats::default(),
@@ -130,6 +136,7 @@ impl JitterBuffer {
             self.stats.refused += 1;
             return;
         };
+        waiting.dred = self.decoder.dred_span(payload);
         if redundant {
             if let Some(place) = self.admission.place(&header) {
                 (waiting.place, waiting.redundant) = (place, true);
@@ -213,6 +220,7 @@ impl JitterBuffer {
     /// Another stream or another timeline, from `first` on.
     fn restart(&mut self, first: Place) {
         self.end_gap(0, false);
+        (self.restored, self.described_by) = (0, None);
         self.packets.restart(first.sequence);
         self.estimator.restart_timeline();
         self.pcm.fade_out(CLICK_FADE);
@@ -224,7 +232,8 @@ impl JitterBuffer {
     }
 
     fn store(&mut self, packet: Waiting) {
-        let (arrival, timestamp, length, fec) = (packet.arrival, packet.place.timestamp, packet.length, packet.fec > 0);
+        let (arrival, timestamp, length) = (packet.arrival, packet.place.timestamp, packet.length);
+        let fec = packet.fec > 0 || packet.dred.from > packet.dred.to;
         match self.packets.insert(packet) {
             Inserted::Duplicate => self.stats.duplicates += 1,
             inserted => {
@@ -269,11 +278,14 @@ impl JitterBuffer {
             missing,
             gap: first.place.timestamp - self.end,
             fec: first.fec,
+            dred_from: first.dred.from as i64,
+            dred_to: first.dred.to as i64,
             wait: self.estimator.target() - self.trail_of(first.place.timestamp, now),
         });
         match next_step(self.before, self.filled, next) {
             Step::Decode => self.decode(),
             Step::Restore => self.restore(),
+            Step::Revive { offset, samples } => self.revive(offset, samples),
             Step::Fill(samples) => self.fill(samples),
         }
     }
@@ -320,9 +332,30 @@ impl JitterBuffer {
             decoder.decode_fec(first.payload(), space).unwrap_or_else(|_| conceal(decoder, space))
         });
         self.end = first.place.timestamp;
+        self.restored += first.fec;
         self.end_gap(missing, false);
         self.packets.skip_missing();
-        self.stats.recovered += 1;
+        self.silent = false;
+    }
+
+    /// Appends `samples` of what the first waiting packet describes, from `offset` samples before it on.
+    fn revive(&mut self, offset: i64, samples: usize) {
+        let Some((first, _)) = self.packets.first() else { return };
+        let (place, before) = (first.place, usize::try_from(offset).unwrap_or(0));
+        if self.described_by != Some(place.sequence) {
+            // What cannot be read is concealed: decoding says so again.
+            let _ = self.decoder.load_dred(first.payload(), before);
+            self.described_by = Some(place.sequence);
+        }
+        let decoder = &mut self.decoder;
+        self.pcm.append(|space| {
+            let space = space.get_mut(..samples).unwrap_or_default();
+            decoder.decode_dred(before, space).unwrap_or_else(|_| conceal(decoder, space))
+        });
+        // What was concealed until now is loss for certain.
+        self.end_gap(0, false);
+        self.end = place.timestamp - offset + samples as i64;
+        self.restored += samples as i64;
         self.silent = false;
     }
 
@@ -361,6 +394,10 @@ impl JitterBuffer {
             self.steering.restart();
         }
         if missing > 0 {
+            // A packet that was restored by half or more counts.
+            let length = self.packets.first().map_or(1, |(first, _)| first.length.max(1));
+            let restored = (std::mem::take(&mut self.restored) + length / 2) / length;
+            self.stats.recovered += u64::try_from(restored).unwrap_or(0).min(missing.into());
             self.stats.lost += u64::from(missing);
             self.estimator.packets_lost(missing);
         }

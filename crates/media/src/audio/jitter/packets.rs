@@ -1,7 +1,7 @@
 //! Packets that wait to be decoded: a ring of fixed slots, indexed by sequence number.
 
 use super::admission::Place;
-use crate::audio::opus::{DTX_PACKET, MAX_PACKET, fec_samples, packet_samples};
+use crate::audio::opus::{DTX_PACKET, DredSpan, MAX_PACKET, fec_samples, packet_samples};
 
 /// Slots of the ring, a power of two: 640 ms of the shortest packets in use (10 ms), over the largest default delay.
 pub const WINDOW: i64 = 64;
@@ -14,6 +14,8 @@ pub struct Waiting {
     pub length: i64,
     /// Samples of the sound before it that it repeats (FEC).
     pub fec: i64,
+    /// Of the sound before it, what it describes (DRED).
+    pub dred: DredSpan,
     /// In samples of our clock.
     pub arrival: i64,
     /// It came with a later packet only.
@@ -24,14 +26,15 @@ pub struct Waiting {
 
 impl Waiting {
     /// `None` if `payload` is not Opus, or larger than any packet is allowed to be.
-    /// Its place is not known yet.
+    /// Its place is not known yet, nor whether it describes what was before it.
     pub fn new(arrival: i64, payload: &[u8]) -> Option<Self> {
         let mut bytes = [0; MAX_PACKET];
         bytes.get_mut(..payload.len())?.copy_from_slice(payload);
         let length = i64::try_from(packet_samples(payload)?).ok()?;
         let fec = i64::try_from(fec_samples(payload)).ok()?;
         let place = Place { sequence: 0, timestamp: 0 };
-        Some(Self { place, length, fec, arrival, redundant: false, size: payload.len(), bytes })
+        let dred = DredSpan::default();
+        Some(Self { place, length, fec, dred, arrival, redundant: false, size: payload.len(), bytes })
     }
 
     pub fn payload(&self) -> &[u8] {

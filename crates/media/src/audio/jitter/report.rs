@@ -42,7 +42,8 @@ pub struct JitterStats {
     pub lost: u64,
     /// Of the lost ones, those that came later.
     pub late: u64,
-    /// Of the lost ones, those restored from what a later packet repeated (FEC, or redundancy by RFC 2198).
+    /// Of the lost ones, those restored, by half or more, from what a later packet repeated or described (FEC, DRED,
+    /// or redundancy by RFC 2198).
     pub recovered: u64,
     /// Packets that came twice.
     pub duplicates: u64,

@@ -4,6 +4,7 @@
 //! a device is away or stalls, silence is sent in its place.
 
 mod capture;
+mod encoding;
 mod pipeline;
 mod silence;
 mod source;
@@ -20,14 +21,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use encoding::SharedEncoding;
+
 use super::{
-    opus::{OpusSettings, Percent},
+    opus::{OpusSettings, Percent, VoiceEncoding},
     process::{EchoReference, ProcessingSettings},
 };
-use crate::{
-    device::audio::{AudioDeviceError, AudioDirection, ParseDeviceError, parse_spec},
-    units::Bitrate,
-};
+use crate::device::audio::{AudioDeviceError, AudioDirection, ParseDeviceError, parse_spec};
 
 /// Where sound comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,8 +113,7 @@ struct Controls {
     stop: AtomicBool,
     muted: AtomicBool,
     processing: AtomicU8,
-    bitrate: AtomicU64,
-    expected_loss: AtomicU8,
+    encoding: SharedEncoding,
     /// Bits of an `f32` in dBFS.
     level: AtomicU32,
     /// Samples that the device gave and nobody took in time.
@@ -128,7 +127,7 @@ pub struct Microphone {
 }
 
 impl Microphone {
-    /// Opens the source and starts sending to `sink`, which is called from the microphone's thread every 10 or 20 ms.
+    /// Opens the source and starts sending to `sink`, which is called from the microphone's thread once a packet.
     /// `reference` is what the speaker plays; a clone of it is left for another try where this one fails. `events` is
     /// called from the same thread.
     ///
@@ -145,8 +144,7 @@ impl Microphone {
             stop: AtomicBool::new(false),
             muted: AtomicBool::new(false),
             processing: AtomicU8::new(settings.processing.to_bits()),
-            bitrate: AtomicU64::new(settings.opus.bitrate.bps()),
-            expected_loss: AtomicU8::new(settings.opus.expected_loss.get()),
+            encoding: SharedEncoding::new(settings.opus.encoding()),
             level: AtomicU32::new(f32::NEG_INFINITY.to_bits()),
             overruns: AtomicU64::new(0),
         });
@@ -170,14 +168,14 @@ impl Microphone {
         self.controls.processing.store(settings.to_bits(), Ordering::Release);
     }
 
-    /// The encoder's aim from the next frame on.
-    pub fn set_bitrate(&self, bitrate: Bitrate) {
-        self.controls.bitrate.store(bitrate.bps(), Ordering::Release);
+    /// How sound is encoded from the next packet on. The packet that is being filled is still sent as it was begun.
+    pub fn set_encoding(&self, encoding: VoiceEncoding) {
+        self.controls.encoding.set(encoding);
     }
 
-    /// The loss that the far end reports, from the next frame on.
-    pub fn set_expected_loss(&self, loss: Percent) {
-        self.controls.expected_loss.store(loss.get(), Ordering::Release);
+    /// The loss that the far end reports, from the next packet on; everything else of the encoding stays.
+    pub fn set_expected_loss(&self, expected_loss: Percent) {
+        self.controls.encoding.set(VoiceEncoding { expected_loss, ..self.controls.encoding.get() });
     }
 
     /// How loud the processed sound is now, in dBFS (silence: negative infinity), muted or not: for a level meter.

@@ -6,14 +6,11 @@ use std::{
 };
 
 use super::{Controls, EncodedAudio, MicrophoneEvent, MicrophoneSettings, silence::Silence, source::Source};
-use crate::{
-    audio::{
-        FRAME_SAMPLES, Frame,
-        opus::{DTX_PACKET, Encoder, MAX_PACKET, OpusError, Percent},
-        process::{EchoReference, ProcessingSettings, Processor},
-        tone::dbfs,
-    },
-    units::Bitrate,
+use crate::audio::{
+    FRAME_SAMPLES, Frame,
+    opus::{DTX_PACKET, Encoder, MAX_PACKET, OpusError, OpusFrame},
+    process::{EchoReference, ProcessingSettings, Processor},
+    tone::dbfs,
 };
 
 /// Sound over this is told as voice: above a quiet room, under a talker at arm's length.
@@ -27,11 +24,10 @@ pub(super) struct Pipeline {
     reference: EchoReference,
     controls: Arc<Controls>,
     encoder: Encoder,
-    bitrate: Bitrate,
-    expected_loss: Percent,
-    /// Processed samples that do not fill an Opus frame yet.
+    /// Processed samples that do not fill a packet yet.
     pcm: Vec<f32>,
-    opus_samples: usize,
+    /// Samples of the packet that is being filled.
+    packet_samples: usize,
     captured_at: Option<Instant>,
     voice: bool,
     packet: [u8; MAX_PACKET],
@@ -45,17 +41,14 @@ impl Pipeline {
         reference: EchoReference,
         controls: Arc<Controls>,
     ) -> Result<Self, OpusError> {
-        let opus_samples = settings.opus.frame.samples();
         Ok(Self {
             source,
             processor: Processor::new(settings.processing),
             reference,
             controls,
             encoder: Encoder::new(settings.opus)?,
-            bitrate: settings.opus.bitrate,
-            expected_loss: settings.opus.expected_loss,
-            pcm: Vec::with_capacity(opus_samples),
-            opus_samples,
+            pcm: Vec::with_capacity(OpusFrame::Ms60.samples()),
+            packet_samples: settings.opus.frame.samples(),
             captured_at: None,
             voice: false,
             packet: [0; MAX_PACKET],
@@ -106,11 +99,13 @@ impl Pipeline {
     fn encode(&mut self, frame: &Frame, captured_at: Instant, sink: &mut impl FnMut(EncodedAudio<'_>)) {
         let captured_at = *self.captured_at.get_or_insert(captured_at);
         self.voice |= dbfs(rms(frame)) > VOICE_DBFS;
+        if self.pcm.is_empty() {
+            self.configure();
+        }
         self.pcm.extend_from_slice(frame);
-        if self.pcm.len() < self.opus_samples {
+        if self.pcm.len() < self.packet_samples {
             return;
         }
-        self.configure();
         let written = self.encoder.encode(&self.pcm, &mut self.packet).unwrap_or_else(|error| {
             // The frames around it are not touched, and the far end conceals this one.
             tracing::warn!(%error, "a frame of sound is lost");
@@ -119,7 +114,7 @@ impl Pipeline {
         let dtx = written <= DTX_PACKET;
         sink(EncodedAudio {
             payload: self.packet.get(..written).unwrap_or_default(),
-            samples: self.opus_samples as u32,
+            samples: self.packet_samples as u32,
             captured_at,
             voice: self.voice && !dtx,
             dtx,
@@ -129,18 +124,12 @@ impl Pipeline {
         self.voice = false;
     }
 
+    /// A packet begins: it is encoded as is wanted now.
     fn configure(&mut self) {
-        let bitrate = Bitrate::from_bps(self.controls.bitrate.load(Ordering::Acquire));
-        let expected_loss = Percent::new(self.controls.expected_loss.load(Ordering::Acquire));
-        let mut result = Ok(());
-        if std::mem::replace(&mut self.bitrate, bitrate) != bitrate {
-            result = self.encoder.set_bitrate(bitrate);
-        }
-        if std::mem::replace(&mut self.expected_loss, expected_loss) != expected_loss {
-            result = result.and(self.encoder.set_expected_loss(expected_loss));
-        }
-        if let Err(error) = result {
-            tracing::warn!(%error, "the encoder keeps its old settings");
+        let encoding = self.controls.encoding.get();
+        self.packet_samples = encoding.packet.samples();
+        if let Err(error) = self.encoder.configure(encoding) {
+            tracing::warn!(%error, "the encoder keeps some of its old settings");
         }
     }
 }

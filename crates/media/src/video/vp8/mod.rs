@@ -1,6 +1,6 @@
 //! VP8 (RFC 6386) by libvpx: a real-time [`Encoder`], a [`Decoder`], and what a frame's header says about itself.
 //!
-//! This is the only place of the project with `unsafe` code.
+//! All `unsafe` code of the video side is in this module.
 #![allow(unsafe_code)]
 
 mod codec;
