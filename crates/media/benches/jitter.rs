@@ -10,8 +10,11 @@ use ahoy_media::audio::{
     FRAME_SAMPLES,
     jitter::{JitterBuffer, JitterSettings, Packet},
     mixer::mixer,
-    opus::{Encoder, MAX_PACKET, OpusSettings},
+    opus::{
+        Decoder, DecoderEffort, DredDuration, Encoder, MAX_PACKET, MAX_PACKET_SAMPLES, OpusFrame, OpusSettings, Percent,
+    },
 };
+use ahoy_test_support::speech::speech;
 use criterion::{Criterion, criterion_group, criterion_main};
 
 const PACKET: Duration = Duration::from_millis(20);
@@ -87,5 +90,64 @@ fn mixer_render(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, jitter_buffer, mixer_render);
+/// A second of speech in packets of 20 ms: decoded, concealed, revived from deep redundancy, at each effort.
+fn decoder(c: &mut Criterion) {
+    let speech = speech(3, 120.0, 48_000);
+    let settings = |kbps| OpusSettings {
+        bitrate: ahoy_media::units::Bitrate::from_kbps(kbps),
+        frame: OpusFrame::Ms20,
+        fec: false,
+        dtx: false,
+        expected_loss: Percent::new(20),
+        dred: DredDuration::from_ms(200),
+    };
+    let encode = |kbps| {
+        let mut encoder = Encoder::new(settings(kbps)).expect("an encoder");
+        let packet = |pcm: &[f32]| {
+            let mut packet = vec![0; MAX_PACKET];
+            let len = encoder.encode(pcm, &mut packet).expect("a packet");
+            packet.truncate(len);
+            packet
+        };
+        speech.chunks_exact(960).map(packet).collect::<Vec<_>>()
+    };
+    c.bench_function("encoder, a second at 24 kbit/s with DRED", |b| b.iter(|| black_box(encode(24))));
+    let mut out = [0.0; MAX_PACKET_SAMPLES];
+    for effort in [DecoderEffort::Plain, DecoderEffort::DeepConcealment, DecoderEffort::Enhancement] {
+        for kbps in [16, 32] {
+            let packets = encode(kbps);
+            let mut decoder = Decoder::with_effort(effort).expect("a decoder");
+            c.bench_function(&format!("decoder, {effort:?}, a second at {kbps} kbit/s"), |b| {
+                b.iter(|| packets.iter().for_each(|packet| drop(black_box(decoder.decode(packet, &mut out)))));
+            });
+        }
+        let packets = encode(24);
+        let mut decoder = Decoder::with_effort(effort).expect("a decoder");
+        c.bench_function(&format!("decoder, {effort:?}, a second with each fourth packet concealed"), |b| {
+            b.iter(|| {
+                for (n, packet) in packets.iter().enumerate() {
+                    let _ = match n % 4 {
+                        3 => decoder.conceal(&mut out[..960]),
+                        _ => decoder.decode(packet, &mut out),
+                    };
+                }
+            });
+        });
+        let mut decoder = Decoder::with_effort(effort).expect("a decoder");
+        c.bench_function(&format!("decoder, {effort:?}, a second with each fourth packet revived"), |b| {
+            b.iter(|| {
+                for pair in packets.chunks_exact(4) {
+                    let [first, second, third, _lost] = pair else { continue };
+                    let _ = decoder.load_dred(first, 960).and_then(|_| decoder.decode_dred(960, &mut out[..960]));
+                    for packet in [first, second, third] {
+                        black_box(decoder.dred_span(packet));
+                        let _ = decoder.decode(packet, &mut out);
+                    }
+                }
+            });
+        });
+    }
+}
+
+criterion_group!(benches, decoder, jitter_buffer, mixer_render);
 criterion_main!(benches);

@@ -11,7 +11,7 @@ use ahoy_media::audio::{
     FRAME_SAMPLES,
     jitter::Packet,
     mixer::mixer,
-    opus::{Encoder, MAX_PACKET, OpusFrame, OpusSettings},
+    opus::{DredDuration, Encoder, MAX_PACKET, OpusFrame, OpusSettings},
 };
 
 thread_local! {
@@ -49,14 +49,19 @@ static ALLOCATOR: Counting = Counting;
 #[test]
 fn render_neither_allocates_nor_frees_whatever_happens() {
     let (handle, mut mixer) = mixer();
-    let mut encoder = Encoder::new(OpusSettings { frame: OpusFrame::Ms20, ..OpusSettings::default() }).unwrap();
+    let settings = OpusSettings { frame: OpusFrame::Ms20, ..OpusSettings::default() };
+    let describing = OpusSettings { fec: false, dred: DredDuration::from_ms(200), ..settings };
+    let mut encoder = Encoder::new(settings).unwrap();
     let (mut stream, mut local) = (handle.add_stream().unwrap(), handle.add_pcm_stream().unwrap());
     let mut short_lived = Some(handle.add_stream().unwrap());
     let (mut frame, mut packet) = ([0.0; FRAME_SAMPLES], [0; MAX_PACKET]);
     let base = Instant::now();
-    let mut counted = 0;
+    let (mut counted, mut restored) = (0, 0);
     for n in 0..1500u32 {
         let pcm: Vec<f32> = (0..960).map(|i| 0.3 * (i as f32 * 0.05).sin() * (n as f32 * 0.3).sin()).collect();
+        if n == 750 {
+            encoder.configure(describing.encoding()).unwrap();
+        }
         // Two seconds of silence; a loss now and then; jitter; another source; a wild timestamp; garbage.
         let len = encoder.encode(if n / 100 % 5 == 3 { &[0.0; 960] } else { &pcm }, &mut packet).unwrap();
         let arrival = base + Duration::from_millis(u64::from(n) * 20 + u64::from(n * n % 37));
@@ -70,6 +75,9 @@ fn render_neither_allocates_nor_frees_whatever_happens() {
             }
         }
         local.push(&pcm);
+        if n == 700 {
+            restored = stream.stats().jitter.recovered;
+        }
         if n == 800 {
             short_lived = None;
         }
@@ -81,7 +89,8 @@ fn render_neither_allocates_nor_frees_whatever_happens() {
         }
     }
     let stats = stream.stats();
-    assert!(stats.jitter.lost > 0 && stats.jitter.recovered > 0 && stats.jitter.refused > 0, "{stats:?}");
+    assert!(stats.jitter.lost > 0 && restored > 0 && stats.jitter.refused > 0, "{stats:?}");
+    assert!(stats.jitter.recovered > restored, "nothing was revived: {stats:?}");
     assert_eq!(stats.playout.unwrap().playing.ssrc, 2);
     assert_eq!(counted, 0, "allocations and frees in render");
 }

@@ -112,6 +112,11 @@ impl Admission {
         (-MAX_BEHIND..0).contains(&ahead).then_some(seen.place)
     }
 
+    /// The newest packet of the stream.
+    pub fn newest(&self) -> Option<Place> {
+        self.newest.map(|newest| newest.place)
+    }
+
     /// The source that is playing.
     pub fn ssrc(&self) -> Option<u32> {
         self.newest.map(|newest| newest.ssrc)

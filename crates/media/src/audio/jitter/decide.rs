@@ -26,6 +26,10 @@ pub struct Next {
     pub dred_from: i64,
     /// ... until so long before it.
     pub dred_to: i64,
+    /// It came with a later packet only.
+    pub copy: bool,
+    /// Its length.
+    pub length: i64,
     /// How long until it would play exactly as late as the target delay wants; negative if that time is over.
     pub wait: i64,
 }
@@ -46,11 +50,22 @@ pub enum Step {
     },
     /// As many samples of concealment, comfort noise or silence.
     Fill(usize),
+    /// Nothing: the packet is left out, because its time was filled already.
+    Skip,
 }
 
 /// Chooses the next step; `filled` samples of the present gap were filled already.
 pub fn next_step(before: Before, filled: i64, next: Option<Next>) -> Step {
     let Some(next) = next else { return Step::Fill(FRAME_SAMPLES) };
+    // A packet that is late by itself is played late: the network is that slow now. A copy is late because packets were
+    // lost, and playing it would let each loss add to the delay, and time-stretch take it away again.
+    let covered = next.gap + next.length;
+    if next.copy && before == Before::Sound && 2 * filled > next.gap + covered {
+        return match whole_steps(covered - filled) {
+            0 => Step::Skip,
+            samples => Step::Fill(samples),
+        };
+    }
     // The sender sent nothing for a while and skipped no sequence number: it was silent without saying so.
     let paused = next.missing == 0 && next.gap > 0;
     match before {
@@ -100,9 +115,12 @@ mod tests {
     fn decisions() {
         use Before::*;
         use Step::*;
-        let next = |missing, gap, fec, wait| Some(Next { missing, gap, fec, dred_from: 0, dred_to: 0, wait });
-        let dred =
-            |missing, gap, fec, from, to| Some(Next { missing, gap, fec, dred_from: from, dred_to: to, wait: gap });
+        let plain = Next { missing: 0, gap: 0, fec: 0, dred_from: 0, dred_to: 0, copy: false, length: 960, wait: 0 };
+        let next = |missing, gap, fec, wait| Some(Next { missing, gap, fec, wait, ..plain });
+        let dred = |missing, gap, fec, dred_from, dred_to| {
+            Some(Next { missing, gap, fec, dred_from, dred_to, wait: gap, ..plain })
+        };
+        let copy = |missing, gap| Some(Next { missing, gap, copy: true, wait: gap, ..plain });
         let revive = |offset| Revive { offset, samples: 480 };
         let table = [
             ("the next packet is there", Sound, 0, next(0, 0, 0, 0), Decode),
@@ -122,6 +140,15 @@ mod tests {
             ("one lost without FEC, delay too long anyway", Sound, 0, next(1, 960, 0, 240), Fill(240)),
             ("two lost, one of them repeated", Sound, 0, next(2, 1920, 960, 1920), Fill(480)),
             ("two lost, the first concealed", Sound, 960, next(2, 1920, 960, 960), Restore),
+            ("a copy is there in time", Sound, 0, copy(0, 0), Decode),
+            ("a copy comes as its time begins to be filled", Sound, 480, copy(0, 0), Decode),
+            ("its time is filled for the most part", Sound, 600, copy(0, 0), Fill(360)),
+            ("its time is filled", Sound, 960, copy(0, 0), Skip),
+            ("its time is over for long", Sound, 4800, copy(0, 0), Skip),
+            ("a copy after another loss that was filled", Sound, 960, copy(1, 960), Decode),
+            ("a copy after another loss that is being filled", Sound, 480, copy(1, 960), Fill(480)),
+            ("that loss and the copy's time are filled", Sound, 1920, copy(1, 960), Skip),
+            ("the copy of the first packet after silence", Silence, 4800, copy(0, 0), Decode),
             ("four lost and described", Sound, 0, dred(4, 3840, 0, 9600, 0), revive(3840)),
             ("the second half of it", Sound, 0, dred(4, 1920, 0, 9600, 0), revive(1920)),
             ("concealed before the description came", Sound, 1440, dred(4, 3840, 0, 9600, 0), revive(2400)),

@@ -41,10 +41,22 @@ const PULL: i64 = FRAME_SAMPLES as i64;
 
 /// Weight of a packet in the measured share of loss: memory of about a hundred packets.
 const LOSS_WEIGHT: f32 = 0.01;
-/// From this share of loss on, the delay grows by one packet, so that what the next one repeats comes in time ...
+/// From this share of loss on, the delay grows, so that what later packets say of lost ones comes in time ...
 const LOSS_HIGH: f32 = 0.02;
 /// ... until it has fallen under this one.
 const LOSS_LOW: f32 = 0.005;
+/// Runs of lost packets that are told apart; longer ones count as this long.
+const MAX_RUN: usize = 8;
+/// Weight of one lost packet in the shares of runs: memory of about fifty.
+const RUN_WEIGHT: f32 = 0.02;
+/// Share of lost packets whose whole run is waited for. At 20 % random loss 0.64 are alone and 0.9 in runs of two at most.
+const RUNS_AWAITED: f32 = 0.8;
+/// The longest wait for later packets, 120 ms: two packets of the longest in use. More delay harms a conversation more
+/// than the concealment of what is lost in longer runs.
+const MAX_WAIT: i64 = 5760;
+/// How fast a reach that packets do not confirm is forgotten: half of it in 90 packets. Packets of a pause, which have
+/// nothing to repeat, must not end it.
+const REACH_FORGETTING: i64 = 128;
 
 /// Learns from arrivals how far playout has to trail capture.
 #[derive(Debug)]
@@ -55,8 +67,12 @@ pub struct DelayEstimator {
     packets: u32,
     packet_length: i64,
     loss: f32,
-    fec_seen: bool,
-    await_fec: bool,
+    /// Share of lost packets that were lost in runs of one, two, three, ...
+    runs: [f32; MAX_RUN],
+    /// How much lost sound before it a packet can restore.
+    reach: i64,
+    /// So much is lost that later packets are waited for.
+    waits: bool,
     /// Delay on top of a packet's length.
     margin: i64,
     calm: Calm,
@@ -86,8 +102,9 @@ impl DelayEstimator {
             packets: 0,
             packet_length: 0,
             loss: 0.0,
-            fec_seen: false,
-            await_fec: false,
+            runs: std::array::from_fn(|n| if n == 0 { 1.0 } else { 0.0 }),
+            reach: 0,
+            waits: false,
             margin: 0,
             calm: Calm::default(),
         };
@@ -100,13 +117,14 @@ impl DelayEstimator {
         self.base.clear();
     }
 
-    /// Takes in a packet of `length` samples from media time `timestamp`, that arrived at `arrival`.
-    pub fn packet_arrived(&mut self, arrival: i64, timestamp: i64, length: i64, fec: bool) {
+    /// Takes in a packet of `length` samples from media time `timestamp`, that arrived at `arrival`, and can restore
+    /// `reach` samples before it.
+    pub fn packet_arrived(&mut self, arrival: i64, timestamp: i64, length: i64, reach: i64) {
         let transit = arrival - timestamp - length;
         self.base.insert(arrival, transit);
         let jitter = transit - self.base();
         self.packet_length = length;
-        self.fec_seen |= fec;
+        self.reach = reach.max(self.reach - (self.reach / REACH_FORGETTING).max(1)).max(0);
 
         let learning = 1.0 / (self.packets as f32 + 2.0);
         let mut weight = FORGETTING * length as f32 / FRAME_SAMPLES as f32;
@@ -121,7 +139,7 @@ impl DelayEstimator {
         if let Some(share) = self.histogram.get_mut(bucket) {
             *share += weight;
         }
-        self.calm.packet_arrived(arrival, jitter + PULL + self.fec_wait(), self.margin);
+        self.calm.packet_arrived(arrival, jitter + PULL + self.wait(), self.margin);
         if self.packets <= WARM_UP {
             self.margin = self.wanted_margin();
         } else if self.calm.lasts(arrival) {
@@ -138,7 +156,7 @@ impl DelayEstimator {
 
     /// No packet has come near the margin for long: the histogram's longer delays are those of another time.
     fn forget_above_margin(&mut self) {
-        let top = usize::try_from((self.margin - PULL - self.fec_wait()) / BUCKET).unwrap_or(0).saturating_sub(1);
+        let top = usize::try_from((self.margin - PULL - self.wait()) / BUCKET).unwrap_or(0).saturating_sub(1);
         if let Some((below, above)) = self.histogram.split_at_mut_checked(top + 1)
             && let Some(last) = below.last_mut()
         {
@@ -146,13 +164,18 @@ impl DelayEstimator {
         }
     }
 
-    /// Takes in that packets carry lost ones along: waiting for the next packet is worth it.
-    pub fn redundancy_seen(&mut self) {
-        self.fec_seen = true;
+    /// Takes in that a packet came within one that is `later` samples newer: waiting so long is worth it.
+    pub fn redundancy_seen(&mut self, later: i64) {
+        self.reach = self.reach.max(later);
     }
 
-    /// Takes in that `count` packets were not there when they were to be played.
+    /// Takes in that `count` packets in a row were not there when they were to be played.
     pub fn packets_lost(&mut self, count: u32) {
+        let run = usize::try_from(count).unwrap_or(MAX_RUN).clamp(1, MAX_RUN);
+        let weight = RUN_WEIGHT * run as f32;
+        for (share, length) in self.runs.iter_mut().zip(1..) {
+            *share += weight * (f32::from(u8::from(length == run)) - *share);
+        }
         let kept = (1.0 - LOSS_WEIGHT).powi(i32::try_from(count).unwrap_or(i32::MAX));
         self.loss = 1.0 - (1.0 - self.loss) * kept;
     }
@@ -160,7 +183,7 @@ impl DelayEstimator {
     /// Takes in that a packet was there when it was to be played.
     pub fn packet_played(&mut self) {
         self.loss -= LOSS_WEIGHT * self.loss;
-        self.await_fec = self.fec_seen && self.loss > if self.await_fec { LOSS_LOW } else { LOSS_HIGH };
+        self.waits = self.loss > if self.waits { LOSS_LOW } else { LOSS_HIGH };
     }
 
     /// How far playout should trail [`Self::base`]: one packet, and what jitter and loss ask for.
@@ -190,12 +213,22 @@ impl DelayEstimator {
 
     /// The margin that covers the jitter of histogram bucket `bucket`.
     fn margin_for(&self, bucket: i64) -> i64 {
-        ((bucket + 1) * BUCKET + PULL + self.fec_wait()).clamp(self.limits.min, self.limits.max)
+        ((bucket + 1) * BUCKET + PULL + self.wait()).clamp(self.limits.min, self.limits.max)
     }
 
-    /// What waiting for the next packet's copy of a lost one costs, while that is worth it.
-    fn fec_wait(&self) -> i64 {
-        if self.await_fec { self.packet_length } else { 0 }
+    /// How long the sound after a loss takes to come, for most losses, while so much is lost that this is worth it; no
+    /// longer than a packet can restore.
+    fn wait(&self) -> i64 {
+        if !self.waits {
+            return 0;
+        }
+        let mut awaited = 0.0;
+        let run = self.runs.iter().position(|share| {
+            awaited += share;
+            awaited >= RUNS_AWAITED
+        });
+        let run = run.map_or(MAX_RUN, |n| n + 1) as i64;
+        (run * self.packet_length).min(MAX_WAIT).min(self.reach)
     }
 }
 
@@ -265,7 +298,7 @@ mod tests {
     fn run(estimator: &mut DelayEstimator, start: i64, count: i64, delay: impl Fn(i64) -> i64) -> i64 {
         for i in 0..count {
             let timestamp = start + i * 20 * MS;
-            estimator.packet_arrived(timestamp + delay(i), timestamp, 20 * MS, false);
+            estimator.packet_arrived(timestamp + delay(i), timestamp, 20 * MS, 0);
         }
         start + count * 20 * MS
     }
@@ -318,27 +351,58 @@ mod tests {
         for i in 0..50 {
             let timestamp = t + i * 60 * MS;
             // Sent when its last sample is there: 40 ms later than a packet of 20 ms from the same timestamp on.
-            e.packet_arrived(timestamp + 40 * MS, timestamp, 60 * MS, false);
+            e.packet_arrived(timestamp + 40 * MS, timestamp, 60 * MS, 0);
         }
         assert!((70 * MS..=73 * MS).contains(&e.target()), "{}", e.target() / MS);
     }
 
+    /// Loses `run` packets of 20 ms out of each `every`, `times` times; each packet can restore `reach`.
+    fn lose(e: &mut DelayEstimator, start: i64, (run, every): (u32, u32), times: i64, reach: i64) -> i64 {
+        let period = i64::from(every) * 20 * MS;
+        for n in 0..times {
+            e.packets_lost(run);
+            for packet in run..every {
+                let timestamp = start + n * period + i64::from(packet) * 20 * MS;
+                e.packet_arrived(timestamp, timestamp, 20 * MS, reach);
+                e.packet_played();
+            }
+        }
+        start + times * period
+    }
+
     #[test]
-    fn target_waits_for_fec_only_while_packets_get_lost() {
+    fn target_waits_for_what_restores_only_while_packets_get_lost() {
         let mut e = estimator();
         let t = run(&mut e, 0, 500, |_| 0);
         let before = e.target();
-        e.packets_lost(5);
-        e.packet_played();
-        e.packet_arrived(t, t, 20 * MS, true);
-        e.packet_played();
-        let t = run(&mut e, t + 20 * MS, 1, |_| 0);
+        let t = lose(&mut e, t, (1, 10), 50, 20 * MS);
         assert_eq!(e.target(), before + 20 * MS);
         for _ in 0..500 {
             e.packet_played();
         }
         run(&mut e, t, 500, |_| 0);
         assert_eq!(e.target(), before);
+    }
+
+    #[test]
+    fn target_waits_as_long_as_losses_last_and_packets_restore() {
+        for (loss, reach, wait) in [
+            ((1, 10), 0, 0),
+            ((1, 10), 20, 20),
+            ((1, 10), 1000, 20),
+            ((2, 20), 1000, 40),
+            ((4, 40), 20, 20),
+            ((4, 40), 50, 50),
+            ((4, 40), 1000, 80),
+            ((6, 60), 1000, 120),
+            ((50, 400), 1000, 120),
+        ] {
+            let mut e = estimator();
+            let t = run(&mut e, 0, 500, |_| 0);
+            let before = e.target();
+            lose(&mut e, t, loss, 60, reach * MS);
+            assert_eq!((e.target() - before) / MS, wait, "{loss:?} {reach}");
+        }
     }
 
     #[test]

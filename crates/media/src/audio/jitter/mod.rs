@@ -76,6 +76,8 @@ const CONCEAL_HOLD: i64 = 4800;
 const COMFORT_HOLD: i64 = 2 * SAMPLE_RATE as i64;
 /// After that both fade to silence, over 100 ms.
 const FILL_FADE: i64 = 4800;
+/// The network that revives sound begins with what is before the gap, 20 ms and the step in which it is described, 40 ms.
+const DRED_LEAD: usize = 2880;
 /// Sound after silence, and what is left of a stream that ends, fade over 5 ms, so that nothing clicks.
 const CLICK_FADE: usize = 240;
 
@@ -98,6 +100,8 @@ pub struct JitterBuffer {
     filled: i64,
     /// Samples of the present gap that were restored from what a later packet says of them; they do.
     restored: i64,
+    /// Packets in a row until now that did not come by themselves.
+    lost_run: u32,
     /// Sequence number of the packet whose description the decoder holds.
     described_by: Option<i64>,
     /// The last thing in `pcm` is digital silence.
@@ -121,6 +125,7 @@ impl JitterBuffer {
             before: Before::Nothing,
             filled: 0,
             restored: 0,
+            lost_run: 0,
             described_by: None,
             silent: true,
             steering: Steering::new(),
@@ -141,7 +146,8 @@ impl JitterBuffer {
             if let Some(place) = self.admission.place(&header) {
                 (waiting.place, waiting.redundant) = (place, true);
                 self.packets.insert(waiting);
-                self.estimator.redundancy_seen();
+                let newest = self.admission.newest().map_or(place.timestamp, |newest| newest.timestamp);
+                self.estimator.redundancy_seen(newest - place.timestamp);
             }
             return;
         }
@@ -220,7 +226,7 @@ impl JitterBuffer {
     /// Another stream or another timeline, from `first` on.
     fn restart(&mut self, first: Place) {
         self.end_gap(0, false);
-        (self.restored, self.described_by) = (0, None);
+        (self.restored, self.lost_run, self.described_by) = (0, 0, None);
         self.packets.restart(first.sequence);
         self.estimator.restart_timeline();
         self.pcm.fade_out(CLICK_FADE);
@@ -233,12 +239,12 @@ impl JitterBuffer {
 
     fn store(&mut self, packet: Waiting) {
         let (arrival, timestamp, length) = (packet.arrival, packet.place.timestamp, packet.length);
-        let fec = packet.fec > 0 || packet.dred.from > packet.dred.to;
+        let reach = packet.fec.max(packet.dred.from as i64);
         match self.packets.insert(packet) {
             Inserted::Duplicate => self.stats.duplicates += 1,
             inserted => {
                 self.stats.late += u64::from(inserted == Inserted::Late);
-                self.estimator.packet_arrived(arrival, timestamp, length, fec);
+                self.estimator.packet_arrived(arrival, timestamp, length, reach);
             }
         }
     }
@@ -280,6 +286,8 @@ impl JitterBuffer {
             fec: first.fec,
             dred_from: first.dred.from as i64,
             dred_to: first.dred.to as i64,
+            copy: first.redundant,
+            length: first.length,
             wait: self.estimator.target() - self.trail_of(first.place.timestamp, now),
         });
         match next_step(self.before, self.filled, next) {
@@ -287,7 +295,21 @@ impl JitterBuffer {
             Step::Restore => self.restore(),
             Step::Revive { offset, samples } => self.revive(offset, samples),
             Step::Fill(samples) => self.fill(samples),
+            Step::Skip => self.skip(),
         }
+    }
+
+    /// Leaves out the first waiting packet, whose time was filled.
+    fn skip(&mut self) {
+        let Some((_, missing)) = self.packets.first() else { return };
+        self.packets.skip_missing();
+        let Some(packet) = self.packets.take() else { return };
+        let covered = packet.end() - self.end;
+        self.stats.concealed_samples += u64::try_from(covered.min(self.filled)).unwrap_or(0);
+        self.stats.lost += u64::from(missing) + 1;
+        self.lost_run += missing + 1;
+        self.filled = (self.filled - covered).max(0);
+        self.end = packet.end();
     }
 
     fn decode(&mut self) {
@@ -315,7 +337,9 @@ impl JitterBuffer {
             let decoded = self.stats.lost == lost_before;
             self.stats.lost += u64::from(decoded);
             self.stats.recovered += u64::from(decoded);
-            self.estimator.packets_lost(1);
+            self.lost_run += 1;
+        } else if self.lost_run > 0 {
+            self.estimator.packets_lost(std::mem::take(&mut self.lost_run));
         }
         self.estimator.packet_played();
         self.end = packet.end();
@@ -344,7 +368,7 @@ impl JitterBuffer {
         let (place, before) = (first.place, usize::try_from(offset).unwrap_or(0));
         if self.described_by != Some(place.sequence) {
             // What cannot be read is concealed: decoding says so again.
-            let _ = self.decoder.load_dred(first.payload(), before);
+            let _ = self.decoder.load_dred(first.payload(), before + DRED_LEAD);
             self.described_by = Some(place.sequence);
         }
         let decoder = &mut self.decoder;
@@ -399,7 +423,7 @@ impl JitterBuffer {
             let restored = (std::mem::take(&mut self.restored) + length / 2) / length;
             self.stats.recovered += u64::try_from(restored).unwrap_or(0).min(missing.into());
             self.stats.lost += u64::from(missing);
-            self.estimator.packets_lost(missing);
+            self.lost_run += missing;
         }
     }
 

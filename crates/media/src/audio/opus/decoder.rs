@@ -5,8 +5,29 @@ use super::{
     libopus::{DredSpan, RawDecoder, RawDred},
 };
 
-/// Of 0 to 10.
-const COMPLEXITY: i32 = 5;
+/// How much work a [`Decoder`] does beyond decoding (libopus 1.6 `OPUS_SET_COMPLEXITY` of the decoder). Times are for a
+/// second of speech (`cargo bench -p ahoy-media --bench jitter`, with AVX2); all of it is done in the speaker's callback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DecoderEffort {
+    /// As RFC 6716 describes it; what is lost is concealed by repeating pitch periods. 1.4 ms.
+    Plain,
+    /// A neural network conceals what is lost. 1.4 ms while nothing is lost, 6.7 ms with each fourth packet lost.
+    DeepConcealment,
+    /// Besides, another one (NoLACE) changes speech that SILK coded with few bits. 6.4 to 10.7 ms. By PESQ it made speech
+    /// worse by 0.1 at 12 and at 24 kbit/s (docs/decisions/voice.md).
+    Enhancement,
+}
+
+impl DecoderEffort {
+    fn complexity(self) -> i32 {
+        match self {
+            Self::Plain => 0,
+            Self::DeepConcealment => 5,
+            Self::Enhancement => 7,
+        }
+    }
+}
+
 /// The packet has a frame count byte (code 3, RFC 6716 section 3.2.5) ...
 const CODE_3: u8 = 3;
 /// ... and that says that the packet is padded. Deep redundancy lies in the padding.
@@ -23,10 +44,15 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// A decoder for one stream; stereo packets come out mixed to mono.
+    /// A decoder for one stream; stereo packets come out mixed to mono. Its effort is [`DecoderEffort::DeepConcealment`].
     pub fn new() -> Result<Self, OpusError> {
+        Self::with_effort(DecoderEffort::DeepConcealment)
+    }
+
+    /// As [`Self::new`], with more or less work.
+    pub fn with_effort(effort: DecoderEffort) -> Result<Self, OpusError> {
         let configured = || {
-            let inner = RawDecoder::new(COMPLEXITY)?;
+            let inner = RawDecoder::new(effort.complexity())?;
             Ok(Self { inner, scanner: RawDred::new()?, dred: RawDred::new()? })
         };
         configured().map_err(OpusError::Setup)

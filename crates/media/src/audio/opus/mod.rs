@@ -6,7 +6,7 @@ mod libopus;
 
 use std::fmt;
 
-pub use decoder::Decoder;
+pub use decoder::{Decoder, DecoderEffort};
 pub use encoder::Encoder;
 pub use libopus::{DredSpan, LibopusError};
 

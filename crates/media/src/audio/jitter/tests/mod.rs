@@ -6,10 +6,14 @@ mod wild;
 
 use std::time::Duration;
 
+use ahoy_test_support::speech::speech;
 use sim::{MS, Random, SECOND, Sender, Sent, Speaker, amplitude, network, redundant, syllables, tone};
 
 use super::*;
-use crate::audio::opus::{MAX_PACKET, OpusSettings};
+use crate::{
+    audio::opus::{DredDuration, MAX_PACKET, OpusFrame, OpusSettings, Percent},
+    units::Bitrate,
+};
 
 /// What every network here takes at least.
 const DELAY: i64 = 30 * MS;
@@ -117,13 +121,78 @@ fn packets_that_carry_their_predecessor_restore_any_sound() {
         let stats = speaker.stats();
         let concealed = stats.concealed_samples as f64 / stats.total_samples as f64;
         assert!(concealed < 0.006, "{packet} {loss}: {concealed} concealed, {stats:?}");
-        assert!(stats.recovered * 10 >= stats.lost * 9, "{packet} {loss}: {stats:?}");
+        // Two lost in a row are one too many, and before the delay has grown copies come too late.
+        assert!(stats.recovered * 100 >= stats.lost * 85, "{packet} {loss}: {stats:?}");
         assert!(speaker.tone_share(SECOND, 30 * SECOND) > 0.99, "{packet} {loss}");
         let (hold, next) = (speaker.average_hold(5 * SECOND, DELAY, packet), packet as f64 / 1e3);
         let most = if loss > 0.0 { 20.0 + next } else { 20.0 };
         assert!(hold < most, "{packet} {loss}: held for {hold} ms");
         assert_eq!((stats.late, stats.duplicates), (0, 0), "a copy that is not needed is neither");
     }
+}
+
+/// Speech of a minute as a signal.
+fn talker() -> impl Fn(f64) -> f64 {
+    let speech = speech(5, 120.0, 60 * 48_000);
+    move |t| f64::from(speech[(t * 48_000.0).round() as usize % speech.len()])
+}
+
+/// Settings with deep redundancy for 20 % loss, without FEC.
+fn describing(frame: OpusFrame) -> OpusSettings {
+    let (expected_loss, dred) = (Percent::new(20), DredDuration::from_ms(500));
+    let bitrate = Bitrate::from_kbps(40);
+    OpusSettings { bitrate, frame, fec: false, dtx: false, expected_loss, dred }
+}
+
+#[test]
+fn bursts_of_loss_are_revived_from_descriptions_once_they_are_waited_for() {
+    for (frame, described) in [(OpusFrame::Ms20, true), (OpusFrame::Ms40, true), (OpusFrame::Ms20, false)] {
+        let dred = if described { describing(frame).dred } else { DredDuration::NONE };
+        let packet = i64::from(frame.ms()) * MS;
+        let sent = Sender::new(packet, OpusSettings { dred, ..describing(frame) }).send(30 * SECOND, talker());
+        // 80 ms of each 800 are lost.
+        let lost = |sent: &Sent| sent.captured % (800 * MS) < 80 * MS;
+        let arrivals: Vec<_> = network(sent, |_| DELAY).into_iter().filter(|(_, sent)| !lost(sent)).collect();
+        let mut speaker = Speaker::new();
+        speaker.play(&arrivals, 30 * SECOND);
+        let (settled, end) = (speaker.stats_at(10 * SECOND), speaker.stats());
+        let concealed = (end.concealed_samples - settled.concealed_samples) as f64 / (20.0 * 48_000.0);
+        let (lost, recovered) = (end.lost - settled.lost, end.recovered - settled.recovered);
+        if described {
+            // Before the pauses of the talker nothing is described.
+            assert!(concealed < 0.035 && recovered * 3 > lost * 2, "{frame:?}: {concealed} concealed, {end:?}");
+            assert!((80.0..180.0).contains(&end.target_ms), "{frame:?}: {end:?}");
+        } else {
+            assert!(concealed > 0.08 && recovered == 0 && end.target_ms < 50.0, "{concealed}: {end:?}");
+        }
+    }
+}
+
+#[test]
+fn encodings_and_protections_change_in_the_middle_of_loss() {
+    let mut sender = Sender::new(10 * MS, describing(OpusFrame::Ms10));
+    let (talker, mut random) = (talker(), Random(17));
+    let mut sent = Vec::new();
+    for n in 0..20 {
+        let frame = OpusFrame::ALL[random.below(4) as usize];
+        let fec = OpusSettings { dred: DredDuration::NONE, fec: true, ..describing(frame) };
+        sender.configure(if n % 2 == 0 { describing(frame) } else { fec });
+        sent.extend(sender.send(2 * SECOND, &talker));
+    }
+    let (first, last) = (sent[0].sequence, sent[sent.len() - 1].sequence);
+    let arrivals = redundant(sent).into_iter().filter(|_| !random.chance(0.1)).flat_map(|packets| {
+        let at = packets.first().map_or(0, |own| own.captured) + DELAY;
+        packets.into_iter().map(move |packet| (at, packet))
+    });
+    let mut speaker = Speaker::new();
+    speaker.play(&arrivals.collect::<Vec<_>>(), 40 * SECOND);
+    let end = speaker.stats();
+    let packets = u64::from(last.wrapping_sub(first));
+    assert!((packets / 20..packets / 5).contains(&end.lost) && end.recovered <= end.lost, "{packets}: {end:?}");
+    assert_eq!((end.refused, end.duplicates, end.dropped), (0, 0, 0), "{end:?}");
+    let concealed = end.concealed_samples as f64 / end.total_samples as f64;
+    assert!(concealed < 0.05, "{concealed} concealed, {end:?}");
+    assert!(end.target_ms < 250.0, "{end:?}");
 }
 
 #[test]

@@ -41,6 +41,12 @@ impl Sender {
         Self { encoder, ssrc: 1, sequence: 1000, timestamp: 5000, time: 0, packet }
     }
 
+    /// Goes on with other settings.
+    pub fn configure(&mut self, settings: OpusSettings) {
+        self.encoder.configure(settings.encoding()).unwrap();
+        self.packet = i64::from(settings.frame.ms()) * MS;
+    }
+
     /// Sends `signal` (of the time in seconds) for `duration`.
     pub fn send(&mut self, duration: i64, signal: impl Fn(f64) -> f64) -> Vec<Sent> {
         let samples = (self.packet * 48 / MS) as usize;
