@@ -10,6 +10,10 @@ use crate::units::Bitrate;
 /// does not send it. From 9 on FEC fits into 32 kbit/s (both measured with libopus 1.6; 0.6 ms for 20 ms of sound).
 const COMPLEXITY: i32 = 9;
 
+/// Under this bitrate all bits go to the frequencies up to 8 kHz. libopus spends some on higher ones from 13.5 kbit/s on,
+/// and speech at 16 kbit/s was worse for it than at 12 (PESQ 2.5 and 3.0, docs/decisions/voice.md).
+const WIDEBAND_UNDER: Bitrate = Bitrate::from_kbps(20);
+
 /// Makes Opus packets of sound.
 #[derive(Debug)]
 pub struct Encoder {
@@ -57,6 +61,7 @@ impl Encoder {
 fn apply(encoder: &mut RawEncoder, encoding: VoiceEncoding) -> Result<(), LibopusError> {
     let VoiceEncoding { bitrate, packet: _, fec, expected_loss, dred } = encoding;
     encoder.set(Set::Bitrate(opus_bitrate(bitrate)))?;
+    encoder.set(Set::WidebandOnly(bitrate < WIDEBAND_UNDER))?;
     encoder.set(Set::InbandFec(fec))?;
     encoder.set(Set::ExpectedLoss(expected_loss.get().into()))?;
     encoder.set(Set::DredDuration(i32::from(dred.ms()) / 10))

@@ -53,6 +53,8 @@ pub enum Set {
     InbandFec(bool),
     /// 0 to 100.
     ExpectedLoss(i32),
+    /// Nothing over 8 kHz is coded.
+    WidebandOnly(bool),
     /// The sound is a voice.
     VoiceSignal,
     /// Deep redundancy in each packet, in units of 10 ms, up to 104.
@@ -81,6 +83,8 @@ impl RawEncoder {
             Set::Dtx(on) => (sys::OPUS_SET_DTX_REQUEST, on.into()),
             Set::InbandFec(on) => (sys::OPUS_SET_INBAND_FEC_REQUEST, on.into()),
             Set::ExpectedLoss(percent) => (sys::OPUS_SET_PACKET_LOSS_PERC_REQUEST, percent),
+            Set::WidebandOnly(true) => (sys::OPUS_SET_MAX_BANDWIDTH_REQUEST, sys::OPUS_BANDWIDTH_WIDEBAND),
+            Set::WidebandOnly(false) => (sys::OPUS_SET_MAX_BANDWIDTH_REQUEST, sys::OPUS_BANDWIDTH_FULLBAND),
             Set::VoiceSignal => (sys::OPUS_SET_SIGNAL_REQUEST, sys::OPUS_SIGNAL_VOICE),
             Set::DredDuration(frames) => (sys::OPUS_SET_DRED_DURATION_REQUEST, frames),
         };
