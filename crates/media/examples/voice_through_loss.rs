@@ -33,36 +33,38 @@ const SEEDS: u64 = 3;
 enum Repair {
     Nothing,
     Fec,
-    Red,
+    /// Copies of the packets that were sent so many before it.
+    Red(&'static [usize]),
     Dred(u16),
     DredAndFec(u16),
-    DredAndRed(u16),
 }
 
 impl Repair {
     fn settings(self, kbps: u64, frame: OpusFrame, loss: u8) -> OpusSettings {
         let (fec, dred) = match self {
-            Self::Nothing | Self::Red => (false, 0),
+            Self::Nothing | Self::Red(_) => (false, 0),
             Self::Fec => (true, 0),
-            Self::Dred(ms) | Self::DredAndRed(ms) => (false, ms),
+            Self::Dred(ms) => (false, ms),
             Self::DredAndFec(ms) => (true, ms),
         };
         let (bitrate, expected_loss) = (Bitrate::from_kbps(kbps), Percent::new(loss));
         OpusSettings { bitrate, frame, fec, dtx: true, expected_loss, dred: DredDuration::from_ms(dred) }
     }
 
-    fn repeats(self) -> bool {
-        matches!(self, Self::Red | Self::DredAndRed(_))
+    fn copies(self) -> &'static [usize] {
+        match self {
+            Self::Red(copies) => copies,
+            Self::Nothing | Self::Fec | Self::Dred(_) | Self::DredAndFec(_) => &[],
+        }
     }
 
     fn name(self) -> String {
         match self {
             Self::Nothing => "nothing".into(),
             Self::Fec => "fec".into(),
-            Self::Red => "red".into(),
+            Self::Red(copies) => copies.iter().fold("red".into(), |name, copy| format!("{name}{copy}")),
             Self::Dred(ms) => format!("dred{ms}"),
             Self::DredAndFec(ms) => format!("dred{ms}+fec"),
-            Self::DredAndRed(ms) => format!("dred{ms}+red"),
         }
     }
 }
@@ -110,7 +112,7 @@ fn play(
     sent: &[Sent],
     length: usize,
     frame: OpusFrame,
-    repeat: bool,
+    copies: &[usize],
     loss: Loss,
     seed: u64,
 ) -> Result<(Vec<f32>, JitterStats, usize), Box<dyn Error>> {
@@ -129,8 +131,6 @@ fn play(
             slot += 1;
         }
     }
-    let half = |n: u32| n.wrapping_mul(2_654_435_761) >> 16;
-    let _ = half;
     let (mut heard, mut bytes, mut next, mut now) = (Vec::new(), 0, 0, Duration::from_millis(4));
     let mut by_packet = Random(seed * 104_729 + 3);
     let until = Duration::from_millis(length as u64 / 48 + 500);
@@ -141,8 +141,9 @@ fn play(
             if arrival > now {
                 break;
             }
-            let before = next.checked_sub(1).and_then(|before| sent.get(before)).filter(|_| repeat);
-            bytes += HEADERS + own.payload.len() + before.map_or(0, |before| RED_HEADERS + before.payload.len());
+            let copies: Vec<&Sent> = copies.iter().filter_map(|copy| sent.get(next.checked_sub(*copy)?)).collect();
+            bytes += HEADERS + own.payload.len();
+            bytes += copies.iter().map(|copy| RED_HEADERS + copy.payload.len()).sum::<usize>();
             // Random loss takes packets, bursts take time.
             let gone = match loss.burst {
                 1 => by_packet.share() < f64::from(loss.percent) / 100.0,
@@ -154,7 +155,7 @@ fn play(
                     (sequence, timestamp, packet.payload.clone(), redundant)
                 };
                 for (sequence, timestamp, payload, redundant) in
-                    [Some(packet(own, false)), before.map(|before| packet(before, true))].into_iter().flatten()
+                    [packet(own, false)].into_iter().chain(copies.into_iter().map(|copy| packet(copy, true)))
                 {
                     let arrival = base + arrival;
                     buffer.insert(Packet { ssrc: 1, sequence, timestamp, payload: &payload, arrival, redundant });
@@ -204,12 +205,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let repairs = [
         Repair::Nothing,
         Repair::Fec,
-        Repair::Red,
-        Repair::Dred(120),
+        Repair::Red(&[1]),
+        Repair::Red(&[2]),
+        Repair::Red(&[4]),
+        Repair::Red(&[1, 2]),
+        Repair::Red(&[1, 2, 3]),
         Repair::Dred(200),
         Repair::Dred(500),
         Repair::DredAndFec(200),
-        Repair::DredAndRed(200),
     ];
     println!("file,packet_ms,kbps,repair,loss,burst,seed,wire_kbps,concealed,lost,recovered,target_ms");
     for (frame, kbps) in rates {
@@ -222,7 +225,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 let sent = encode(&speech, repair.settings(kbps, frame, percent.max(5)))?;
                 for seed in 1..=SEEDS {
                     let loss = Loss { percent, burst };
-                    let (heard, stats, bytes) = play(&sent, speech.len(), frame, repair.repeats(), loss, seed)?;
+                    let (heard, stats, bytes) = play(&sent, speech.len(), frame, repair.copies(), loss, seed)?;
                     let file = format!("{name}-{percent}x{burst}-{seed}.wav");
                     write(&directory.join(&file), &heard)?;
                     let seconds = speech.len() as f64 / 48_000.0;
