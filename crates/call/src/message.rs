@@ -89,6 +89,10 @@ pub enum Payload {
         /// Left out where it is true. False: no sound comes, though the receiver of this message says that it sends some.
         #[serde(default = "yes", skip_serializing_if = "is_yes")]
         hears: bool,
+        /// The version of deep redundancy in Opus packets (`ahoy_media::audio::opus::DRED_VERSION`) that its sender reads.
+        /// Left out: none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dred: Option<u8>,
     },
     /// Ours. The sender of this message has put the call on hold, or taken it back.
     CallHold {
@@ -416,12 +420,16 @@ mod tests {
             ),
             (Payload::Ringing, r#"{"type":"ringing"}"#),
             (
-                Payload::MediaState { media: MediaState::BOTH, hears: true },
+                Payload::MediaState { media: MediaState::BOTH, hears: true, dred: None },
                 r#"{"type":"media-state","audio":true,"video":true}"#,
             ),
             (
-                Payload::MediaState { media: MediaState::BOTH, hears: false },
+                Payload::MediaState { media: MediaState::BOTH, hears: false, dred: None },
                 r#"{"type":"media-state","audio":true,"video":true,"hears":false}"#,
+            ),
+            (
+                Payload::MediaState { media: MediaState::NONE, hears: true, dred: Some(12) },
+                r#"{"type":"media-state","audio":false,"video":false,"dred":12}"#,
             ),
             (Payload::CallHold { held: true }, r#"{"type":"call-hold","held":true}"#),
         ];

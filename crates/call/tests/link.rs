@@ -11,6 +11,7 @@ use ahoy_call::{
     state::{LinkCommand, LinkEvent, Role},
 };
 use ahoy_media::{
+    audio::opus::OpusSettings,
     units::{Bitrate, VideoFormat},
     video::{I420Frame, vp8},
 };
@@ -36,6 +37,7 @@ fn end(role: Role, impairment: Option<Impairment>) -> End {
         loopback_only: true,
         impairment,
         video_bitrate: Bitrate::from_kbps(1500),
+        voice: OpusSettings::default().encoding(),
         probe_turn: Default::default(),
     };
     let (picture, pictures) = mpsc::unbounded_channel();

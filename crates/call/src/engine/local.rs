@@ -8,7 +8,7 @@ use ahoy_media::{
     audio::{
         microphone::{Microphone, MicrophoneEvent, MicrophoneSettings},
         mixer::{MixerHandle, mixer},
-        opus::Percent,
+        opus::VoiceEncoding,
         process::{EchoReference, echo_reference},
         speaker::{Speaker, SpeakerEvent, SpeakerSpec},
     },
@@ -36,10 +36,6 @@ use crate::{
     id::CallId,
     message::MediaState,
 };
-
-/// Opus prepares for at least this much loss: at 0 it leaves forward error correction out, and the first loss of a
-/// good line would be heard.
-const LOSS_FLOOR: Percent = Percent::new(5);
 
 /// What video may take before the path is known: the estimate's start without sound.
 const FIRST_TARGET: Bitrate = Bitrate::from_kbps(220);
@@ -108,6 +104,7 @@ pub(super) struct LocalMedia {
     /// What somebody is to get.
     wanted: MediaState,
     target: Bitrate,
+    voice: VoiceEncoding,
     /// What is sent of the camera that is open.
     ladder: Option<Ladder>,
 }
@@ -141,6 +138,7 @@ impl LocalMedia {
             reference,
             wanted: MediaState::NONE,
             target: config.bitrate.min(FIRST_TARGET),
+            voice: config.opus.encoding(),
             ladder: None,
         };
         this.settle();
@@ -229,6 +227,7 @@ impl LocalMedia {
                 if let Some(microphone) = self.microphone.on() {
                     microphone.set_muted(!self.wanted.audio);
                     microphone.set_processing(self.config.processing);
+                    microphone.set_encoding(self.voice);
                     self.routes.open_microphone();
                 }
                 news.map(|news| news.event(Device::Microphone))
@@ -285,10 +284,11 @@ impl LocalMedia {
         }
     }
 
-    /// The share of packets that the worst path loses, which Opus protects against.
-    pub(super) fn set_expected_loss(&self, loss: f64) {
+    /// How a voice is encoded from its next packet on.
+    pub(super) fn set_voice(&mut self, encoding: VoiceEncoding) {
+        self.voice = encoding;
         if let Some(microphone) = self.microphone.on() {
-            microphone.set_expected_loss(Percent::new((loss * 100.0).round() as u8).max(LOSS_FLOOR));
+            microphone.set_encoding(encoding);
         }
     }
 

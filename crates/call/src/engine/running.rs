@@ -21,12 +21,13 @@ use crate::{
     link::{Estimate, LinkConfig, PeerLink, Reports},
     message::MediaState,
     network::{Observation, Path},
+    rtp::voice::for_both,
     state::LinkCommand,
 };
 
 type Notices = mpsc::UnboundedSender<Notice>;
 
-/// What sound takes of the estimate, headers included; video gets the rest.
+/// What sound takes of the estimate while its plan is not known, headers included; video gets the rest.
 const SOUND_SHARE: Bitrate = Bitrate::from_kbps(75);
 /// Share of video's packets that is headers: 58 bytes of some 1,000.
 const HEADERS: f64 = 0.06;
@@ -200,21 +201,22 @@ impl Running {
     /// The one encoder goes by the slowest path.
     pub(super) fn adapt(&mut self, ceiling: Bitrate) {
         let video = |peer: &Peer| {
-            let estimate = peer.estimate?;
-            Some(video_share(estimate, peer.link.stats().sound_repeated))
+            let voice = peer.link.stats().voice.map_or(SOUND_SHARE, |plan| plan.wire_rate());
+            Some(video_share(peer.estimate?, voice))
         };
         if let Some(slowest) = self.peers.values().filter_map(video).min_by_key(|rate| rate.bps()) {
             self.local.set_bitrate(Instant::now(), slowest.min(ceiling));
         }
-        let worst = self.peers.values().map(|peer| peer.link.stats().loss_out).fold(0.0, f64::max);
-        self.local.set_expected_loss(worst);
+        let plans = self.peers.values().filter_map(|peer| peer.link.stats().voice);
+        if let Some(encoding) = plans.map(|plan| plan.encoding).reduce(for_both) {
+            self.local.set_voice(encoding);
+        }
     }
 }
 
-/// What the encoder may make of an estimate: sound, headers and repairs come first.
-fn video_share(estimate: Estimate, sound_repeated: bool) -> Bitrate {
-    let copies = if sound_repeated { 2 } else { 1 };
-    let rest = estimate.target.bps().saturating_sub(copies * SOUND_SHARE.bps()) as f64;
+/// What the video encoder may make of an estimate: sound, headers and repairs come first.
+fn video_share(estimate: Estimate, voice: Bitrate) -> Bitrate {
+    let rest = estimate.target.bps().saturating_sub(voice.bps()) as f64;
     Bitrate::from_bps((rest * (1.0 - HEADERS) * (1.0 - estimate.loss.min(MOST_REPAIRS))) as u64)
 }
 
@@ -225,6 +227,7 @@ fn link_config(config: &EngineConfig, peer: &PeerId) -> LinkConfig {
         loopback_only: config.loopback_only,
         impairment: config.impairment.clone(),
         video_bitrate: config.bitrate,
+        voice: config.opus.encoding(),
         probe_turn: config.probe_turn.clone(),
     }
 }

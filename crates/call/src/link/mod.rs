@@ -260,6 +260,10 @@ impl Actor {
                 stack.playing.set(playing);
                 None
             }
+            LinkCommand::SetTakesDred(takes) => {
+                stack.feedback.voice.takes_dred.set(takes);
+                None
+            }
             LinkCommand::Close => {
                 match tokio::time::timeout(CLOSE_LIMIT, connection.close()).await {
                     Ok(Ok(())) => {}

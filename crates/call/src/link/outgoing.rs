@@ -20,7 +20,7 @@ use webrtc::{
 };
 
 use super::{
-    stack::{Feedback, MIME_TYPE_RED},
+    stack::{Feedback, MIME_TYPE_RED, Switch},
     stats::{SharedStats, StreamOut},
 };
 use crate::{
@@ -30,6 +30,7 @@ use crate::{
         clock::MediaClock,
         red::RedWriter,
         report::{self, SenderReports},
+        voice::Redundancy,
         vp8,
     },
 };
@@ -119,12 +120,37 @@ impl Gate {
         self.0.connected.store(connected, Ordering::Relaxed);
     }
 
-    fn lets_video_out(&self) -> bool {
+    pub(super) fn lets_video_out(&self) -> bool {
         self.0.connected.load(Ordering::Relaxed) && self.0.video.load(Ordering::Relaxed)
     }
 
     fn lets_audio_out(&self) -> bool {
         self.0.connected.load(Ordering::Relaxed) && self.0.audio.load(Ordering::Relaxed)
+    }
+}
+
+/// How the voice on this link is sent, beside the encoding, which all links share.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Voice {
+    copies: Arc<AtomicU8>,
+    /// The other side takes redundancy (RFC 2198).
+    pub(super) takes_red: Switch,
+    /// The other side reads the deep redundancy that we write.
+    pub(super) takes_dred: Switch,
+}
+
+impl Voice {
+    pub(super) fn set_copies(&self, redundancy: Redundancy) {
+        let copies = match redundancy {
+            Redundancy::Red { copies } => copies,
+            Redundancy::None | Redundancy::Dred => 0,
+        };
+        self.copies.store(copies, Ordering::Relaxed);
+    }
+
+    /// Packets that each packet repeats.
+    pub(super) fn copies(&self) -> usize {
+        self.copies.load(Ordering::Relaxed).into()
     }
 }
 
@@ -169,6 +195,11 @@ impl OutgoingTrack {
 
     fn payload_type(&self) -> Option<u8> {
         agreed(&self.payload_type)
+    }
+
+    /// Whether the other side takes redundancy (RFC 2198).
+    pub(super) fn takes_red(&self) -> bool {
+        self.red_payload_type().is_some()
     }
 
     fn red_payload_type(&self) -> Option<u8> {
@@ -316,8 +347,8 @@ pub(super) async fn audio(
             continue;
         };
         let (payload_type, payload) = match track.red_payload_type() {
-            Some(red) if feedback.repeat_sound.get() => {
-                (red, repeating.write(payload_type, timestamp, &packet.payload))
+            Some(red) if feedback.voice.copies() > 0 => {
+                (red, repeating.write(payload_type, timestamp, &packet.payload, feedback.voice.copies()))
             }
             Some(_) | None => (payload_type, packet.payload.clone()),
         };

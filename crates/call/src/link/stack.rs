@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use ahoy_media::units::Bitrate;
+use ahoy_media::{audio::opus::VoiceEncoding, units::Bitrate};
 use rtc::{
     ice::mdns::MulticastDnsMode,
     interceptor::{CongestionControlBuilder, ReceiverReportBuilder, TwccReceiverBuilder, TwccSenderBuilder},
@@ -38,7 +38,7 @@ use super::{
     estimate::{Coverage, CoverageTap, Estimator, ProbeTurn, SendControl},
     impair::{ImpairedRuntime, Impairment},
     incoming::{self, Handler},
-    outgoing::{NO_PAYLOAD_TYPE, OutgoingTrack},
+    outgoing::{NO_PAYLOAD_TYPE, OutgoingTrack, Voice},
     restart::Restarts,
     send::SendInterceptor,
     stats::SharedStats,
@@ -104,6 +104,8 @@ pub struct LinkConfig {
     pub impairment: Option<Impairment>,
     /// The video encoder's ceiling: more than twice of it is not looked for.
     pub video_bitrate: Bitrate,
+    /// How a voice is encoded for a fast and clean path.
+    pub voice: VoiceEncoding,
     /// Shared by all links of this program: one of them probes at a time.
     pub probe_turn: ProbeTurn,
 }
@@ -128,8 +130,7 @@ pub(super) struct Stack {
 pub(super) struct Feedback {
     /// For sender reports.
     pub(super) wall: WallClock,
-    /// The path loses sound: each packet repeats the one before it.
-    pub(super) repeat_sound: Switch,
+    pub(super) voice: Voice,
 }
 
 /// The streams that we send.
@@ -160,10 +161,12 @@ impl Stack {
         if let Some(local) = self.connection.local_description().await {
             self.formats.learn(&local.sdp);
         }
-        MediaState {
+        let taken = MediaState {
             audio: self.audio.learn_payload_type(received.audio).await,
             video: self.video.learn_payload_type(received.video).await,
-        }
+        };
+        self.feedback.voice.takes_red.set(self.audio.takes_red());
+        taken
     }
 }
 
@@ -196,7 +199,7 @@ pub(super) async fn build(
         .with(Slot::from(TAP_SLOT), tap);
     extensions(&mut codecs)?;
 
-    let (playing, repeat_sound, formats) = (Switch::default(), Switch::default(), Arc::new(SoundFormats::default()));
+    let (playing, formats, gate) = (Switch::default(), Arc::new(SoundFormats::default()), incoming.gate.clone());
     playing.set(true);
     let handler = Arc::new(Handler::new(
         incoming,
@@ -230,9 +233,11 @@ pub(super) async fn build(
     let video = outgoing_track(&*connection, RtpCodecKind::Video, ssrcs.video).await?;
     let now = Instant::now();
     let wall = WallClock::new(now, SystemTime::now());
-    let context = incoming::RtcpContext::new(handler.shared(), wall, estimate, repeat_sound.clone());
+    let voice = Voice::default();
+    let sending = incoming::Sending { gate, voice: voice.clone() };
+    let context = incoming::RtcpContext::new(handler.shared(), wall, estimate, sending, config.voice);
     tasks.spawn(incoming::read_rtcp(rtcp, context));
-    let feedback = Feedback { wall, repeat_sound };
+    let feedback = Feedback { wall, voice };
     Ok(Stack { connection, video, audio, feedback, playing, session, undeclared, formats })
 }
 

@@ -8,7 +8,7 @@ use std::{
 use ahoy_media::units::Bitrate;
 
 use super::Route;
-use crate::rtp::receive::ReceiveStats;
+use crate::rtp::{receive::ReceiveStats, voice::VoicePlan};
 
 /// One direction of one outgoing stream, totals since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,8 +59,10 @@ pub struct LinkStats {
     /// Share of our packets that the other side missed lately, 0 to 1, by receiver reports: of sound or of pictures,
     /// whichever is worse.
     pub loss_out: f64,
-    /// Sound is sent twice (RFC 2198), because it gets lost.
+    /// Sound is sent more than once (RFC 2198), because it gets lost.
     pub sound_repeated: bool,
+    /// How a voice is to be sent over this path; none before anything is known of it.
+    pub voice: Option<VoicePlan>,
     /// Outgoing video.
     pub video_out: StreamOut,
     /// Outgoing sound.

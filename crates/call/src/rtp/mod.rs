@@ -7,6 +7,7 @@ pub mod red;
 pub mod report;
 pub mod sync;
 pub mod timeline;
+pub mod voice;
 pub mod vp8;
 
 /// RTP clock of every video stream (RFC 7741 section 6.1).

@@ -126,6 +126,8 @@ pub enum LinkCommand {
     SetSending(MediaState),
     /// Whether to play and show what comes in.
     SetPlaying(bool),
+    /// Whether the other side reads the deep redundancy that we write. It is taken not to before this command.
+    SetTakesDred(bool),
     /// Take the link down. The last command of each link.
     Close,
 }

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use ahoy_media::audio::opus::DRED_VERSION;
+
 use super::{
     CallError, CallStatus, LinkCommand, LinkEvent, ParticipantStatus, Role,
     exchange::Exchange,
@@ -97,6 +99,8 @@ pub(super) struct Participant {
     hears: bool,
     /// Our sound is heard there.
     heard: bool,
+    /// It reads the deep redundancy that we write.
+    takes_dred: bool,
 }
 
 impl Participant {
@@ -118,6 +122,7 @@ impl Participant {
             says: None,
             hears: true,
             heard: true,
+            takes_dred: false,
         }
     }
 
@@ -213,8 +218,12 @@ impl Participant {
                     out.event(CallEvent::Ringing { peer: self.peer.clone() });
                 }
             }
-            Payload::MediaState { media, hears } => {
+            Payload::MediaState { media, hears, dred } => {
                 if self.inbox.media.admit(seq) {
+                    let takes_dred = dred == Some(DRED_VERSION);
+                    if std::mem::replace(&mut self.takes_dred, takes_dred) != takes_dred && self.sending.is_some() {
+                        out.link(&self.peer, LinkCommand::SetTakesDred(takes_dred));
+                    }
                     let is_other = std::mem::replace(&mut self.heard, hears) != hears;
                     // What is said of hearing alone is no news of its media.
                     if self.says.replace(media) != Some(media) || !is_other {
@@ -377,6 +386,9 @@ impl Participant {
         out.link(&self.peer, LinkCommand::Open { role: local.role });
         self.sending = Some(local.media);
         out.link(&self.peer, LinkCommand::SetSending(local.media));
+        if self.takes_dred {
+            out.link(&self.peer, LinkCommand::SetTakesDred(true));
+        }
     }
 
     /// Both sides have agreed to talk.
@@ -462,7 +474,7 @@ impl Participant {
     }
 
     fn say_media(&self, local: Local, out: &mut Outbox) {
-        out.send(&self.peer, Payload::MediaState { media: local.given(), hears: self.hears });
+        out.send(&self.peer, Payload::MediaState { media: local.given(), hears: self.hears, dred: Some(DRED_VERSION) });
     }
 
     fn tell_hold(&self, local: Local, out: &mut Outbox) {

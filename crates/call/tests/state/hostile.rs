@@ -20,7 +20,7 @@ fn strays() -> Vec<Payload> {
         answer("a"),
         trickle("c"),
         Payload::Ringing,
-        Payload::MediaState { media: MediaState::NONE, hears: false },
+        Payload::MediaState { media: MediaState::NONE, hears: false, dred: None },
         Payload::CallHold { held: true },
     ]
 }

@@ -138,8 +138,8 @@ pub fn words(output: &Output) -> String {
             Payload::CallAnswer { sdp } => format!("send call-answer {sdp}"),
             Payload::IceCandidate { candidate: Some(c) } => format!("send ice-candidate {}", c.candidate),
             Payload::CallHangup { reason: Some(reason) } => format!("send call-hangup {}", reason.as_str()),
-            Payload::MediaState { media, hears: true } => format!("send media-state {}", letters(*media)),
-            Payload::MediaState { media, hears: false } => format!("send media-state {} deaf", letters(*media)),
+            Payload::MediaState { media, hears: true, .. } => format!("send media-state {}", letters(*media)),
+            Payload::MediaState { media, hears: false, .. } => format!("send media-state {} deaf", letters(*media)),
             Payload::CallHold { held } => format!("send call-hold {held}"),
             other => format!("send {}", tag(other, "type")),
         },
@@ -162,6 +162,7 @@ pub fn words(output: &Output) -> String {
             LinkCommand::EndOfCandidates => "end-of-candidates".into(),
             LinkCommand::SetSending(media) => format!("sending {}", letters(*media)),
             LinkCommand::SetPlaying(playing) => format!("playing {playing}"),
+            LinkCommand::SetTakesDred(takes) => format!("takes dred {takes}"),
             LinkCommand::Close => "close".into(),
         },
     }

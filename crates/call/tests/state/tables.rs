@@ -4,11 +4,12 @@ use ahoy_call::{
     message::{HangupReason, MediaState, Payload},
     state::{CallStatus, Input, LinkEvent},
 };
+use ahoy_media::audio::opus::DRED_VERSION;
 
 use crate::script::{BOB, Script, answer, candidate, offer, request, trickle};
 
 fn says(media: MediaState) -> Payload {
-    Payload::MediaState { media, hears: true }
+    Payload::MediaState { media, hears: true, dred: None }
 }
 
 #[test]
@@ -240,9 +241,20 @@ fn who_is_not_heard_is_told_so_and_learns_when_it_is_again() {
     call.user(Input::SetMedia(PICTURE)).expect(&["send media-state v deaf", "sending v"]);
     call.user(hears(true)).expect(&["send media-state v", "event heard FromPeer"]);
 
-    let deaf = |media| Payload::MediaState { media, hears: false };
+    let deaf = |media| Payload::MediaState { media, hears: false, dred: None };
     call.gets(says(MediaState::BOTH)).expect(&["event media-state av"]);
     call.gets(deaf(MediaState::BOTH)).expect(&["event unheard ToPeer"]);
     call.gets(deaf(PICTURE)).expect(&["event media-state v"]);
     call.gets(says(MediaState::BOTH)).expect(&["event media-state av", "event heard ToPeer"]);
+}
+
+#[test]
+fn deep_redundancy_is_for_peers_that_announce_our_version() {
+    let announces = |dred| Payload::MediaState { media: MediaState::BOTH, hears: true, dred };
+    let mut call = Script::caller_in_call();
+    call.gets(announces(None)).expect(&["event media-state av"]);
+    call.gets(announces(Some(DRED_VERSION))).expect(&["takes dred true", "event media-state av"]);
+    call.gets(announces(Some(DRED_VERSION))).expect(&["event media-state av"]);
+    call.gets(announces(Some(DRED_VERSION + 1))).expect(&["takes dred false", "event media-state av"]);
+    call.gets(announces(Some(0))).expect(&["event media-state av"]);
 }

@@ -20,7 +20,11 @@ fn payload(chances: &mut StdRng) -> Payload {
         5 => trickle("c"),
         6 => Payload::IceCandidate { candidate: Some(IceCandidate::end()) },
         7 => Payload::Ringing,
-        8 => Payload::MediaState { media: MediaState::NONE, hears: chances.random() },
+        8 => Payload::MediaState {
+            media: MediaState::NONE,
+            hears: chances.random(),
+            dred: Some(chances.random_range(11..14)),
+        },
         9 => Payload::CallHold { held: chances.random() },
         10 => Payload::Unknown,
         _ => Payload::CallHangup { reason: Some(HangupReason::Busy) },

@@ -334,7 +334,8 @@ impl FakeLink {
             LinkCommand::Open { .. }
             | LinkCommand::EndOfCandidates
             | LinkCommand::SetSending(_)
-            | LinkCommand::SetPlaying(_) => Vec::new(),
+            | LinkCommand::SetPlaying(_)
+            | LinkCommand::SetTakesDred(_) => Vec::new(),
         }
     }
 

@@ -28,7 +28,7 @@ use super::{
     stack::{Clocks, SoundFormats, Ssrcs, Switch},
     stats::SharedStats,
 };
-pub(super) use rtcp::{PeerClocks, RtcpContext, read as read_rtcp};
+pub(super) use rtcp::{PeerClocks, RtcpContext, Sending, read as read_rtcp};
 use video::IncomingVideo;
 
 use crate::{

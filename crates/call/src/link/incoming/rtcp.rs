@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use ahoy_media::audio::opus::VoiceEncoding;
 use rtc::rtcp::{
     payload_feedbacks::{full_intra_request::FullIntraRequest, picture_loss_indication::PictureLossIndication},
     receiver_report::ReceiverReport,
@@ -18,7 +19,8 @@ use super::{
     super::{
         LinkReport,
         estimate::Estimate,
-        stack::{Ssrcs, Switch},
+        outgoing::{Gate, Voice},
+        stack::Ssrcs,
         tap::TappedRtcp,
     },
     Shared, lock,
@@ -26,9 +28,9 @@ use super::{
 use crate::rtp::{
     AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ,
     clock::{Ntp, ReportedClock, WallClock},
-    red::RedPolicy,
     report::round_trip,
     sync::LipSync,
+    voice::{VoicePath, VoicePolicy},
 };
 
 /// Streams whose reports are kept: a peer has two, and two more while it changes them.
@@ -66,13 +68,21 @@ impl PeerClocks {
     }
 }
 
+/// What the reader of RTCP decides for the senders of the link, and what it needs to know of them.
+pub(in crate::link) struct Sending {
+    pub(in crate::link) gate: Gate,
+    pub(in crate::link) voice: Voice,
+}
+
 /// What the reader of RTCP needs to know.
 pub(in crate::link) struct RtcpContext {
     shared: Shared,
     wall: WallClock,
     estimate: watch::Receiver<Estimate>,
-    repeat_sound: Switch,
-    policy: RedPolicy,
+    sending: Sending,
+    voice: VoicePolicy,
+    /// The engine does not know of the newest plan yet.
+    replanned: bool,
     /// Share of packets that the other side missed, of sound and of pictures, by its newest reports.
     lost: (f64, f64),
     /// The newest FIR: who sent it, and its number.
@@ -89,6 +99,10 @@ pub(in crate::link) async fn read(mut tapped: mpsc::Receiver<TappedRtcp>, mut co
                 for packet in &packets {
                     key_wanted |= context.read(arrival, packet.as_any());
                 }
+                if std::mem::take(&mut context.replanned) {
+                    let estimate = *context.estimate.borrow();
+                    let _ = context.shared.reports.send(LinkReport::Estimate(estimate)).await;
+                }
                 if key_wanted {
                     let _ = context.shared.reports.send(LinkReport::KeyFrameWanted { new_peer: false }).await;
                 }
@@ -96,6 +110,8 @@ pub(in crate::link) async fn read(mut tapped: mpsc::Receiver<TappedRtcp>, mut co
             Ok(()) = context.estimate.changed() => {
                 let estimate = *context.estimate.borrow_and_update();
                 context.shared.stats.lock().estimate = Some(estimate.target);
+                context.plan_voice(Instant::now());
+                context.replanned = false;
                 let _ = context.shared.reports.send(LinkReport::Estimate(estimate)).await;
             }
         }
@@ -107,10 +123,31 @@ impl RtcpContext {
         shared: &Shared,
         wall: WallClock,
         estimate: watch::Receiver<Estimate>,
-        repeat_sound: Switch,
+        sending: Sending,
+        best: VoiceEncoding,
     ) -> Self {
-        let shared = shared.clone();
-        Self { shared, wall, estimate, repeat_sound, policy: RedPolicy::default(), lost: (0.0, 0.0), fir: None }
+        let (shared, voice) = (shared.clone(), VoicePolicy::new(best));
+        Self { shared, wall, estimate, sending, voice, replanned: false, lost: (0.0, 0.0), fir: None }
+    }
+
+    /// The path is known better now, and how a voice is sent over it may change.
+    fn plan_voice(&mut self, now: Instant) {
+        let Sending { gate, voice } = &self.sending;
+        let round_trip = self.shared.stats.lock().round_trip;
+        let plan = self.voice.plan(
+            now,
+            VoicePath {
+                rate: self.estimate.borrow().target,
+                round_trip,
+                alone: !gate.lets_video_out(),
+                takes_red: voice.takes_red.get(),
+                takes_dred: voice.takes_dred.get(),
+            },
+        );
+        voice.set_copies(plan.redundancy);
+        let mut stats = self.shared.stats.lock();
+        self.replanned |= stats.voice.replace(plan) != Some(plan);
+        stats.sound_repeated = voice.copies() > 0;
     }
 
     /// Takes one packet; true if it wants a key frame.
@@ -146,13 +183,13 @@ impl RtcpContext {
             let lost = f64::from(report.fraction_lost) / 256.0;
             if report.ssrc == audio {
                 self.lost.0 = lost;
-                self.repeat_sound.set(self.policy.reported(lost));
+                self.voice.reported(lost);
+                self.plan_voice(arrival);
             } else {
                 self.lost.1 = lost;
             }
             let mut stats = self.shared.stats.lock();
             stats.loss_out = self.lost.0.max(self.lost.1);
-            stats.sound_repeated = self.repeat_sound.get();
             if let Some(round_trip) = round_trip(report, self.wall.ntp(arrival)) {
                 stats.round_trip = Some(round_trip);
                 drop(stats);
@@ -169,14 +206,14 @@ mod tests {
     use bytes::Bytes;
     use rtc::rtcp::payload_feedbacks::receiver_estimated_maximum_bitrate::ReceiverEstimatedMaximumBitrate;
 
-    use ahoy_media::units::Bitrate;
+    use ahoy_media::{audio::opus::OpusSettings, units::Bitrate};
 
     use super::*;
     use crate::{
         link::{
             Tasks,
             description::{Addresses, Session},
-            stack::Clocks,
+            stack::{Clocks, Switch},
             stats::SharedStats,
         },
         rtp::sync::Playout,
@@ -206,7 +243,10 @@ mod tests {
             queue: Duration::ZERO,
             limit: crate::link::Limit::None,
         };
-        let context = RtcpContext::new(&shared, wall, watch::channel(estimate).1, Switch::default());
+        let sending = Sending { gate: Gate::default(), voice: Voice::default() };
+        sending.voice.takes_red.set(true);
+        let best = OpusSettings::default().encoding();
+        let context = RtcpContext::new(&shared, wall, watch::channel(estimate).1, sending, best);
         let mut clocks = lock(&context.shared.clocks);
         (clocks.audio, clocks.video) = (Some(PEER_AUDIO), Some(PEER_VIDEO));
         drop(clocks);
@@ -287,7 +327,7 @@ mod tests {
                 assert!(stats.round_trip.is_none_or(|rtt| rtt <= Duration::from_secs(20)), "{stats:?}");
             }
         }
-        assert!(context.repeat_sound.get());
+        assert!(context.sending.voice.copies() > 0);
         // And all is well again once it is.
         for _ in 0..100 {
             for ssrc in [OUR_AUDIO, OUR_VIDEO] {
@@ -296,7 +336,7 @@ mod tests {
             }
         }
         assert_eq!(context.shared.stats.lock().loss_out, 0.0);
-        assert!(!context.repeat_sound.get());
+        assert_eq!(context.sending.voice.copies(), 0);
     }
 
     /// A REMB of `bits` (6 of exponent, 18 of mantissa) as it comes from the network.
