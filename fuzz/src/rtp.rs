@@ -52,10 +52,10 @@ pub(crate) fn redundant(data: &[u8]) {
 /// A packet alone, one with its predecessor, one with two.
 pub(crate) fn redundant_packets() -> Vec<Vec<u8>> {
     let mut red = RedWriter::default();
-    let alone = red.write(111, 480, &[0xfc; 40]);
+    let alone = red.write(111, 480, &[0xfc; 40], 2);
     red.sent(480, Bytes::from_static(&[0xfc; 40]));
     let two = [0x80 | 111, 15, 0, 1, 0x80 | 111, 7, 0x80, 2, 111, b'a', b'b', b'b', b'c'];
-    vec![alone.to_vec(), red.write(111, 960, &[0xf8; 60]).to_vec(), two.to_vec()]
+    vec![alone.to_vec(), red.write(111, 960, &[0xf8; 60], 2).to_vec(), two.to_vec()]
 }
 
 /// Frames begin with a key frame and hold no more than what came; nothing is asked for without end.

@@ -11,7 +11,7 @@ use crate::network::Snapshot;
 /// Where the stack binds its sockets. The stack asks again at each ICE restart, and gets what there is at that moment.
 ///
 /// A wildcard address would leave the choice to the stack, which then offers `::` or `0.0.0.0` as a candidate where it
-/// finds no address (measured on a machine without IPv6), and never a link-local one.
+/// finds no address (`webrtc` 0.21.1; seen in its candidates), and never a link-local one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LocalAddresses {
     /// Only this machine.

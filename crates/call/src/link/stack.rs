@@ -59,7 +59,7 @@ const ICE_MAX_CHECKS: u16 = 500;
 /// the path again, so this is also how late sound is back; 2 checks and 2 answers a second are 2 kbit/s.
 const ICE_KEEPALIVE: Duration = Duration::from_millis(500);
 /// Silence after which the link counts as disconnected and an ICE restart is tried: 5 checks of ours and 5 of the other
-/// side. At 20 % loss both ways they are all lost once in 3 million times. libwebrtc's receiving timeout is as long.
+/// side. At 20 % loss both ways they are all lost once in 500,000 times, by calculation.
 const ICE_DISCONNECTED: Duration = Duration::from_millis(2500);
 /// Silence after which the stack gives up. The call state's own limit comes first.
 const ICE_FAILED: Duration = Duration::from_secs(60);

@@ -6,7 +6,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 /// into the 1280 bytes that every IPv6 path carries (RFC 8200 section 5).
 ///
 /// Browsers use 1200, which a VPN within a VPN does not carry, and the don't-fragment bit is set on all that we send. A
-/// fixed size instead of discovery costs 0.5 % more bytes on a path of 1500, and loses nothing until the path is known.
+/// fixed size instead of discovery costs some 0.5 % more bytes on a path of 1500 (by calculation), and loses nothing until the path is known.
 pub const MAX_PAYLOAD: usize = MIN_PATH_MTU - HEADERS - SPARE;
 
 /// The narrowest IPv4 path that a call is made for: WireGuard or OpenVPN within another tunnel.
