@@ -74,7 +74,7 @@ impl End {
                 self.usual = *median;
                 return;
             }
-            assert!(unix_ms() - began < 30_000.0, "no tone at first{}", self.native.peer.recent());
+            assert!(unix_ms() - began < 30_000.0, "no tone at first: {tones:?}{}", self.native.peer.recent());
         }
     }
 

@@ -243,9 +243,11 @@ impl Calls {
             LinkCommand::AddCandidate(candidate) => SignalPayload::IceCandidate { candidate },
             LinkCommand::EndOfCandidates => SignalPayload::IceCandidate { candidate: IceCandidate::end() },
             // `setRemoteDescription` takes an open offer back by itself, and what is sent stands in the call.
-            LinkCommand::Rollback | LinkCommand::SetSending(_) | LinkCommand::SetPlaying(_) | LinkCommand::Close => {
-                return;
-            }
+            LinkCommand::Rollback
+            | LinkCommand::SetSending(_)
+            | LinkCommand::SetPlaying(_)
+            | LinkCommand::SetTakesDred(_)
+            | LinkCommand::Close => return,
         };
         (self.sink)(AppEvent::Signal { call: call.to_string(), payload });
     }
