@@ -16,8 +16,8 @@ pub const GOAL: Duration = Duration::from_secs(2);
 
 /// Sound under this share of what is usual is away: the concealment of lost packets fades.
 const AWAY: f64 = 0.5;
-/// A tone is heard above this amplitude; it is sent at 0.05.
-const AUDIBLE: f64 = 0.01;
+/// The tone is heard above this (root mean square); it is sent at 0.035.
+const AUDIBLE: f64 = 0.007;
 /// Sound that stays this long is back, in levels of 50 ms.
 const BACK: usize = 20;
 /// A change shows in what is heard within this time: the jitter buffer is empty, and the concealment has faded.
@@ -30,7 +30,7 @@ const LIMIT: Duration = Duration::from_secs(15);
 pub struct End {
     pub native: Native,
     recording: Recording,
-    /// Amplitude of the other side's tone as it usually is.
+    /// How loud the other side usually is (root mean square): the tone, and the beeps that hide it once a second.
     usual: f64,
 }
 
@@ -64,24 +64,24 @@ impl End {
         let began = unix_ms();
         loop {
             sleep(POLL).await;
-            let mut tones: Vec<_> = self.content().levels.iter().rev().take(BACK).map(|level| level.tone).collect();
-            tones.sort_by(f64::total_cmp);
-            let faintest = tones.first().filter(|_| tones.len() == BACK);
-            if let (Some(faintest), Some(median)) = (faintest, tones.get(BACK / 2))
+            let mut levels: Vec<_> = self.content().levels.iter().rev().take(BACK).map(|level| level.rms).collect();
+            levels.sort_by(f64::total_cmp);
+            let faintest = levels.first().filter(|_| levels.len() == BACK);
+            if let (Some(faintest), Some(median)) = (faintest, levels.get(BACK / 2))
                 && *faintest > AWAY * median
                 && *median > AUDIBLE
             {
                 self.usual = *median;
                 return;
             }
-            assert!(unix_ms() - began < 30_000.0, "no tone at first: {tones:?}{}", self.native.peer.recent());
+            assert!(unix_ms() - began < 30_000.0, "no tone at first{}", self.native.peer.recent());
         }
     }
 
     /// How long after `moment` (unix ms) the sound was last away; none while it has not been back for a second.
     fn away_until(&mut self, moment: f64) -> Option<Duration> {
         let heard = self.content().since(moment);
-        let away = |level: &Level| level.tone < AWAY * self.usual;
+        let away = |level: &Level| level.rms < AWAY * self.usual;
         let last = heard.levels.iter().rposition(away);
         let after = heard.levels.len() - last.map_or(0, |last| last + 1);
         let at = last.and_then(|last| heard.levels.get(last)).map_or(moment, |level| level.at);

@@ -161,7 +161,6 @@ pub async fn hold(ends: Ends, line: &Line) -> Outcome {
         queue_ms: forward.queue_between(from, to),
         kbps: forward.carried_between(from, to) as f64 * 8.0 / 1000.0 / (to - from).as_secs_f64(),
         seen,
-        watched: (from, to),
         forward,
     }
 }

@@ -38,8 +38,6 @@ pub struct Outcome {
     pub kbps: f64,
     /// What the receiver showed and played.
     pub seen: Seen,
-    /// When the call was watched, since the start of the path.
-    pub watched: (Duration, Duration),
     /// What the path did.
     pub forward: Counts,
 }

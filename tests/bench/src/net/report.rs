@@ -9,9 +9,9 @@ use super::{
 };
 use crate::{calm::Calm, document, machine};
 
-const HEAD: &str = "| path | call | frames a second | frozen (%) | queue p50 / p95 (ms) | used | kbit/s | lost / overflowed \
-                    | sound made up (%) | size at the end | connected after (ms) | reached |\n\
-                    |---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|\n";
+const HEAD: &str = "| path | call | frames a second | frozen (%) | longest gap (ms) | queue p50 / p95 (ms) | used | kbit/s | lost / overflowed \
+                    | sound made up (%) | size at the end | first video / sound after (ms) | reached |\n\
+                    |---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|\n";
 
 /// The name of a call's ends.
 pub fn who(ends: Ends) -> String {
@@ -40,11 +40,12 @@ pub fn row(line: &Line, ends: Ends, outcome: &Outcome, chromium: Option<&Outcome
     let size = outcome.seen.size.map_or("–".to_owned(), |(width, height)| format!("{width}x{height}"));
     let reached = if ends == super::CHROMIUM { String::new() } else { reached(line, outcome, chromium) };
     format!(
-        "| {} | {} | {} | {} | {} / {} | {} | {:.0} | {} / {} | {} | {size} | {} | {reached} |",
+        "| {} | {} | {} | {} | {} | {} / {} | {} | {:.0} | {} / {} | {} | {size} | {} / {} | {reached} |",
         line.name,
         who(ends),
         cell(outcome.seen.fps(), 1),
         percent(outcome.seen.frozen()),
+        cell(outcome.seen.longest_gap_ms(), 0),
         cell(outcome.queue(0.5), 0),
         cell(outcome.queue(0.95), 0),
         cell(outcome.used, 2),
@@ -53,6 +54,7 @@ pub fn row(line: &Line, ends: Ends, outcome: &Outcome, chromium: Option<&Outcome
         outcome.forward.overflowed,
         percent(outcome.seen.concealed),
         cell(outcome.connected_ms, 0),
+        cell(outcome.sound_ms, 0),
     )
 }
 
