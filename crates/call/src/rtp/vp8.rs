@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-/// Payload bytes of one RTP packet, descriptor included. A packet with all its headers fits into [`MIN_PATH_MTU`], and
+/// Payload bytes of one RTP packet, descriptor included. A packet with all its headers fits into `MIN_PATH_MTU`, and
 /// into the 1280 bytes that every IPv6 path carries (RFC 8200 section 5).
 ///
 /// Browsers use 1200, which a VPN within a VPN does not carry, and the don't-fragment bit is set on all that we send. A

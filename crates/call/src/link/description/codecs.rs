@@ -57,7 +57,7 @@ enum Codec {
     Vp8,
 }
 
-/// <payload type> <encoding name>/<clock rate>[/<channels>] (RFC 8866 section 6.6); names are case-insensitive.
+/// `<payload type> <encoding name>/<clock rate>[/<channels>]` (RFC 8866 section 6.6); names are case-insensitive.
 fn rtpmap(value: &str) -> Option<(u8, Codec)> {
     let (number, encoding) = value.split_once(char::is_whitespace)?;
     let mut parts = encoding.trim().split('/');
@@ -125,7 +125,7 @@ fn feedback(section: &Section, payload_type: u8) -> impl Iterator<Item = &'stati
     FEEDBACK.into_iter().filter(move |known| given.iter().any(|kind| kind == known))
 }
 
-/// The header extensions of a section that are ours: <id>[/<direction>] <uri> (RFC 8285 section 8).
+/// The header extensions of a section that are ours: `<id>[/<direction>] <uri>` (RFC 8285 section 8).
 pub(super) fn extensions(section: &Section) -> Vec<(u16, &'static str)> {
     let mut all: Vec<(u16, &'static str)> = vec![];
     for value in section.values("extmap") {

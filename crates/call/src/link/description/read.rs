@@ -167,7 +167,7 @@ fn bundle(group: &str) -> Option<Vec<String>> {
     is_bundle.then(|| words.map(word).take(MAX_SECTIONS).collect())
 }
 
-/// m=<media> <port>[/<number>] <proto> <fmt> ... (RFC 8866 section 5.14)
+/// `m=<media> <port>[/<number>] <proto> <fmt> ...` (RFC 8866 section 5.14)
 fn section(words: &str, attributes: Vec<Attribute>, session: Arc<[Attribute]>, default: Direction) -> Section {
     let mut words = words.split_whitespace();
     let media = words.next().map(word).filter(|word| !word.is_empty()).unwrap_or_else(|| "application".to_owned());

@@ -147,7 +147,7 @@ pub(in crate::link) enum Addresses {
 
 /// A candidate as the stack reads it. None: nothing can be sent to it, or the stack cannot read it.
 ///
-/// <foundation> <component> <transport> <priority> <address> <port> typ <type> ... (RFC 8839 section 5.1)
+/// `<foundation> <component> <transport> <priority> <address> <port> typ <type> ...` (RFC 8839 section 5.1)
 pub(super) fn usable(value: &str, addresses: Addresses) -> Option<String> {
     let words: Vec<&str> = value.split_whitespace().take(MAX_CANDIDATE_WORDS).collect();
     let [foundation, component, transport, priority, address, port, typ, kind, rest @ ..] = words.as_slice() else {
