@@ -153,6 +153,9 @@ impl SendQueue {
             return Some(Released::Repair(packet));
         }
         let packet = self.padding()?;
+        // Its number is missed where it gets lost, and a receiver that waits for it shows nothing: it is sent again, unfilled.
+        let header = rtp::header::Header { extension: false, extensions: Vec::new(), ..packet.header.clone() };
+        self.repairs.sent(now, &rtp::Packet { header, payload: Bytes::new() });
         self.count(now, wire_size(&packet));
         Some(Released::Padding(packet))
     }
@@ -350,6 +353,19 @@ mod tests {
         }
         assert!(sizes.iter().all(|size| (960..=1000).contains(size)), "{sizes:?}");
         assert_eq!(sizes.len(), 9);
+    }
+
+    #[test]
+    fn padding_that_was_lost_is_sent_again_without_its_filling() {
+        let (mut queue, control, start) = queue(1e6, 5000.0);
+        queue.push(start, video(1, true));
+        leaves(&mut queue, start, 1);
+        control.lock().order = Some(ProbeOrder { rate: 5e6, bytes: 8000 });
+        assert!(leaves(&mut queue, start + ms(1), 50).contains(&(0, 2, 'p')));
+        queue.repair(start + ms(100), [2].into_iter());
+        let Some(Released::Repair(packet)) = queue.release(start + ms(100)) else { panic!("nothing is sent again") };
+        assert_eq!(packet.header.sequence_number, 2);
+        assert!(packet.header.padding && wire_size(&packet) < 100);
     }
 
     #[test]
