@@ -235,7 +235,8 @@ impl VideoReceiver {
             self.key_due = Some(now + REORDER_TOLERANCE);
         }
         self.note_arrival(now, sequence);
-        self.stats.packets += 1;
+        // Padding keeps the numbers together, and is no video.
+        self.stats.packets += u64::from(!packet.payload.is_empty());
         self.stats.bytes += packet.payload.len() as u64;
         self.buffer.insert(sequence, packet);
         if self.buffer.len() > MAX_BUFFERED || self.missing.len() > MAX_MISSING {

@@ -17,6 +17,8 @@ const MAX_WAITING: usize = 1024;
 const MAX_PADDING: usize = 1100;
 /// A probe has at least so many packets, if padding has a say in it.
 const PROBE_PACKETS: usize = 8;
+/// A probe begins at most so long after the last video: twice the longest interval of the ladder's frames.
+const PROBE_AFTER_VIDEO: Duration = Duration::from_millis(300);
 /// Bytes of a padding packet without filling.
 const PADDING_BASE: usize = 12 + 4 + 4 + super::WIRE_OVERHEAD;
 /// Filling is made of header extension elements that no section has negotiated, which receivers skip (RFC 8285 section 4.2).
@@ -62,8 +64,9 @@ pub(in crate::link) struct SendQueue {
     probing: Option<Probing>,
     /// Padding packets sent so far: video behind them has numbers so much higher.
     padded: u16,
-    /// The last packet of video that left.
+    /// The last packet of video that left, and when.
     last: Option<rtp::header::Header>,
+    last_at: Instant,
     /// Bits a second of sound and video, copies and repairs left out.
     media: f64,
 }
@@ -85,6 +88,7 @@ impl SendQueue {
             probing: None,
             padded: 0,
             last: None,
+            last_at: now,
             media: 0.0,
         }
     }
@@ -138,7 +142,7 @@ impl SendQueue {
         if let Some((mut packet, bytes)) = self.video.pop_front() {
             self.waiting -= bytes;
             packet.header.sequence_number = packet.header.sequence_number.wrapping_add(self.padded);
-            self.last = Some(packet.header.clone());
+            (self.last, self.last_at) = (Some(packet.header.clone()), now);
             self.repairs.sent(now, &packet);
             self.media += bytes as f64 * 8.0 / MEDIA_S;
             let copies = self.control.lock().copies;
@@ -183,8 +187,9 @@ impl SendQueue {
     }
 
     fn begin_probe(&mut self, now: Instant) {
-        // Without video there is nothing that padding could follow.
-        if self.probing.is_some() || self.last.is_none() {
+        // Without video there is nothing that padding could follow; and where a camera is off, no packet of video is to come.
+        let is_sending = self.last.is_some() && now.saturating_duration_since(self.last_at) < PROBE_AFTER_VIDEO;
+        if self.probing.is_some() || !is_sending {
             return;
         }
         let Some(order) = self.control.lock().order.take() else { return };
@@ -366,6 +371,15 @@ mod tests {
         let Some(Released::Repair(packet)) = queue.release(start + ms(100)) else { panic!("nothing is sent again") };
         assert_eq!(packet.header.sequence_number, 2);
         assert!(packet.header.padding && wire_size(&packet) < 100);
+    }
+
+    #[test]
+    fn nothing_is_probed_while_no_video_is_sent() {
+        let (mut queue, control, start) = queue(1e6, 5000.0);
+        queue.push(start, video(1, true));
+        leaves(&mut queue, start, 1);
+        control.lock().order = Some(ProbeOrder { rate: 2e6, bytes: 4000 });
+        assert_eq!(leaves(&mut queue, start + PROBE_AFTER_VIDEO, 3000), []);
     }
 
     #[test]
