@@ -1,4 +1,4 @@
-//! Signaling messages and session descriptions, as bytes from whoever is at the other end of the transport.
+//! Signaling messages and session descriptions, as bytes from a hostile peer.
 
 use ahoy_call::{
     link::read_offer,

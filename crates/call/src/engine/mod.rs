@@ -194,7 +194,7 @@ impl Engine {
     }
 
     /// Hangs up, and waits until the messages have been handed over, links are down and devices closed. A peer that takes
-    /// no messages is waited for two seconds at most. Whoever ends a process needs this: the other side would ring on.
+    /// no messages is waited for two seconds at most. A program calls this before it ends: otherwise the other side rings on.
     pub async fn stop(self) {
         let (answer, stopped) = oneshot::channel();
         let _ = self.requests.send(Request::Stop(answer));

@@ -31,7 +31,7 @@ pub const REMEMBERED_MESSAGES: usize = 512;
 /// Ended calls that are remembered, so that late and repeated messages do not ring again or count as strange.
 pub const REMEMBERED_CALLS: usize = 256;
 
-/// Of one peer. Whoever makes more within the time that a message can be late does not talk.
+/// Ended calls that are remembered of one peer. A peer that makes more while a message can still be late is flooding.
 pub const REMEMBERED_CALLS_OF_ONE: usize = 16;
 
 /// Offers of one peer that are answered at once. A peer that changes its media a few times in a row has fewer.

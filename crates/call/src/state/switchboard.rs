@@ -187,7 +187,7 @@ impl Switchboard {
     }
 
     fn tell_unknown(&mut self, key: (PeerId, CallId)) {
-        // Whoever makes up one call makes up many: a few are told.
+        // A peer that invents one call invents many: only a few are reported.
         if !self.told.contains(&key) && !self.told.is_full_of(&key.0) {
             let problem = Problem::new(
                 ProblemCode::UnknownCall,

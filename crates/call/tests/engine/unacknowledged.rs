@@ -91,7 +91,7 @@ async fn a_contact_that_never_acknowledges_holds_up_no_other_call() {
     anna.does(EngineCommand::SetAudio(true));
     ben.until_grown("sound", 20, |stats| stats.link.audio_in_packets).await;
 
-    // The end is not held up either, and Ben is told of it.
+    // The hang-up reaches Ben without delay, too.
     let start = Instant::now();
     let stopped = tokio::spawn(anna.engine.clone().stop());
     ben.until_ended().await;

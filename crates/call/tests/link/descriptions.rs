@@ -10,7 +10,7 @@ enum Side {
     Answer,
 }
 
-/// What went over the wire, unaltered, and what was told.
+/// The descriptions that were sent, unaltered, and the events that the links reported.
 #[derive(Debug, Default)]
 struct Record {
     offer: String,

@@ -27,7 +27,7 @@ const REFUSED_RETRY: Duration = Duration::from_secs(15 * 60);
 pub(super) enum Need {
     /// There is one that works, or nobody knows where to dial.
     None,
-    /// For presence, and for whoever may call.
+    /// For presence, and so that the contact can call.
     Usual,
     /// There is a call, or something to send.
     Urgent,

@@ -1,4 +1,4 @@
-//! Which of a section's formats are ours, and how the stack is told of them.
+//! Finds our codecs among a section's formats, and writes them in the form that the stack reads.
 //!
 //! The stack refuses a description for one format that it cannot read, and compares parameters as text. So it is shown our
 //! codecs only, under the other side's numbers and with our own parameters: those of a description say what its author

@@ -16,7 +16,7 @@ pub(super) const MAX_SECTIONS: usize = 64;
 const MAX_WORD_BYTES: usize = 64;
 /// Formats of a refused section that are repeated in an answer: one is enough for RFC 3264 section 6.
 const MAX_REPEATED_FORMATS: usize = 16;
-/// What the parser is told of each section instead of its own `m=` line.
+/// The line that the parser reads in place of each section's own `m=` line.
 const STAND_IN: &str = "m=application 9 UDP 0";
 /// The lines that a description begins with and that say nothing about media.
 const HEAD: &str = "v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n";

@@ -65,7 +65,7 @@ pub(super) struct ProbeController {
     stage: Stage,
     /// Rates still to be probed, bits a second, the next one last.
     planned: Vec<f64>,
-    /// What was told of the probe: departure, arrival (none: missing), bytes.
+    /// The probe's reported packets: departure, arrival (none: missing), bytes.
     packets: Vec<(Instant, Option<Duration>, usize)>,
     /// When the next periodic probe may be.
     due: Option<Instant>,

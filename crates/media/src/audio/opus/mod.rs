@@ -145,7 +145,7 @@ pub struct VoiceEncoding {
     pub bitrate: Bitrate,
     /// Sound in a packet.
     pub packet: OpusFrame,
-    /// Each packet repeats the one before it coarsely, so that a single loss can be mended (RFC 6716 section 2.1.7).
+    /// In-band FEC: each packet holds a coarse copy of the one before it, which replaces it if it is lost (RFC 6716 section 2.1.7).
     /// libopus does so for speech only: a steady tone is left to concealment.
     pub fec: bool,
     /// Loss to be ready for: the more, the larger the part of the bits that FEC and DRED get. At 0 there is neither.
@@ -178,7 +178,7 @@ impl Default for OpusSettings {
             frame: OpusFrame::Ms20,
             fec: true,
             dtx: true,
-            // Until receiver reports tell the truth, so that the very first loss of a call can be mended already. Over
+            // Assumed until receiver reports come, so that FEC covers the first loss of a call already. Over
             // 5 % libopus narrows the audio band where FEC would not fit otherwise, as with packets of 10 ms.
             expected_loss: Percent::new(10),
             dred: DredDuration::NONE,
