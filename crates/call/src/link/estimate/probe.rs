@@ -3,7 +3,10 @@
 //! The first probes come at once, at 3 and 6 times the first estimate, then at twice what was found for as long as that
 //! works (libwebrtc's `ProbeController`). Later ones come every few seconds while there is more to be found.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 use rtc::interceptor::PacketReport;
 
@@ -13,8 +16,9 @@ use super::control::{ProbeOrder, ProbeSpan};
 const FIRST: [f64; 2] = [3.0, 6.0];
 /// The next probe, by what the last one found.
 const FURTHER: f64 = 2.0;
-/// A probe that found this much of its own rate is followed by a further one.
-const FOUND_ENOUGH: f64 = 0.7;
+/// A probe that filled nothing and found this much of its own rate is followed by a further one. The rest is what late timers
+/// take; at this share each further probe is still higher than the last one.
+const FOUND_ENOUGH: f64 = 0.55;
 /// A later probe, by the estimate.
 const PERIODIC: f64 = 2.0;
 /// Between two of these.
@@ -66,7 +70,7 @@ pub(super) struct ProbeController {
     /// Rates still to be probed, bits a second, the next one last.
     planned: Vec<f64>,
     /// The probe's reported packets: departure, arrival (none: missing), bytes.
-    packets: Vec<(Instant, Option<Duration>, usize)>,
+    packets: VecDeque<(Instant, Option<Duration>, usize)>,
     /// When the next periodic probe may be.
     due: Option<Instant>,
 }
@@ -75,7 +79,7 @@ impl ProbeController {
     /// Plans the first probes of a link whose first estimate is `start` bits a second.
     pub(super) fn new(start: f64) -> Self {
         let planned = FIRST.iter().rev().map(|factor| factor * start).collect();
-        Self { stage: Stage::Idle, planned, packets: Vec::new(), due: None }
+        Self { stage: Stage::Idle, planned, packets: VecDeque::new(), due: None }
     }
 
     /// Plans the first probes anew, at `rate` and twice that: the path is another, or was gone.
@@ -113,17 +117,26 @@ impl ProbeController {
     /// The send queue says that a probe was sent.
     pub(super) fn sent(&mut self, span: ProbeSpan) {
         if matches!(self.stage, Stage::Ordered { .. }) {
+            self.packets.retain(|(departure, ..)| *departure >= span.began && *departure <= span.ended);
             self.stage = Stage::Sent { span };
         }
     }
 
-    /// Takes a report of a packet with `bytes` on the wire.
+    /// Takes a report of a packet with `bytes` on the wire. On a short path the first packets are reported before the last ones
+    /// have left, so they are kept from the order on.
     pub(super) fn reported(&mut self, report: &PacketReport, bytes: usize) {
-        let Stage::Sent { span } = self.stage else { return };
-        let inside = report.departure >= span.began && report.departure <= span.ended;
-        if inside && self.packets.len() < MAX_PACKETS {
-            self.packets.push((report.departure, report.arrival.filter(|_| report.arrived), bytes));
+        let inside = match self.stage {
+            Stage::Idle => false,
+            Stage::Ordered { at } => report.departure >= at,
+            Stage::Sent { span } => report.departure >= span.began && report.departure <= span.ended,
+        };
+        if !inside {
+            return;
         }
+        if self.packets.len() >= MAX_PACKETS {
+            self.packets.pop_front();
+        }
+        self.packets.push_back((report.departure, report.arrival.filter(|_| report.arrived), bytes));
     }
 
     /// The result of the probe, once a packet behind it was told of (`newest`: the newest departure that was).
@@ -133,14 +146,14 @@ impl ProbeController {
             return None;
         }
         self.stage = Stage::Idle;
-        let result = judge(&self.packets);
+        let result = judge(self.packets.make_contiguous());
         match result {
-            Some(found) if found.rate >= span.order.rate * FOUND_ENOUGH && !found.saturated => {
-                // Until the path is full, or a planned one was skipped.
-                let further = self.planned.is_empty().then_some(found.rate * FURTHER);
-                self.planned.extend(further);
+            // Until the path is full; a probe that timers made slow still leaves those that are planned.
+            Some(found) if !found.saturated => {
+                let further = self.planned.is_empty() && found.rate >= span.order.rate * FOUND_ENOUGH;
+                self.planned.extend(further.then_some(found.rate * FURTHER));
             }
-            // The path is known now, or the probe was lost: no higher one is of use.
+            // The path is known now: no higher one is of use.
             Some(_) => self.planned.clear(),
             None => {}
         }
@@ -183,7 +196,22 @@ fn judge(packets: &[(Instant, Option<Duration>, usize)]) -> Option<ProbeResult> 
     if arriving > sending * CREDIBLE {
         return None;
     }
-    Some(ProbeResult { rate: sending.min(arriving), saturated: arriving < sending * SATURATED })
+    let saturated = arriving < sending * SATURATED;
+    // What arrives late without a queue that grows is jitter, which hides what the path carries.
+    (!saturated || queue_grows(&arrived)).then_some(ProbeResult { rate: sending.min(arriving), saturated })
+}
+
+/// Whether each of the last packets took longer than any of the first ones.
+fn queue_grows(arrived: &[(Instant, Duration, usize)]) -> bool {
+    let Some((origin, ..)) = arrived.first() else { return false };
+    // By departure: reports come in this order.
+    let took = |(sent, arrival, _): &(Instant, Duration, usize)| {
+        arrival.as_secs_f64() - sent.saturating_duration_since(*origin).as_secs_f64()
+    };
+    let third = arrived.len() / 3;
+    let slowest = arrived.iter().take(third).map(took).reduce(f64::max);
+    let fastest = arrived.iter().rev().take(third).map(took).reduce(f64::min);
+    slowest.zip(fastest).is_some_and(|(first, last)| last > first)
 }
 
 #[cfg(test)]
@@ -238,6 +266,29 @@ mod tests {
     }
 
     #[test]
+    fn packets_that_are_reported_before_the_probe_has_left_count() {
+        let (mut controller, now) = (ProbeController::new(300e3), Instant::now());
+        let order = controller.order(now, 300e3, 10e6).unwrap();
+        let report = |index: u64| PacketReport {
+            ssrc: 1,
+            id: index,
+            rtp_sequence_number: 0,
+            is_twcc: true,
+            twcc_sequence_number: index as u16,
+            size: 200,
+            arrived: true,
+            departure: now + ms(index * 2),
+            arrival: Some(ms(1000 + index * 2)),
+            ecn: Default::default(),
+        };
+        (0..9).for_each(|index| controller.reported(&report(index), 200));
+        controller.sent(ProbeSpan { order, began: now + ms(2), ended: now + ms(18) });
+        controller.reported(&report(9), 200);
+        let found = controller.result(now + ms(18)).expect("a result");
+        assert!((found.rate - 800e3).abs() < 1.0 && !found.saturated, "{found:?}");
+    }
+
+    #[test]
     fn a_result_is_never_more_than_was_sent() {
         let mut controller = ProbeController::new(300e3);
         let now = Instant::now();
@@ -262,10 +313,12 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_that_was_held_back_on_its_way_tells_nothing() {
+    fn a_probe_that_was_held_back_or_met_jitter_or_loss_tells_nothing() {
         let now = Instant::now();
         let together: Vec<_> = (0..10).map(|n| (now + ms(n * 2), Some(ms(1000)), 300)).collect();
         assert_eq!(judge(&together), None);
+        let jittery: Vec<_> = (0..10).map(|n| (now + ms(n * 2), Some(ms(1000 + n * 2 + n * 37 % 60)), 300)).collect();
+        assert_eq!(judge(&jittery), None);
         let lost: Vec<_> = (0..10).map(|n| (now + ms(n * 2), (n > 4).then(|| ms(1000 + n * 2)), 300)).collect();
         assert_eq!(judge(&lost), None);
     }
