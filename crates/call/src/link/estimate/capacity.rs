@@ -8,7 +8,7 @@ const WEIGHT: f64 = 0.4;
 const OTHER: f64 = 0.25;
 /// A rate counts as near the capacity from this share of it on.
 const NEAR: f64 = 0.85;
-/// A path that carries more than this share of the capacity without a queue has a larger one.
+/// A path that carries more than this share of the capacity without a queue has a larger capacity.
 const EXCEEDED: f64 = 1.08;
 /// What was seen longer ago than this says little of the path now.
 const FRESH: Duration = Duration::from_secs(60);
@@ -29,10 +29,13 @@ impl LinkCapacity {
         self.seen = Some((rate, now));
     }
 
-    /// The path carries `rate` bits a second without a queue.
+    /// The path carries `rate` bits a second without a queue. A little more than the capacity corrects it; much more says that
+    /// the bottleneck is another one, of which nothing is known.
     pub(super) fn carried(&mut self, rate: f64) {
-        if self.seen.is_some_and(|(capacity, _)| rate > capacity * EXCEEDED) {
-            self.seen = None;
+        match &mut self.seen {
+            Some((capacity, _)) if rate > *capacity * (1.0 + OTHER) => self.seen = None,
+            Some((capacity, _)) if rate > *capacity * EXCEEDED => *capacity = rate,
+            Some(_) | None => {}
         }
     }
 
@@ -69,6 +72,8 @@ mod tests {
         capacity.carried(520.0);
         assert_eq!(capacity.get(now), Some(500.0));
         capacity.carried(600.0);
+        assert_eq!(capacity.get(now), Some(600.0));
+        capacity.carried(800.0);
         assert_eq!(capacity.get(now), None);
         capacity.saturated(now, 500.0);
         assert_eq!(capacity.get(now + FRESH), None, "seen too long ago");

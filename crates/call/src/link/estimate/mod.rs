@@ -93,6 +93,8 @@ const PROBED_SHARE: f64 = 0.93;
 
 /// Rates are looked at over this long, in seconds.
 const ARRIVAL_WINDOW_S: f64 = 0.3;
+/// A queue that has just been noticed has stood for about this long, in seconds.
+const QUEUED_WINDOW_S: f64 = 0.1;
 /// Packets of which a rate is taken.
 const RATE_PACKETS: usize = 6;
 /// Between two looks without feedback.
@@ -267,7 +269,9 @@ impl Estimator {
 
     fn begin_draining(&mut self, now: Instant, queue: Duration) {
         self.starting = false;
-        let arriving = self.arrivals.rate(RATE_PACKETS).unwrap_or(self.target);
+        // The queue is young: only what arrived while it stood was at the bottleneck's rate.
+        let lately = self.arrivals.rate_of_last(QUEUED_WINDOW_S, RATE_PACKETS).into_iter();
+        let arriving = lately.chain(self.arrivals.rate(RATE_PACKETS)).reduce(f64::max).unwrap_or(self.target);
         self.state = State::Draining { since: now, arriving };
         self.saturated(now, arriving, queue);
         self.probe.postpone(now);

@@ -43,10 +43,17 @@ impl RateWindow {
     /// Bits a second over what is in the window; none of fewer than `least` packets, or of less than a quarter of the window.
     /// The first packet's bytes do not count: they came before the time that is measured.
     pub(super) fn rate(&self, least: usize) -> Option<f64> {
-        let first = self.packets.front()?.0;
+        self.rate_of_last(self.span, least)
+    }
+
+    /// As [`Self::rate`], over the newest `span` seconds of the window.
+    pub(super) fn rate_of_last(&self, span: f64, least: usize) -> Option<f64> {
+        let oldest = self.newest - span;
+        let old = self.packets.iter().take_while(|(at, _)| *at < oldest).count();
+        let first = self.packets.get(old)?.0;
         let took = self.newest - first;
-        let bytes: usize = self.packets.iter().skip(1).map(|(_, bytes)| bytes).sum();
-        (self.packets.len() >= least.max(2) && took >= self.span / 4.0).then(|| bytes as f64 * 8.0 / took)
+        let bytes: usize = self.packets.iter().skip(old + 1).map(|(_, bytes)| bytes).sum();
+        (self.packets.len() - old >= least.max(2) && took >= span / 4.0).then(|| bytes as f64 * 8.0 / took)
     }
 }
 
@@ -64,6 +71,8 @@ mod tests {
         }
         assert!((window.rate(5).unwrap() - 800_000.0).abs() < 1.0);
         assert_eq!(window.rate(1000), None, "too few");
+        window.push(2.0, 5000);
+        assert!((window.rate_of_last(0.1, 5).unwrap() - 1_120_000.0).abs() < 1.0, "{:?}", window.rate_of_last(0.1, 5));
         window.push(-100.0, 500);
         assert_eq!(window.rate(1), None, "the clock began anew");
     }
