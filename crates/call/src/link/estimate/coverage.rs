@@ -6,7 +6,7 @@
 //! (draft-holmer-rmcat-transport-wide-cc-extensions-01 section 3.1).
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -20,8 +20,9 @@ use rtc::{
 
 /// What was said longer ago than this is of an earlier round of the 16-bit numbers.
 const KEPT: Duration = Duration::from_secs(5);
-/// Numbers that are remembered: 5 s of 800 packets a second. What a peer says beyond that is left out.
-const MAX_NUMBERS: usize = 4096;
+/// Numbers that are remembered: 5 s of 800 packets a second. A power of two, so that numbers that follow each other across the
+/// end of their range have places that do.
+const PLACES: usize = 4096;
 
 /// What feedback said of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,46 +37,34 @@ pub(in crate::link) enum Said {
 #[derive(Clone, Debug, Default)]
 pub(in crate::link) struct Coverage(Arc<Mutex<Numbers>>);
 
-#[derive(Debug, Default)]
-struct Numbers {
-    said: HashMap<u16, (Said, Instant)>,
-    order: VecDeque<(u16, Instant)>,
+/// What was said of the newest number at each place: its number modulo [`PLACES`]. Repeated feedback, which jitter causes and a
+/// hostile peer may send, takes no more room.
+#[derive(Debug)]
+struct Numbers(Box<[Option<(u16, Said, Instant)>]>);
+
+impl Default for Numbers {
+    fn default() -> Self {
+        Self(vec![None; PLACES].into())
+    }
 }
 
 impl Coverage {
     /// Notes that feedback about `number` came at `now`.
     pub(in crate::link) fn note(&self, now: Instant, number: u16, said: Said) {
-        let mut numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        numbers.expire(now);
-        if numbers.order.len() >= MAX_NUMBERS {
-            return;
-        }
-        let arrived = numbers.said.get(&number).is_some_and(|(before, _)| *before == Said::Arrived);
         // What has arrived cannot be missing any more, whatever a later feedback says.
+        let arrived = self.said(now, number) == Some(Said::Arrived);
         let said = if arrived { Said::Arrived } else { said };
-        numbers.said.insert(number, (said, now));
-        numbers.order.push_back((number, now));
+        let mut numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = numbers.0.get_mut(usize::from(number) % PLACES) {
+            *place = Some((number, said, now));
+        }
     }
 
     /// What feedback said of `number` in the last seconds; none: no feedback covered it.
     pub(in crate::link) fn said(&self, now: Instant, number: u16) -> Option<Said> {
-        let mut numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        numbers.expire(now);
-        numbers.said.get(&number).map(|(said, _)| *said)
-    }
-}
-
-impl Numbers {
-    fn expire(&mut self, now: Instant) {
-        while let Some((number, at)) = self.order.front().copied() {
-            if now.saturating_duration_since(at) < KEPT {
-                return;
-            }
-            self.order.pop_front();
-            if self.said.get(&number).is_some_and(|(_, newest)| *newest == at) {
-                self.said.remove(&number);
-            }
-        }
+        let numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (of, said, at) = (*numbers.0.get(usize::from(number) % PLACES)?)?;
+        (of == number && now.saturating_duration_since(at) < KEPT).then_some(said)
     }
 }
 
@@ -104,7 +93,7 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for CoverageTap {
     fn handle_read(&mut self, packet: TaggedPacket) -> Result<(), Error> {
         if let Packet::Rtcp(packets) = &packet.message.packet {
             for feedback in packets.iter().filter_map(|packet| packet.as_any().downcast_ref::<TransportLayerCc>()) {
-                for one in convert_twcc(feedback).into_iter().take(MAX_NUMBERS) {
+                for one in convert_twcc(feedback).into_iter().take(PLACES) {
                     let said = if one.arrived { Said::Arrived } else { Said::Missing };
                     self.coverage.note(packet.now, one.sequence_number, said);
                 }
@@ -152,14 +141,22 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_says_too_much_fills_nothing() {
+    fn feedback_that_repeats_itself_does_not_keep_out_what_is_new() {
         let (coverage, now) = (Coverage::default(), Instant::now());
-        for round in 0..20u64 {
-            for number in 0..=u16::MAX {
-                coverage.note(now + Duration::from_millis(round), number, Said::Arrived);
-            }
+        for _ in 0..20 {
+            (0..600).for_each(|number| coverage.note(now, number, Said::Missing));
         }
-        let numbers = coverage.0.lock().unwrap();
-        assert!(numbers.said.len() <= MAX_NUMBERS && numbers.order.len() <= MAX_NUMBERS);
+        coverage.note(now, 7, Said::Arrived);
+        coverage.note(now, 601, Said::Arrived);
+        assert_eq!((coverage.said(now, 7), coverage.said(now, 8)), (Some(Said::Arrived), Some(Said::Missing)));
+        assert_eq!(coverage.said(now, 601), Some(Said::Arrived));
+    }
+
+    #[test]
+    fn a_number_of_an_earlier_round_says_nothing_of_a_later_one() {
+        let (coverage, now) = (Coverage::default(), Instant::now());
+        coverage.note(now, 7, Said::Missing);
+        coverage.note(now, 7 + PLACES as u16, Said::Arrived);
+        assert_eq!((coverage.said(now, 7), coverage.said(now, 7 + PLACES as u16)), (None, Some(Said::Arrived)));
     }
 }

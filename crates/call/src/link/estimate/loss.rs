@@ -20,6 +20,8 @@ const GRACE: Duration = Duration::from_millis(150);
 const MAX_UNDECIDED: usize = 4096;
 /// Packets that are remembered to tell a copy from its packet: half a second of 500 packets a second.
 const MAX_REPORTED: usize = 256;
+/// A path on which packets overtook each other is taken for one where they do for this long.
+const REORDERING_KEPT: Duration = Duration::from_secs(5);
 /// The share is that of this long, or of so many packets where those take longer.
 const WINDOW: Duration = Duration::from_secs(1);
 const WINDOW_PACKETS: usize = 100;
@@ -56,7 +58,21 @@ pub(super) enum LossVerdict {
 #[derive(Clone, Copy, Debug)]
 struct Undecided {
     number: u16,
+    packet: (u32, u16),
+    departure: Instant,
     due: Instant,
+    /// How long after it the newest packet left that arrived before it; none until its report has been read to the end.
+    overtaken: Option<Duration>,
+}
+
+/// A packet that was reported lately.
+#[derive(Clone, Copy, Debug)]
+struct Reported {
+    /// Stream and number.
+    packet: (u32, u16),
+    departure: Instant,
+    /// How long after that it left once more, as a copy or a retransmission.
+    again: Option<Duration>,
 }
 
 /// The rate was lowered to see what that does to the loss.
@@ -77,37 +93,52 @@ pub(super) struct LossControl {
     inherent: f64,
     trial: Option<Trial>,
     updated: Option<Instant>,
-    /// Packets that were reported lately, by stream and number, oldest first.
-    reported: VecDeque<(u32, u16)>,
+    /// Packets that were reported lately, oldest first.
+    reported: VecDeque<Reported>,
+    /// When the newest packet left that has arrived.
+    newest: Option<Instant>,
+    /// How far packets overtake each other on this path, and when they last did.
+    reordering: Option<(Duration, Instant)>,
 }
 
 impl LossControl {
     /// Takes a report that came at `now`. Reports come in the order of sending.
     pub(super) fn reported(&mut self, now: Instant, report: &PacketReport) {
-        let packet = (report.ssrc, report.rtp_sequence_number);
+        let (packet, departure) = ((report.ssrc, report.rtp_sequence_number), report.departure);
+        self.newest = self.newest.max(report.arrived.then_some(departure));
         // A receiver drops the copy of a packet that it has, before it counts it: that is no loss.
-        if self.reported.contains(&packet) {
+        if let Some(first) = self.reported.iter_mut().find(|one| one.packet == packet) {
+            first.again.get_or_insert(departure.saturating_duration_since(first.departure));
             return;
         }
-        self.reported.push_back(packet);
+        self.reported.push_back(Reported { packet, departure, again: None });
         if self.reported.len() > MAX_REPORTED {
             self.reported.pop_front();
         }
         if report.arrived {
             self.decided.push_back((now, false));
         } else if report.is_twcc && self.undecided.len() < MAX_UNDECIDED {
-            self.undecided.push_back(Undecided { number: report.twcc_sequence_number, due: now + GRACE });
+            let (number, due) = (report.twcc_sequence_number, now + GRACE);
+            self.undecided.push_back(Undecided { number, packet, departure, due, overtaken: None });
         }
     }
 
-    /// Decides about what has been missing for long enough.
+    /// Decides about what has been missing for long enough. Called when a feedback packet has been read to its end.
     pub(super) fn settle(&mut self, now: Instant, coverage: &Coverage) {
-        while let Some(Undecided { number, .. }) = self.undecided.front().copied().filter(|missing| missing.due <= now)
-        {
+        let newest = self.newest;
+        for missing in self.undecided.iter_mut().rev().take_while(|missing| missing.overtaken.is_none()) {
+            missing.overtaken =
+                Some(newest.map_or(Duration::ZERO, |at| at.saturating_duration_since(missing.departure)));
+        }
+        while let Some(missing) = self.undecided.front().copied().filter(|missing| missing.due <= now) {
             self.undecided.pop_front();
-            match coverage.said(now, number) {
+            match coverage.said(now, missing.number) {
+                Some(Said::Missing) if self.may_be_dropped(now, missing) => {}
                 Some(Said::Missing) => self.decided.push_back((now, true)),
-                Some(Said::Arrived) => self.decided.push_back((now, false)),
+                Some(Said::Arrived) => {
+                    self.note_reordering(now, missing.overtaken.unwrap_or_default());
+                    self.decided.push_back((now, false));
+                }
                 // No feedback was about it: that was lost, and says nothing of the packet.
                 None => {}
             }
@@ -115,6 +146,21 @@ impl LossControl {
         while self.decided.front().is_some_and(|(at, _)| self.is_old(now.saturating_duration_since(*at))) {
             self.decided.pop_front();
         }
+    }
+
+    fn note_reordering(&mut self, now: Instant, overtaken: Duration) {
+        let (most, at) = self.reordering.unwrap_or((Duration::ZERO, now));
+        if overtaken >= most || now.saturating_duration_since(at) > REORDERING_KEPT {
+            self.reordering = Some((overtaken, now));
+        }
+    }
+
+    /// Whether the packet may have arrived behind its own retransmission, and been dropped as a copy: then it is not known
+    /// whether it was lost. Packets that do not overtake each other so far are not.
+    fn may_be_dropped(&self, now: Instant, missing: Undecided) -> bool {
+        let reordering = self.reordering.filter(|(_, at)| now.saturating_duration_since(*at) <= REORDERING_KEPT);
+        let again = self.reported.iter().find(|one| one.packet == missing.packet).and_then(|one| one.again);
+        again.zip(reordering).is_some_and(|(again, (reordering, _))| again <= reordering)
     }
 
     fn is_old(&self, age: Duration) -> bool {
@@ -298,6 +344,35 @@ mod tests {
         assert_eq!(loss.loss(), Some(0.0), "nothing is decided at once");
         loss.settle(now + GRACE, &coverage);
         assert_eq!(loss.loss(), Some(0.2));
+    }
+
+    /// A packet whose original is never reported and whose retransmission, 40 ms later, is.
+    fn retransmitted(loss: &mut LossControl, coverage: &Coverage, now: Instant) {
+        coverage.note(now, 500, Said::Missing);
+        loss.reported(now, &report(500, false, now));
+        coverage.note(now, 504, Said::Arrived);
+        let again = PacketReport { rtp_sequence_number: 500, ..report(504, true, now + Duration::from_millis(40)) };
+        loss.reported(now, &again);
+    }
+
+    #[test]
+    fn a_packet_that_may_have_come_behind_its_own_retransmission_is_not_counted() {
+        for (overtakes, lost) in [(60, 0.0), (30, 0.05)] {
+            let (mut loss, coverage, now) = (LossControl::default(), Coverage::default(), Instant::now());
+            for number in 0..19u16 {
+                coverage.note(now, number, Said::Arrived);
+                // The first one comes after one that left so much later.
+                let departure = now + Duration::from_millis(if number == 18 { overtakes } else { 0 });
+                loss.reported(now, &report(number, number > 0, departure));
+            }
+            loss.settle(now, &coverage);
+            loss.settle(now + GRACE, &coverage);
+            retransmitted(&mut loss, &coverage, now + GRACE);
+            // It needs 20 to have a share.
+            loss.reported(now + GRACE, &report(501, true, now));
+            loss.settle(now + 2 * GRACE, &coverage);
+            assert_eq!(loss.loss().map(|share| (share * 20.0).round() / 20.0), Some(lost), "{overtakes} ms");
+        }
     }
 
     #[test]
