@@ -67,6 +67,8 @@ const LARGE_PACKET_BITS: f64 = 1200.0 * 8.0;
 const DRAIN: Duration = Duration::from_millis(400);
 /// While draining at least, and at most, so much less than the capacity is sent.
 const DRAIN_SHARE: (f64, f64) = (0.10, 0.5);
+/// A queue that has just been noticed is taken for that of a bottleneck of at least this share of the target.
+const FIRST_DRAIN: f64 = 0.5;
 /// What is sent once the queue is gone, by the capacity.
 const AFTER_DRAIN: f64 = 0.97;
 /// A queue that stays longer than this, although less is sent, is another flow's.
@@ -88,6 +90,8 @@ const RISE_START: f64 = 1.6;
 const RISE_FAR: f64 = 1.25;
 /// Rise a second near the capacity, as a share of it: a queue of 25 ms grows within two seconds, and drains in a third of one.
 const RISE_NEAR: f64 = 0.02;
+/// A capacity that the rate has been near for so long without a queue was measured too low.
+const NEAR_LIMIT: Duration = Duration::from_secs(5);
 /// A probe that filled the bottleneck has measured it with the queue that it made.
 const PROBED_SHARE: f64 = 0.93;
 
@@ -179,6 +183,8 @@ pub(super) struct Estimator {
     max: f64,
     /// No queue has been seen yet.
     starting: bool,
+    /// Since when the target has risen near the capacity without a queue.
+    near_since: Option<Instant>,
     updated: Option<Instant>,
     /// When feedback came last, and the target before it stopped.
     heard: Option<Instant>,
@@ -218,6 +224,7 @@ impl Estimator {
             target,
             max,
             starting: true,
+            near_since: None,
             updated: None,
             heard: None,
             before_outage: None,
@@ -269,9 +276,12 @@ impl Estimator {
 
     fn begin_draining(&mut self, now: Instant, queue: Duration) {
         self.starting = false;
+        self.near_since = None;
         // The queue is young: only what arrived while it stood was at the bottleneck's rate.
         let lately = self.arrivals.rate_of_last(QUEUED_WINDOW_S, RATE_PACKETS).into_iter();
         let arriving = lately.chain(self.arrivals.rate(RATE_PACKETS)).reduce(f64::max).unwrap_or(self.target);
+        // A radio, or a busy machine, holds everything back for a moment: that looks like a slow path until the next look.
+        let arriving = arriving.max(self.target * FIRST_DRAIN);
         self.state = State::Draining { since: now, arriving };
         self.saturated(now, arriving, queue);
         self.probe.postpone(now);
@@ -337,6 +347,7 @@ impl Estimator {
             return;
         }
         let most = self.limited.most().max(self.target);
+        self.doubt_capacity(now);
         let rises = match self.capacity.get(now) {
             Some(capacity) if self.capacity.is_near(now, self.target) => self.target + capacity * RISE_NEAR * elapsed,
             Some(_) => self.target * RISE_FAR.powf(elapsed),
@@ -344,6 +355,15 @@ impl Estimator {
             None => self.target * RISE_FAR.powf(elapsed),
         };
         self.target = rises.min(most);
+    }
+
+    /// A queue would have shown itself by now if the capacity were what it is taken for.
+    fn doubt_capacity(&mut self, now: Instant) {
+        if !self.capacity.is_near(now, self.target) {
+            self.near_since = None;
+        } else if now.saturating_duration_since(*self.near_since.get_or_insert(now)) > NEAR_LIMIT {
+            self.capacity.forget();
+        }
     }
 
     fn probe(&mut self, now: Instant) {
