@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BinaryHeap, HashMap},
+    collections::BinaryHeap,
     os::fd::AsFd,
     sync::{
         Arc, Mutex, PoisonError,
@@ -52,21 +52,23 @@ pub struct Counts {
     pub lost: u64,
     /// Packets that found the queue full.
     pub overflowed: u64,
-    /// Bytes of IP packets that the bottleneck carried, by pair.
-    pub carried: HashMap<usize, u64>,
+    /// Bytes of IP packets that came out at the other end, by pair.
+    pub carried: Vec<u64>,
     /// One every 10 ms since the start of the path.
     pub samples: Vec<Sample>,
 }
 
 /// One look at a direction.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sample {
     /// Seconds since the start of the path.
     pub at: f64,
     /// How long a packet that enters now waits, in ms.
     pub queue_ms: f64,
-    /// Bytes carried so far, by all pairs.
-    pub carried: u64,
+    /// Bytes carried so far, by pair.
+    pub carried: Vec<u64>,
+    /// Packets that entered so far.
+    pub entered: u64,
     /// Packets lost or overflowed so far.
     pub missing: u64,
 }
@@ -74,7 +76,7 @@ pub struct Sample {
 impl Counts {
     /// Bytes that all pairs carried.
     pub fn carried_in_all(&self) -> u64 {
-        self.carried.values().sum()
+        self.carried.iter().sum()
     }
 
     /// The queue between two times, in ms, one value every 10 ms.
@@ -83,13 +85,29 @@ impl Counts {
         self.samples.iter().filter(inside).map(|sample| sample.queue_ms).collect()
     }
 
-    /// Bytes carried between two times.
+    /// Bytes that all pairs carried between two times.
     pub fn carried_between(&self, from: Duration, to: Duration) -> u64 {
-        let until = |at: Duration| {
-            let before = self.samples.iter().take_while(|sample| sample.at <= at.as_secs_f64()).last();
-            before.map_or(0, |sample| sample.carried)
-        };
+        let until = |at| self.sample_at(at).map_or(0, |sample| sample.carried.iter().sum::<u64>());
         until(to).saturating_sub(until(from))
+    }
+
+    /// Bytes that one pair carried between two times.
+    pub fn carried_by(&self, pair: usize, from: Duration, to: Duration) -> u64 {
+        let until = |at| self.sample_at(at).and_then(|sample| sample.carried.get(pair).copied()).unwrap_or(0);
+        until(to).saturating_sub(until(from))
+    }
+
+    /// The share of the packets that entered between two times which were lost or overflowed; none where none entered.
+    pub fn missing_between(&self, from: Duration, to: Duration) -> Option<f64> {
+        let until = |at| self.sample_at(at).map_or((0, 0), |sample| (sample.entered, sample.missing));
+        let ((entered_before, missing_before), (entered, missing)) = (until(from), until(to));
+        (entered > entered_before).then(|| (missing - missing_before) as f64 / (entered - entered_before) as f64)
+    }
+
+    /// The last sample that is not after `at`.
+    fn sample_at(&self, at: Duration) -> Option<&Sample> {
+        let after = self.samples.partition_point(|sample| sample.at <= at.as_secs_f64());
+        self.samples.get(after.checked_sub(1)?)
     }
 }
 
@@ -116,7 +134,9 @@ impl Path {
             .map(|pair| Pair { near: Namespace::new(name(pair, "n")), far: Namespace::new(name(pair, "f")) })
             .collect();
         let ends = pairs.iter().flat_map(|pair| [attach(&pair.near, NEAR), attach(&pair.far, FAR)]).collect();
-        let (stop, counts) = (Arc::new(AtomicBool::new(false)), Arc::<Mutex<[Counts; 2]>>::default());
+        let nothing = Counts { carried: vec![0; pairs.len()], ..Counts::default() };
+        let counts = Arc::new(Mutex::new([nothing.clone(), nothing]));
+        let stop = Arc::new(AtomicBool::new(false));
         let started = Instant::now();
         let carrier = Carrier {
             ends,
@@ -227,7 +247,6 @@ impl Carrier {
         counts.entered += 1;
         match fate {
             Fate::Arrives(at) => {
-                *counts.carried.entry(end / 2).or_default() += packet.len() as u64;
                 self.order += 1;
                 // The other end of the same pair.
                 self.under_way.push(Reverse((at, self.order, end ^ 1, packet.to_vec())));
@@ -243,6 +262,10 @@ impl Carrier {
             if let Some(Reverse((_, _, end, packet))) = self.under_way.pop() {
                 // A device whose reader does not keep up drops packets, as a real one does.
                 let _ = self.ends[end].send(&packet);
+                // What comes out at a near end went back.
+                let direction = 1 - end % 2;
+                let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+                counts[direction].carried[end / 2] += packet.len() as u64;
             }
         }
     }
@@ -253,10 +276,34 @@ impl Carrier {
             let sample = Sample {
                 at: at.as_secs_f64(),
                 queue_ms: direction.queued(at).as_secs_f64() * 1000.0,
-                carried: counts.carried_in_all(),
+                carried: counts.carried.clone(),
+                entered: counts.entered,
                 missing: counts.lost + counts.overflowed,
             };
             counts.samples.push(sample);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_between_two_times_are_of_each_pair_and_of_all() {
+        let sample = |at, carried: [u64; 2], entered, missing| Sample {
+            at,
+            queue_ms: 0.0,
+            carried: carried.to_vec(),
+            entered,
+            missing,
+        };
+        let samples = vec![sample(0.0, [0, 0], 0, 0), sample(1.0, [100, 10], 10, 0), sample(2.0, [300, 20], 30, 5)];
+        let counts = Counts { samples, ..Counts::default() };
+        let (zero, one, two) = (Duration::ZERO, Duration::from_secs(1), Duration::from_secs(2));
+        assert_eq!((counts.carried_by(0, one, two), counts.carried_by(1, one, two)), (200, 10));
+        assert_eq!(counts.carried_between(zero, two), 320);
+        assert_eq!(counts.carried_by(2, zero, two), 0, "no such pair");
+        assert_eq!((counts.missing_between(one, two), counts.missing_between(two, two)), (Some(0.25), None));
     }
 }
