@@ -39,6 +39,15 @@ pub struct Ends {
     pub receiver: Program,
 }
 
+/// What the sender of a call sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Media {
+    /// Width, height and rate of the video.
+    pub format: (u32, u32, u32),
+    /// Ceiling of the video's bitrate, in kbit/s.
+    pub ceiling_kbps: u32,
+}
+
 /// One end of a call.
 enum End {
     Ahoy(Native, Option<AhoyWatch>),
@@ -64,7 +73,7 @@ pub struct Running {
 }
 
 /// Starts a call between the machines of `pair`, and waits until video has come or too long has passed.
-pub async fn start(pair: &Pair, ends: Ends, line: &Line) -> Running {
+pub async fn start(pair: &Pair, ends: Ends, media: Media) -> Running {
     let files = TempDir::new().expect("a folder for what is received");
     let receiver = match ends.receiver {
         Program::Ahoy => {
@@ -74,21 +83,21 @@ pub async fn start(pair: &Pair, ends: Ends, line: &Line) -> Running {
             End::Ahoy(native, Some(watch))
         }
         Program::Chromium => {
-            let options = Options { sends: false, ..chromium(Role::Answer, line) };
+            let options = Options { sends: false, ..chromium(Role::Answer, media) };
             End::Chromium(browser::open_in(&pair.far, &options).await)
         }
     };
     let sender = match ends.sender {
         Program::Ahoy => {
-            let (width, height, fps) = crate::FORMAT;
+            let (width, height, fps) = media.format;
             let video = format!("{width}x{height}@{fps}");
-            let bitrate = format!("{}k", line.ceiling_kbps);
+            let bitrate = format!("{}k", media.ceiling_kbps);
             let stats = files.path().join("sender.jsonl");
             let stats = stats.to_str().expect("a path in ASCII").to_owned();
             let arguments = ["call", "--video", &video, "--bitrate", &bitrate, "--stats", &stats].map(str::to_owned);
             End::Ahoy(native::start_in(&pair.near, arguments), None)
         }
-        Program::Chromium => End::Chromium(browser::open_in(&pair.near, &chromium(Role::Call, line)).await),
+        Program::Chromium => End::Chromium(browser::open_in(&pair.near, &chromium(Role::Call, media)).await),
     };
     peer::connect(sender.peer(), receiver.peer());
     let accepted = if ends.receiver == Program::Ahoy { "connecting" } else { "ringing" };
@@ -131,14 +140,19 @@ impl Running {
     }
 }
 
-fn chromium(role: Role, line: &Line) -> Options {
-    Options { format: crate::FORMAT, ceiling_kbps: Some(line.ceiling_kbps), ..Options::new(role) }
+fn chromium(role: Role, media: Media) -> Options {
+    Options { format: media.format, ceiling_kbps: Some(media.ceiling_kbps), ..Options::new(role) }
+}
+
+/// A time as a number.
+pub fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
 }
 
 /// Holds one call over a path of its own.
 pub async fn hold(ends: Ends, line: &Line) -> Outcome {
     let path = Path::start(1, line.forward.clone(), line.back.clone(), line.seed);
-    let running = start(&path.pairs[0], ends, line).await;
+    let running = start(&path.pairs[0], ends, line.media).await;
     if !running.is_connected() {
         return Outcome { forward: path.forward(), ..Outcome::default() };
     }
@@ -154,8 +168,8 @@ pub async fn hold(ends: Ends, line: &Line) -> Outcome {
     let capacity = line.forward.capacity(from, to);
     let (video_after, audio_after) = running.connected_after();
     Outcome {
-        connected_ms: video_after.map(|after| after.as_secs_f64() * 1000.0),
-        sound_ms: audio_after.map(|after| after.as_secs_f64() * 1000.0),
+        connected_ms: video_after.map(milliseconds),
+        sound_ms: audio_after.map(milliseconds),
         used: capacity.map(|bits| forward.carried_between(from, to) as f64 * 8.0 / bits),
         found_s: line.forward.at(connected).rate.and_then(|rate| measure::found_after(&forward, connected, rate)),
         queue_ms: forward.queue_between(from, to),

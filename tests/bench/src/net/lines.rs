@@ -7,22 +7,21 @@ use ahoy_test_support::net::conditions::{Conditions, Schedule};
 use super::{
     AHOY, CHROMIUM, Ends,
     Goal::{self, Concealed, Found, Fps, Frozen, FrozenBesideChromium, Kbps, QueueP95, Used, UsedBesideChromium},
-    Line, RECEIVING, SENDING,
+    LONG_DELAY, Line, MEDIA, Media, RECEIVING, SENDING, SHORT_DELAY,
 };
-
-/// One way, where nothing else is said: 40 ms round trip.
-const DELAY: Duration = Duration::from_millis(20);
-/// One way on a long path: 100 ms round trip.
-const LONG_DELAY: Duration = Duration::from_millis(50);
-/// Ceiling of the video, where nothing else is said.
-const CEILING_KBPS: u32 = 1500;
 
 const ALL: &[Ends] = &[SENDING, CHROMIUM, RECEIVING];
 const ALL_AND_AHOY: &[Ends] = &[SENDING, CHROMIUM, RECEIVING, AHOY];
 
+/// For paths on which one call can have more than the usual ceiling.
+const FAST_MEDIA: Media = Media { ceiling_kbps: 4000, ..MEDIA };
+
+/// The line that is plotted.
+pub const RFC8867_5_1: &str = "RFC 8867 5.1";
+
 /// Every line of the table.
 pub fn all() -> Vec<Line> {
-    let clean = || Conditions::clean(DELAY);
+    let clean = || Conditions::clean(SHORT_DELAY);
     let long = || Conditions::clean(LONG_DELAY);
     let slow: &[Goal] = &[Frozen(0.05), FrozenBesideChromium(1.0), QueueP95(80.0), Used(0.85), Concealed(0.01)];
     let lossy: &[Goal] = &[FrozenBesideChromium(0.5)];
@@ -36,9 +35,8 @@ pub fn all() -> Vec<Line> {
         line("500 kbit/s", clean().rate_kbps(500.0), slow),
         line("1000 kbit/s", clean().rate_kbps(1000.0), slow),
         Line {
-            ceiling_kbps: 4000,
+            media: FAST_MEDIA,
             settle: Duration::from_secs(1),
-            ends: &[SENDING, CHROMIUM],
             ..line("3 Mbit/s from the start", clean().rate_kbps(3000.0), &[Found(3.0), QueueP95(80.0)])
         },
         rfc8867_5_1(),
@@ -70,9 +68,9 @@ fn steady(name: &'static str, conditions: Conditions, goals: &'static [Goal]) ->
         name,
         forward: Schedule::constant(conditions),
         back: Schedule::constant(conditions),
-        ceiling_kbps: CEILING_KBPS,
+        media: MEDIA,
         settle: Duration::from_secs(3),
-        watch: Duration::from_secs(30),
+        watch: Duration::from_secs(20),
         seed: 7,
         ends: ALL,
         goals,
@@ -85,14 +83,9 @@ fn rfc8867_5_1() -> Line {
     Line {
         forward: Schedule::new([(0.0, at(1000.0)), (40.0, at(2500.0)), (60.0, at(600.0)), (80.0, at(1000.0))]),
         back: Schedule::constant(Conditions::clean(LONG_DELAY)),
-        ceiling_kbps: 4000,
+        media: FAST_MEDIA,
         settle: Duration::from_secs(1),
         watch: Duration::from_secs(95),
-        ends: &[SENDING, CHROMIUM],
-        ..steady(
-            "RFC 8867 5.1",
-            at(1000.0),
-            &[Used(0.85), UsedBesideChromium, QueueP95(80.0), FrozenBesideChromium(0.5)],
-        )
+        ..steady(RFC8867_5_1, at(1000.0), &[Used(0.85), UsedBesideChromium, QueueP95(80.0), FrozenBesideChromium(0.5)])
     }
 }

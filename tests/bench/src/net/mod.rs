@@ -1,19 +1,29 @@
 //! `./dev bench net`: calls over slow, lossy and late paths, Ahoy and Chromium through the same seeded path in one run.
 
 mod call;
+mod document;
+mod goals;
 mod lines;
 mod measure;
 mod report;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ahoy_test_support::net::{self, conditions::Schedule};
 
 use self::{
-    call::{Ends, Program},
+    call::{Ends, Media, Program},
+    goals::Goal,
     measure::Outcome,
 };
 use crate::calm::Calm;
+
+/// One way, where nothing else is said: 40 ms round trip.
+const SHORT_DELAY: Duration = Duration::from_millis(20);
+/// One way on a long path: 100 ms round trip.
+const LONG_DELAY: Duration = Duration::from_millis(50);
+/// What is sent, where nothing else is said.
+const MEDIA: Media = Media { format: crate::FORMAT, ceiling_kbps: 1500 };
 
 /// A path, and what a call over it has to reach.
 pub struct Line {
@@ -23,8 +33,8 @@ pub struct Line {
     pub forward: Schedule,
     /// From receiver to sender.
     pub back: Schedule,
-    /// Ceiling of the sender's video, in kbit/s.
-    pub ceiling_kbps: u32,
+    /// What the sender sends.
+    pub media: Media,
     /// How long a call settles before it is watched.
     pub settle: Duration,
     /// How long it is watched.
@@ -37,29 +47,6 @@ pub struct Line {
     pub goals: &'static [Goal],
 }
 
-/// What is to be reached on a path, by each of Ahoy's calls.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Goal {
-    /// Frozen at most this share of the time.
-    Frozen(f64),
-    /// Frozen at most this part of Chromium's.
-    FrozenBesideChromium(f64),
-    /// 95 % of the queue's samples at most this, in ms.
-    QueueP95(f64),
-    /// At least this share of the bottleneck used.
-    Used(f64),
-    /// At least as much of the bottleneck used as Chromium.
-    UsedBesideChromium,
-    /// 90 % of the bottleneck used within this many seconds.
-    Found(f64),
-    /// At most this share of the sound made up.
-    Concealed(f64),
-    /// At least this many frames a second.
-    Fps(f64),
-    /// At least this many kbit/s carried.
-    Kbps(f64),
-}
-
 /// Ahoy sends to a page.
 pub const SENDING: Ends = Ends { sender: Program::Ahoy, receiver: Program::Chromium };
 /// A page sends to Ahoy.
@@ -69,29 +56,66 @@ pub const AHOY: Ends = Ends { sender: Program::Ahoy, receiver: Program::Ahoy };
 /// Pages at both ends: what Ahoy is compared with.
 pub const CHROMIUM: Ends = Ends { sender: Program::Chromium, receiver: Program::Chromium };
 
-/// Measures the lines whose names contain `filter`; prints the table, and writes it where nothing was filtered out.
-pub async fn run(filter: &str, only: Option<&str>) {
+/// A line, and each of its measurements: of whom, and what was seen.
+pub type Measured<Line, Who, Outcome> = (Line, Vec<(Who, Outcome)>);
+
+/// All that was measured.
+pub struct Results {
+    /// One call on a path.
+    calls: Vec<Measured<Line, Ends, Outcome>>,
+}
+
+/// Which measurements are asked for on the command line.
+struct Filter<'a> {
+    /// Part of a path's name.
+    path: &'a str,
+    /// Part of a call's name.
+    call: Option<&'a str>,
+}
+
+impl Filter<'_> {
+    fn is_everything(&self) -> bool {
+        self.path.is_empty() && self.call.is_none()
+    }
+
+    fn wants_path(&self, name: &str) -> bool {
+        name.contains(self.path)
+    }
+
+    fn wants_call(&self, name: &str) -> bool {
+        self.call.is_none_or(|part| name.contains(part))
+    }
+}
+
+/// Measures the lines whose names contain `path`, and of these the calls whose names contain `call`. Prints the tables, and writes
+/// them where nothing was left out.
+pub async fn run(path: &str, call: Option<&str>) {
     if let Err(reason) = net::available() {
         eprintln!("bench net: cannot measure here: {reason}");
         std::process::exit(2);
     }
-    let whole = filter.is_empty() && only.is_none();
+    let (filter, began) = (Filter { path, call }, Instant::now());
+    let whole = filter.is_everything();
     let mut calm = if whole { Calm::wait().await } else { Calm::skip() };
+    let results = Results { calls: measure_calls(&filter, &mut calm).await };
+    let took = began.elapsed();
+    println!("{}", document::tables(&results));
+    document::write(&results, &calm, took, whole);
+    eprintln!("bench: {:.0} minutes in all", took.as_secs_f64() / 60.0);
+    calm.warn();
+}
+
+async fn measure_calls(filter: &Filter<'_>, calm: &mut Calm) -> Vec<Measured<Line, Ends, Outcome>> {
     let mut results = Vec::new();
-    for line in lines::all().into_iter().filter(|line| line.name.contains(filter)) {
-        let mut outcomes: Vec<(Ends, Outcome)> = Vec::new();
-        for ends in line.ends.iter().filter(|ends| only.is_none_or(|only| report::who(**ends).contains(only))) {
-            let what = format!("{}: {}", line.name, report::who(*ends));
-            let outcome = calm.phase(&what, call::hold(*ends, &line)).await;
-            eprintln!("{}", report::row(&line, *ends, &outcome, None));
-            outcomes.push((*ends, outcome));
+    for line in lines::all().into_iter().filter(|line| filter.wants_path(line.name)) {
+        let mut outcomes = Vec::new();
+        for ends in line.ends.iter().copied().filter(|ends| filter.wants_call(&report::who(*ends))) {
+            let what = format!("{}: {}", line.name, report::who(ends));
+            let outcome = calm.phase(&what, call::hold(ends, &line)).await;
+            eprintln!("{}", report::row(&line, ends, &outcome, None));
+            outcomes.push((ends, outcome));
         }
         results.push((line, outcomes));
     }
-    let table = report::markdown(&results);
-    println!("{table}");
-    if whole {
-        report::write(&table, &calm);
-    }
-    calm.warn();
+    results
 }
