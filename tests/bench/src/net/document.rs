@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Results, report};
+use super::{Results, report, several};
 use crate::{
     calm::Calm,
     document::{self, Part},
@@ -11,7 +11,10 @@ use crate::{
 
 /// All tables of which something was measured.
 pub fn tables(results: &Results) -> String {
-    let tables = [(!results.calls.is_empty()).then(|| report::markdown(&results.calls))];
+    let tables = [
+        (!results.calls.is_empty()).then(|| report::markdown(&results.calls)),
+        (!results.several.is_empty()).then(|| several::markdown(&results.several)),
+    ];
     tables.into_iter().flatten().collect::<Vec<_>>().join("\n")
 }
 
@@ -28,6 +31,7 @@ pub fn write(results: &Results, calm: &Calm, took: Duration, whole: bool) {
             conditions = conditions.map(|line| format!("- {line}\n")).collect::<String>(),
             minutes = took.as_secs() / 60,
             calls = report::markdown(&results.calls),
+            several = several::markdown(&results.several),
         );
         document::write(Part::Net, &text);
     }

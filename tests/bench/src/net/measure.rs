@@ -65,6 +65,11 @@ impl Seen {
         (to > from).then(|| frozen / (to - from))
     }
 
+    /// Whether anything was shown.
+    pub fn has_frames(&self) -> bool {
+        !self.frames.is_empty()
+    }
+
     /// Frames a second.
     pub fn fps(&self) -> Option<f64> {
         let (from, to) = self.between;

@@ -6,6 +6,7 @@ mod goals;
 mod lines;
 mod measure;
 mod report;
+mod several;
 
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,7 @@ use self::{
     call::{Ends, Media, Program},
     goals::Goal,
     measure::Outcome,
+    several::Flow,
 };
 use crate::calm::Calm;
 
@@ -63,6 +65,8 @@ pub type Measured<Line, Who, Outcome> = (Line, Vec<(Who, Outcome)>);
 pub struct Results {
     /// One call on a path.
     calls: Vec<Measured<Line, Ends, Outcome>>,
+    /// Several flows on a bottleneck.
+    several: Vec<Measured<several::Line, &'static [Flow], several::Outcome>>,
 }
 
 /// Which measurements are asked for on the command line.
@@ -97,7 +101,8 @@ pub async fn run(path: &str, call: Option<&str>) {
     let (filter, began) = (Filter { path, call }, Instant::now());
     let whole = filter.is_everything();
     let mut calm = if whole { Calm::wait().await } else { Calm::skip() };
-    let results = Results { calls: measure_calls(&filter, &mut calm).await };
+    let results =
+        Results { calls: measure_calls(&filter, &mut calm).await, several: measure_several(&filter, &mut calm).await };
     let took = began.elapsed();
     println!("{}", document::tables(&results));
     document::write(&results, &calm, took, whole);
@@ -114,6 +119,24 @@ async fn measure_calls(filter: &Filter<'_>, calm: &mut Calm) -> Vec<Measured<Lin
             let outcome = calm.phase(&what, call::hold(ends, &line)).await;
             eprintln!("{}", report::row(&line, ends, &outcome, None));
             outcomes.push((ends, outcome));
+        }
+        results.push((line, outcomes));
+    }
+    results
+}
+
+async fn measure_several(
+    filter: &Filter<'_>,
+    calm: &mut Calm,
+) -> Vec<Measured<several::Line, &'static [Flow], several::Outcome>> {
+    let mut results = Vec::new();
+    for line in several::all().into_iter().filter(|line| filter.wants_path(line.name)) {
+        let mut outcomes = Vec::new();
+        for mix in line.mixes.iter().copied().filter(|mix| filter.wants_call(&several::who(mix))) {
+            let what = format!("{}: {}", line.name, several::who(mix));
+            let outcome = calm.phase(&what, several::hold(&line, mix)).await;
+            eprintln!("{}", several::row(&line, mix, &outcome, None));
+            outcomes.push((mix, outcome));
         }
         results.push((line, outcomes));
     }
