@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Results, report, several};
+use super::{Results, connect, report, several};
 use crate::{
     calm::Calm,
     document::{self, Part},
@@ -14,6 +14,7 @@ pub fn tables(results: &Results) -> String {
     let tables = [
         (!results.calls.is_empty()).then(|| report::markdown(&results.calls)),
         (!results.several.is_empty()).then(|| several::markdown(&results.several)),
+        (!results.connect.is_empty()).then(|| connect::markdown(&results.connect)),
     ];
     tables.into_iter().flatten().collect::<Vec<_>>().join("\n")
 }
@@ -32,6 +33,7 @@ pub fn write(results: &Results, calm: &Calm, took: Duration, whole: bool) {
             minutes = took.as_secs() / 60,
             calls = report::markdown(&results.calls),
             several = several::markdown(&results.several),
+            connect = connect::markdown(&results.connect),
         );
         document::write(Part::Net, &text);
     }

@@ -1,6 +1,7 @@
 //! `./dev bench net`: calls over slow, lossy and late paths, Ahoy and Chromium through the same seeded path in one run.
 
 mod call;
+mod connect;
 mod document;
 mod goals;
 mod lines;
@@ -67,6 +68,8 @@ pub struct Results {
     calls: Vec<Measured<Line, Ends, Outcome>>,
     /// Several flows on a bottleneck.
     several: Vec<Measured<several::Line, &'static [Flow], several::Outcome>>,
+    /// Calls over a path that loses a lot.
+    connect: Vec<(Ends, connect::Outcome)>,
 }
 
 /// Which measurements are asked for on the command line.
@@ -101,8 +104,11 @@ pub async fn run(path: &str, call: Option<&str>) {
     let (filter, began) = (Filter { path, call }, Instant::now());
     let whole = filter.is_everything();
     let mut calm = if whole { Calm::wait().await } else { Calm::skip() };
-    let results =
-        Results { calls: measure_calls(&filter, &mut calm).await, several: measure_several(&filter, &mut calm).await };
+    let results = Results {
+        calls: measure_calls(&filter, &mut calm).await,
+        several: measure_several(&filter, &mut calm).await,
+        connect: measure_connect(&filter, &mut calm).await,
+    };
     let took = began.elapsed();
     println!("{}", document::tables(&results));
     document::write(&results, &calm, took, whole);
@@ -139,6 +145,18 @@ async fn measure_several(
             outcomes.push((mix, outcome));
         }
         results.push((line, outcomes));
+    }
+    results
+}
+
+async fn measure_connect(filter: &Filter<'_>, calm: &mut Calm) -> Vec<(Ends, connect::Outcome)> {
+    let mut results = Vec::new();
+    let ends = connect::ENDS.into_iter().filter(|ends| filter.wants_call(&report::who(*ends)));
+    for ends in ends.filter(|_| filter.wants_path(connect::NAME)) {
+        let what = format!("{}: {}", connect::NAME, report::who(ends));
+        let outcome = calm.phase(&what, connect::hold(ends)).await;
+        eprintln!("{}", connect::row(ends, &outcome));
+        results.push((ends, outcome));
     }
     results
 }
