@@ -170,6 +170,7 @@ pub async fn hold(ends: Ends, line: &Line) -> Outcome {
     Outcome {
         connected_ms: video_after.map(milliseconds),
         sound_ms: audio_after.map(milliseconds),
+        began_ms: measure::unix_ms() - milliseconds(path.elapsed()),
         used: capacity.map(|bits| forward.carried_between(from, to) as f64 * 8.0 / bits),
         found_s: line.forward.at(connected).rate.and_then(|rate| measure::found_after(&forward, connected, rate)),
         queue_ms: forward.queue_between(from, to),

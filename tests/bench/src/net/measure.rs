@@ -40,6 +40,8 @@ pub struct Outcome {
     pub seen: Seen,
     /// What the path did.
     pub forward: Counts,
+    /// When the path began, in unix ms.
+    pub began_ms: f64,
 }
 
 /// What a receiver showed and played in a stretch of time.
@@ -53,6 +55,8 @@ pub struct Seen {
     pub concealed: Option<f64>,
     /// Width and height of the last frame.
     pub size: Option<(u64, u64)>,
+    /// Height of the frames over time: unix ms and lines, one entry for each report of the receiver.
+    pub heights: Vec<(f64, f64)>,
 }
 
 impl Seen {
@@ -125,8 +129,12 @@ pub fn browser_seen(browser: &Browser, since: f64) -> Seen {
         let video = inbound(report, "video")?;
         Some((video["frameWidth"].as_u64()?, video["frameHeight"].as_u64()?))
     });
+    let recent = reports.iter().filter(|report| report["t"].as_f64().is_some_and(|at| at > since));
+    let heights =
+        recent.filter_map(|report| Some((report["t"].as_f64()?, inbound(report, "video")?["frameHeight"].as_f64()?)));
+    let heights = heights.collect();
     let frames = content.frames.iter().map(|frame| frame.at).filter(|at| *at > since).collect();
-    Seen { frames, between: (since, until), concealed, size }
+    Seen { frames, between: (since, until), concealed, size, heights }
 }
 
 /// Reads what an `ahoy-peer` receives: its WebM from a FIFO, and its statistics.
@@ -164,7 +172,8 @@ impl AhoyWatch {
         let played = sum("played_ms");
         let size = lines.last().and_then(|line| Some((line["in"]["width"].as_u64()?, line["in"]["height"].as_u64()?)));
         let concealed = (played > 0.0).then(|| sum("concealed_ms") / played);
-        Seen { frames, between: (since, unix_ms()), concealed, size }
+        let heights = recent().filter_map(|line| Some((line["t"].as_f64()?, line["in"]["height"].as_f64()?))).collect();
+        Seen { frames, between: (since, unix_ms()), concealed, size, heights }
     }
 }
 

@@ -6,6 +6,7 @@ mod document;
 mod goals;
 mod lines;
 mod measure;
+mod plot;
 mod report;
 mod several;
 
