@@ -211,16 +211,18 @@ impl Carrier {
             let now = self.started.elapsed();
             let next = self.under_way.peek().map_or(SAMPLE_INTERVAL, |Reverse((at, ..))| at.saturating_sub(now));
             self.wait(next.min(SAMPLE_INTERVAL));
+            // Before the packets that came since: on a busy machine this thread is late, and they would be in samples of a time
+            // when they were not there.
+            while sampled + SAMPLE_INTERVAL <= self.started.elapsed() {
+                sampled += SAMPLE_INTERVAL;
+                self.sample(sampled);
+            }
             for end in 0..self.ends.len() {
                 while let Ok(len) = self.ends[end].recv(&mut buffer) {
                     self.enter(end, &buffer[..len]);
                 }
             }
             self.deliver();
-            while sampled + SAMPLE_INTERVAL <= self.started.elapsed() {
-                sampled += SAMPLE_INTERVAL;
-                self.sample(sampled);
-            }
         }
     }
 
