@@ -1,18 +1,23 @@
-//! `docs/bench.md`: two parts, each written by a benchmark of its own, which leaves the other as it is.
+//! `docs/bench.md`: parts, each written by a benchmark of its own, which leaves the others as they are.
 
 use std::{fs, path::Path};
 
-/// Stands between the two parts.
-const BETWEEN: &str = "<!-- What follows is written by ./dev bench net. -->\n";
-
-/// One of the parts.
+/// One of the parts, in the order of the document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// `./dev bench`: two programs on one machine.
     Local,
     /// `./dev bench net`: two programs with a path between them.
     Net,
+    /// `./dev bench soak`: one long call.
+    Soak,
 }
+
+/// What stands before each part but the first.
+const MARKS: [&str; 2] = [
+    "<!-- What follows is written by ./dev bench net. -->\n",
+    "<!-- What follows is written by ./dev bench soak. -->\n",
+];
 
 /// Replaces `part` in the document.
 ///
@@ -25,15 +30,20 @@ pub fn write(part: Part, text: &str) {
 }
 
 fn with(document: &str, part: Part, text: &str) -> String {
-    let (local, net) = document.split_once(BETWEEN).unwrap_or((document, ""));
-    let (local, net) = match part {
-        Part::Local => (text, net),
-        Part::Net => (local, text),
-    };
-    match net {
-        "" => local.to_owned(),
-        net => format!("{}\n{BETWEEN}\n{}", local.trim_end().to_owned() + "\n", net.trim_start()),
+    let mut parts = [""; MARKS.len() + 1];
+    let mut rest = document;
+    for (index, mark) in MARKS.iter().enumerate().rev() {
+        if let Some((before, after)) = rest.split_once(mark) {
+            (rest, parts[index + 1]) = (before, after);
+        }
     }
+    parts[0] = rest;
+    parts[part as usize] = text;
+    let mut document = parts[0].trim().to_owned() + "\n";
+    for (mark, part) in MARKS.iter().zip(&parts[1..]).filter(|(_, part)| !part.trim().is_empty()) {
+        document += &format!("\n{mark}\n{}\n", part.trim());
+    }
+    document
 }
 
 #[cfg(test)]
@@ -41,12 +51,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_part_is_replaced_and_the_other_kept() {
+    fn each_part_is_replaced_and_the_others_kept() {
         let one = with("", Part::Local, "# local\n");
         assert_eq!(one, "# local\n");
-        let both = with(&one, Part::Net, "## net\n");
-        assert_eq!(both, format!("# local\n\n{BETWEEN}\n## net\n"));
-        assert_eq!(with(&both, Part::Net, "## net\n"), both, "written twice is written once");
-        assert_eq!(with(&both, Part::Local, "# new\n"), format!("# new\n\n{BETWEEN}\n## net\n"));
+        let all = with(&with(&one, Part::Soak, "## soak"), Part::Net, "## net\n");
+        assert_eq!(all, format!("# local\n\n{}\n## net\n\n{}\n## soak\n", MARKS[0], MARKS[1]));
+        assert_eq!(with(&all, Part::Net, "## net\n"), all, "written twice is written once");
+        assert_eq!(with(&all, Part::Local, "# new\n"), all.replace("# local", "# new"));
+        assert_eq!(with(&all, Part::Soak, "## long\n"), all.replace("## soak", "## long"));
     }
 }

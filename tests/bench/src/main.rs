@@ -60,17 +60,13 @@ struct Figures {
 #[tokio::main]
 async fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let Some(("net", rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
-        let filter = rest.first().map_or("", String::as_str);
-        return net::run(filter, rest.get(1).map(String::as_str)).await;
-    }
-    let seconds = match arguments.first().map(|argument| argument.parse()) {
-        None => SECONDS,
-        Some(Ok(seconds)) => seconds,
-        Some(Err(_)) => {
-            eprintln!("usage: ahoy-bench [SECONDS OF A CALL] | net [PART OF A PATH'S NAME [PART OF A CALL'S NAME]]");
-            std::process::exit(2);
-        }
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let seconds = match arguments[..] {
+        ["net", ref rest @ ..] => return net::run(rest.first().unwrap_or(&""), rest.get(1).copied()).await,
+        ["soak"] => return net::soak::run(net::soak::MINUTES).await,
+        ["soak", minutes] => return net::soak::run(number(minutes)).await,
+        [] => SECONDS,
+        [seconds, ..] => number(seconds),
     };
     let mut calm = Calm::wait().await;
     let rows = measure(seconds, &mut calm).await;
@@ -78,6 +74,16 @@ async fn main() {
     document::write(document::Part::Local, &report);
     println!("{report}");
     calm.warn();
+}
+
+/// A number from the command line.
+fn number(text: &str) -> u32 {
+    text.parse().unwrap_or_else(|_| {
+        eprintln!(
+            "usage: ahoy-bench [SECONDS OF A CALL] | net [PART OF A PATH'S NAME [PART OF A CALL'S NAME]] | soak [MINUTES]"
+        );
+        std::process::exit(2);
+    })
 }
 
 /// All measurements, one after the other: two at once would measure each other.

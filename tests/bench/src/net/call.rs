@@ -8,6 +8,7 @@ use ahoy_test_support::{
     net::path::{Counts, Pair, Path},
     peer::{self, Peer},
 };
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
@@ -132,6 +133,15 @@ impl Running {
             End::Ahoy(..) => std::fs::read_to_string(self._files.path().join("sender.jsonl")).ok(),
             End::Chromium(_) => None,
         }
+    }
+
+    /// The statistics of the sender and of the receiver, one a second; none of a page.
+    pub fn statistics(&self) -> (Vec<Value>, Vec<Value>) {
+        let received = match &self.receiver {
+            End::Ahoy(_, Some(watch)) => watch.statistics(),
+            End::Ahoy(_, None) | End::Chromium(_) => Vec::new(),
+        };
+        (measure::statistics(&self._files.path().join("sender.jsonl")), received)
     }
 
     /// From the acceptance until the first video, and until the first sound.

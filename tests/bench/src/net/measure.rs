@@ -161,12 +161,16 @@ impl AhoyWatch {
         ["--remote-webm".to_owned(), text(&self.fifo), "--stats".to_owned(), text(&self.stats)].into_iter()
     }
 
+    /// The statistics so far, one a second.
+    pub fn statistics(&self) -> Vec<Value> {
+        statistics(&self.stats)
+    }
+
     /// What came since `since`.
     pub fn seen(&self, since: f64) -> Seen {
         let frames = self.frames.lock().unwrap_or_else(PoisonError::into_inner);
         let frames = frames.iter().copied().filter(|at| *at > since).collect();
-        let text = std::fs::read_to_string(&self.stats).unwrap_or_default();
-        let lines: Vec<Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let lines = self.statistics();
         let recent = || lines.iter().filter(|line| line["t"].as_f64().is_some_and(|at| at > since));
         let sum = |key: &str| recent().filter_map(|line| line["in"][key].as_f64()).sum::<f64>();
         let played = sum("played_ms");
@@ -175,6 +179,12 @@ impl AhoyWatch {
         let heights = recent().filter_map(|line| Some((line["t"].as_f64()?, line["in"]["height"].as_f64()?))).collect();
         Seen { frames, between: (since, unix_ms()), concealed, size, heights }
     }
+}
+
+/// The lines of a file that `ahoy-peer --stats` writes; the last one may not be whole yet.
+pub fn statistics(file: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
 fn read_frames(fifo: &Path, to: &Mutex<Vec<f64>>) {

@@ -9,6 +9,7 @@ mod measure;
 mod plot;
 mod report;
 mod several;
+pub mod soak;
 
 use std::time::{Duration, Instant};
 
