@@ -43,9 +43,14 @@ impl ApplicationLimit {
         self.rate().is_none_or(|rate| rate < target * LIMITED)
     }
 
+    /// A target that may be reached however little is sent.
+    pub(super) fn least_room(&self) -> f64 {
+        self.rate().unwrap_or(0.0) + LEAST_ROOM
+    }
+
     /// The highest target that what is sent gives reason for.
     pub(super) fn most(&self) -> f64 {
-        self.rate().map_or(f64::INFINITY, |rate| (rate * ROOM).max(rate + LEAST_ROOM))
+        self.rate().map_or(f64::INFINITY, |rate| (rate * ROOM).max(self.least_room()))
     }
 }
 

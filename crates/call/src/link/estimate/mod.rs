@@ -7,11 +7,14 @@
 //!                                       │  the queue stays, whatever we send
 //!                                       ▼
 //!                                    Contested ──── no queue ───────▶ Rising
+//!
+//!    Draining, Contested ──── the queue does not change at all ─────▶ Rising, on a longer path
 //! ```
 //!
 //! The rate follows the queue, not loss: while none stands it rises, slowly near the capacity that was last seen and fast
 //! otherwise; when one stands it falls under what the bottleneck carries until the queue is gone. A queue that stays although
-//! less is sent is another flow's: then the rate holds its share against it. Probes find what rising would take long for. Loss
+//! less is sent is another flow's: then the rate holds its share against it; one that does not even change is no queue but a
+//! longer path, as after a change of network ([`steady`]). Probes find what rising would take long for. Loss
 //! lowers the rate only where that makes less get lost ([`loss`]).
 //!
 //! Not the crate's own estimate: measured at 5 % random loss and 100 ms round trip, with no bottleneck at all, it falls from
@@ -27,6 +30,7 @@ mod probe;
 mod rate;
 #[cfg(test)]
 mod sim;
+mod steady;
 
 use std::time::{Duration, Instant};
 
@@ -42,6 +46,7 @@ use self::{
     loss::{LossControl, LossVerdict},
     probe::ProbeController,
     rate::RateWindow,
+    steady::Steadiness,
 };
 pub(super) use self::{
     control::{ProbeOrder, ProbeSpan, SendControl},
@@ -162,14 +167,33 @@ pub enum Limit {
 #[derive(Clone, Copy, Debug)]
 enum State {
     Rising,
-    Draining { since: Instant, arriving: f64 },
-    Contested { floor: f64, calm: Option<Instant>, cut: Instant },
+    /// `before`: the target; `deepest`: the queue when the rate was last lowered for it.
+    Draining {
+        since: Instant,
+        arriving: f64,
+        before: f64,
+        deepest: Duration,
+    },
+    Contested {
+        floor: f64,
+        calm: Option<Instant>,
+        cut: Instant,
+    },
 }
+
+/// A queue that has grown by so much since the rate was lowered asks for more of that.
+const GROWN: f64 = 1.15;
+const GROWN_BY: Duration = Duration::from_millis(5);
+/// A queue is not ours where less than this share leaves of what arrived when it was noticed.
+const LESS_SENT: f64 = 0.96;
+/// On a longer path the rate goes back to this share of what it was.
+const LONGER_PATH: f64 = 0.9;
 
 /// The estimator of one link.
 pub(super) struct Estimator {
     state: State,
     queue: StandingQueue,
+    steadiness: Steadiness,
     capacity: LinkCapacity,
     loss: LossControl,
     limited: ApplicationLimit,
@@ -212,6 +236,7 @@ impl Estimator {
         let this = Self {
             state: State::Rising,
             queue: StandingQueue::default(),
+            steadiness: Steadiness::default(),
             capacity: LinkCapacity::default(),
             loss: LossControl::default(),
             limited: ApplicationLimit::default(),
@@ -253,10 +278,12 @@ impl Estimator {
         let queue = self.queue.delay().unwrap_or_default();
         self.loss.settle(now, &self.coverage);
         let before = self.target;
+        let longer_path = self.is_longer_path(now, queue);
         match self.state {
             State::Rising if queue > self.high() => self.begin_draining(now, queue),
             State::Rising => self.rise(now, elapsed.min(1.0), queue),
-            State::Draining { since, arriving } => self.drain(now, queue, since, arriving),
+            State::Draining { .. } | State::Contested { .. } if longer_path => self.follow_path(now),
+            State::Draining { .. } => self.drain(now, queue),
             State::Contested { floor, calm, cut } => self.contest(now, elapsed.min(1.0), queue, (floor, calm, cut)),
         }
         let queued = queue > QUEUE_LOW && matches!(self.state, State::Draining { .. } | State::Contested { .. });
@@ -282,7 +309,8 @@ impl Estimator {
         let arriving = lately.chain(self.arrivals.rate(RATE_PACKETS)).reduce(f64::max).unwrap_or(self.target);
         // A radio, or a busy machine, holds everything back for a moment: that looks like a slow path until the next look.
         let arriving = arriving.max(self.target * FIRST_DRAIN);
-        self.state = State::Draining { since: now, arriving };
+        self.state = State::Draining { since: now, arriving, before: self.target, deepest: queue };
+        self.steadiness = Steadiness::default();
         self.saturated(now, arriving, queue);
         self.probe.postpone(now);
     }
@@ -295,7 +323,8 @@ impl Estimator {
         self.target = self.target.min(capacity * (1.0 - share));
     }
 
-    fn drain(&mut self, now: Instant, queue: Duration, since: Instant, began: f64) {
+    fn drain(&mut self, now: Instant, queue: Duration) {
+        let State::Draining { since, arriving: began, before, deepest } = self.state else { return };
         let took = now.saturating_duration_since(since);
         if queue <= QUEUE_LOW {
             self.state = State::Rising;
@@ -306,12 +335,40 @@ impl Estimator {
             let floor = began * CONTESTED_FLOOR;
             self.target = self.target.max(floor);
             self.state = State::Contested { floor, calm: None, cut: now };
-        } else if took > self.feedback_delay()
-            && queue > self.high()
+        } else if queue > deepest.mul_f64(GROWN) + GROWN_BY
             && let Some(arriving) = self.arrivals.rate(RATE_PACKETS)
         {
+            // The bottleneck carries less than it was taken for.
+            self.state = State::Draining { since, arriving: began, before, deepest: queue };
             self.saturated(now, arriving, queue);
         }
+    }
+
+    /// Whether the queue stays exactly as it is while less is sent and nothing overflows: then packets do not wait, they travel
+    /// further.
+    fn is_longer_path(&mut self, now: Instant, queue: Duration) -> bool {
+        if !self.steadiness.has_lasted(now, queue) || queue <= QUEUE_LOW {
+            return false;
+        }
+        let less_sent = match self.state {
+            State::Rising => false,
+            State::Draining { arriving, .. } => self.limited.rate().is_some_and(|rate| rate < arriving * LESS_SENT),
+            State::Contested { .. } => true,
+        };
+        let overflows = self.loss.loss().is_some_and(|loss| loss > self.loss.inherent() + CONTESTED_LOSS);
+        less_sent && !overflows
+    }
+
+    /// Takes the path as it is now for one without a queue.
+    fn follow_path(&mut self, now: Instant) {
+        if let State::Draining { before, .. } = self.state {
+            self.target = self.target.max(before * LONGER_PATH);
+        }
+        self.state = State::Rising;
+        self.queue.forget();
+        self.capacity.forget();
+        self.probe.restart(self.target * 2.0);
+        tracing::debug!(target = self.target, at = ?now, "the path has become longer");
     }
 
     fn contest(
@@ -342,8 +399,10 @@ impl Estimator {
         if let Some(rate) = self.arrivals.rate(RATE_PACKETS).filter(|_| queue < QUEUE_LOW) {
             self.capacity.carried(rate);
         }
-        // Between the two limits the queue is neither gone nor too long; and what is not sent proves nothing.
-        if queue > QUEUE_LOW.max(self.high() / 2) || self.loss.is_trying() || self.limited.is_limited(self.target) {
+        // Between the two limits the queue is neither gone nor too long; and what is not sent proves nothing, except that sound
+        // alone must leave enough room for video to come back.
+        let limited = self.limited.is_limited(self.target) && self.target >= self.limited.least_room();
+        if queue > QUEUE_LOW.max(self.high() / 2) || self.loss.is_trying() || limited {
             return;
         }
         let most = self.limited.most().max(self.target);
@@ -426,11 +485,6 @@ impl Estimator {
         let wanted =
             COPIES_FROM.iter().filter(|(share, copies)| loss > from(*share, *copies)).map(|(_, copies)| *copies);
         control.copies = wanted.max().filter(|_| long).unwrap_or(0);
-    }
-
-    /// How long a change of the rate takes to be seen.
-    fn feedback_delay(&self) -> Duration {
-        self.control.lock().round_trip + TICK
     }
 
     /// Feedback has stopped: less is sent.

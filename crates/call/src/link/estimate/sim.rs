@@ -26,6 +26,8 @@ struct Path {
     feedback_loss: f64,
     /// Between these seconds nothing passes.
     outage: (f64, f64),
+    /// From this second on, packets take so much longer.
+    detour: (f64, f64),
     /// Another flow that takes this share of the rate's queue, whatever we do, between these seconds.
     tcp: (f64, f64),
 }
@@ -40,6 +42,7 @@ impl Default for Path {
             queue: 0.3,
             feedback_loss: 0.0,
             outage: (0.0, 0.0),
+            detour: (f64::INFINITY, 0.0),
             tcp: (0.0, 0.0),
         }
     }
@@ -108,7 +111,8 @@ fn run(path: &Path, ceiling: f64, seconds: f64) -> Seen {
             if !lost && standing <= path.queue {
                 free += bytes as f64 * 8.0 / rate;
                 let leaves = now + standing + bytes as f64 * 8.0 / rate;
-                arrival = Some(leaves + path.delay + chance.f64() * path.jitter);
+                let detour = if now >= path.detour.0 { path.detour.1 } else { 0.0 };
+                arrival = Some(leaves + path.delay + detour + chance.f64() * path.jitter);
                 seen.arrived.push((leaves, bytes));
             } else if !lost {
                 seen.overflowed += 1;
@@ -252,6 +256,19 @@ fn after_an_outage_the_rate_is_back_soon() {
     seen.show();
     assert!(seen.target(19.9) < 0.3e6, "little is sent into an outage");
     assert!(seen.rate(23.0, 40.0) > 0.8e6);
+}
+
+#[test]
+fn a_longer_path_is_no_queue() {
+    let detour = (15.0, 0.07);
+    let long = |path: Path| Path { detour, ..path };
+    for path in [long(Path::default()), long(steady(1e6)), long(Path { jitter: 0.02, loss: 0.05, ..Path::default() })] {
+        let seen = run(&path, 1500e3, 30.0);
+        seen.show();
+        let (before, after) = (seen.rate(10.0, 15.0), seen.rate(19.0, 30.0));
+        eprintln!("before {before:.0}, after {after:.0}");
+        assert!(after > 0.85 * before, "{before} {after}");
+    }
 }
 
 #[test]
