@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     id::{CallId, PeerId},
-    message::{HangupReason, MediaState, ParseError},
+    message::{HangupReason, MediaState, ParseError, Paused},
+    quality::NetworkState,
 };
 
 /// Something that happened in a call. JSON: an object with the kebab-case name as its `event`.
@@ -56,6 +57,18 @@ pub enum CallEvent {
         /// What it sends.
         #[serde(flatten)]
         media: MediaState,
+        /// Why the video of its camera, which is on, does not come for now; none where that is not so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        paused: Option<Paused>,
+    },
+    /// How well the network carries the call. The first one comes once that is known, some 5 s after the call was
+    /// connected; then one whenever something changed that a person would notice, at most one a second.
+    Network {
+        /// The other side.
+        peer: PeerId,
+        /// How well, why, and what was adapted.
+        #[serde(flatten)]
+        network: NetworkState,
     },
     /// Who holds the call; nothing is sent while anybody does.
     Hold {
@@ -226,14 +239,41 @@ impl From<&ParseError> for Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        engine::Adapted,
+        link::Route,
+        quality::{Flow, Quality, Reason, SentVideo},
+    };
 
     #[test]
     fn events_are_tagged_objects_with_kebab_case_names() {
         let table = [
             (CallEvent::Connected { peer: "p".into() }, r#"{"event":"connected","peer":"p"}"#),
             (
-                CallEvent::MediaState { peer: "p".into(), media: MediaState::BOTH },
+                CallEvent::MediaState { peer: "p".into(), media: MediaState::BOTH, paused: None },
                 r#"{"event":"media-state","peer":"p","audio":true,"video":true}"#,
+            ),
+            (
+                CallEvent::MediaState {
+                    peer: "p".into(),
+                    media: MediaState { audio: true, video: false },
+                    paused: Some(Paused::Bandwidth),
+                },
+                r#"{"event":"media-state","peer":"p","audio":true,"video":false,"paused":"bandwidth"}"#,
+            ),
+            (
+                CallEvent::Network {
+                    peer: "p".into(),
+                    network: NetworkState {
+                        quality: Quality::Poor,
+                        reason: Some(Reason::Bandwidth),
+                        flow: Some(Flow::Sending),
+                        video: Some(SentVideo::Paused),
+                        adapted: Adapted::Network,
+                        route: Some(Route::Direct),
+                    },
+                },
+                r#"{"event":"network","peer":"p","quality":"poor","reason":"bandwidth","flow":"sending","video":"paused","adapted":"network","route":"direct"}"#,
             ),
             (CallEvent::FirstVideo { peer: "p".into() }, r#"{"event":"first-video","peer":"p"}"#),
             (

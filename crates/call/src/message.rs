@@ -93,6 +93,10 @@ pub enum Payload {
         /// Left out: none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         dred: Option<u8>,
+        /// Left out where nothing is paused. The camera is on, and its video is not sent for this reason; `video` is then
+        /// false, so that a peer that does not know this field expects none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        paused: Option<Paused>,
     },
     /// Ours. The sender of this message has put the call on hold, or taken it back.
     CallHold {
@@ -102,6 +106,17 @@ pub enum Payload {
     /// A type that we do not know: ignored.
     #[serde(other)]
     Unknown,
+}
+
+/// Why the video of a camera that is on is not sent for now. On the wire a kebab-case word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Paused {
+    /// The sender's network carries no more than sound.
+    Bandwidth,
+    /// A reason that this version does not know.
+    #[serde(other)]
+    Other,
 }
 
 /// Which media are sent. An absent field is false, as in the constraints of `getUserMedia`.
@@ -420,16 +435,25 @@ mod tests {
             ),
             (Payload::Ringing, r#"{"type":"ringing"}"#),
             (
-                Payload::MediaState { media: MediaState::BOTH, hears: true, dred: None },
+                Payload::MediaState { media: MediaState::BOTH, hears: true, dred: None, paused: None },
                 r#"{"type":"media-state","audio":true,"video":true}"#,
             ),
             (
-                Payload::MediaState { media: MediaState::BOTH, hears: false, dred: None },
+                Payload::MediaState { media: MediaState::BOTH, hears: false, dred: None, paused: None },
                 r#"{"type":"media-state","audio":true,"video":true,"hears":false}"#,
             ),
             (
-                Payload::MediaState { media: MediaState::NONE, hears: true, dred: Some(12) },
+                Payload::MediaState { media: MediaState::NONE, hears: true, dred: Some(12), paused: None },
                 r#"{"type":"media-state","audio":false,"video":false,"dred":12}"#,
+            ),
+            (
+                Payload::MediaState {
+                    media: MediaState { audio: true, video: false },
+                    hears: true,
+                    dred: None,
+                    paused: Some(Paused::Bandwidth),
+                },
+                r#"{"type":"media-state","audio":true,"video":false,"paused":"bandwidth"}"#,
             ),
             (Payload::CallHold { held: true }, r#"{"type":"call-hold","held":true}"#),
         ];
@@ -445,6 +469,10 @@ mod tests {
     fn what_is_unknown_is_ignored() {
         assert_eq!(parse(r#"{"type":"screen-share","window":{"id":3}}"#), Ok(Payload::Unknown));
         assert_eq!(parse(r#"{"type":"call-ack","mood":"good"}"#), Ok(Payload::CallAck));
+        let paused = parse(r#"{"type":"media-state","audio":true,"paused":"thunderstorm"}"#);
+        let media = MediaState { audio: true, video: false };
+        let told = Payload::MediaState { media, hears: true, dred: None, paused: Some(Paused::Other) };
+        assert_eq!(paused, Ok(told));
         let json = br#"{"from":"x","v":1,"channel":"c","seq":1,"payload":{"type":"call-ack"}}"#;
         assert!(Envelope::parse(json).is_ok());
     }

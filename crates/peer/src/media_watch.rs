@@ -154,6 +154,8 @@ mod tests {
             (&[both, (3, Both), sound, (30, Audio)][..], (0, false)),
             (&[both, (3, Both), (1, Says(MediaState::NONE)), (30, Nothing)], (0, false)),
             (&[both, (3, Both), (30, Held)], (0, false)),
+            // Paused because of the network is said as off, and is back when it is said to be.
+            (&[both, (3, Both), sound, (600, Audio), both, (30, Both)], (0, false)),
             // Each has to come again in time.
             (&[both, (3, Both), sound, (30, Audio), both, (5, Audio)], (0, false)),
             (&[both, (3, Both), sound, (30, Audio), both, (15, Audio)], (1, true)),

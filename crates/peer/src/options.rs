@@ -148,6 +148,7 @@ impl PeerOptions {
             loopback_only: self.loopback_only,
             impairment: self.net.clone(),
             own_picture: false,
+            largest: None,
             probe_turn: ahoy_call::link::ProbeTurn::default(),
             echo: false,
         }

@@ -296,6 +296,7 @@ impl Session {
             CallEvent::MediaState { media, .. } => self.media.said(*media),
             CallEvent::Missed { .. }
             | CallEvent::FirstVideo { .. }
+            | CallEvent::Network { .. }
             | CallEvent::FirstAudio { .. }
             | CallEvent::DeviceMissing { .. }
             | CallEvent::DeviceLost { .. }

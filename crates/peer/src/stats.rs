@@ -27,6 +27,10 @@ pub struct StatsLine {
     pub route: Option<Route>,
     /// Round trip.
     pub rtt_ms: Option<f64>,
+    /// Share of our packets that were lost lately, 0 to 1.
+    pub loss_out: Option<f64>,
+    /// How long our packets wait in the path's queue; none before the other side's feedback came.
+    pub queue_ms: Option<f64>,
     /// What we send.
     pub out: Sent,
     /// What we receive.
@@ -60,12 +64,16 @@ impl Statistics {
         };
         let route = peer.as_ref().and_then(|peer| peer.link.route);
         let rtt_ms = peer.as_ref().and_then(PeerStats::round_trip_ms);
+        let loss_out = peer.as_ref().map(PeerStats::loss_out);
+        let queue_ms = peer.as_ref().and_then(PeerStats::queue_ms);
         self.before = peer.map(|peer| (now, peer));
         StatsLine {
             t: unix_ms(),
             state,
             route,
             rtt_ms,
+            loss_out,
+            queue_ms,
             out,
             incoming,
             cpu_percent: self.cpu.percent().map(rounded),
@@ -86,10 +94,10 @@ mod tests {
             names.sort_unstable();
             names.join(" ")
         };
-        assert_eq!(names(&line), "cpu_percent in out route rss_mb rtt_ms state t");
+        assert_eq!(names(&line), "cpu_percent in loss_out out queue_ms route rss_mb rtt_ms state t");
         assert_eq!(
             names(&line["out"]),
-            "audio_packets dropped encode_ms fps height kbps key_frames nack pli target_kbps width"
+            "audio_packets dropped encode_ms fps height kbps key_frames limit nack pli target_kbps video width"
         );
         assert_eq!(
             names(&line["in"]),

@@ -66,6 +66,53 @@ pub enum Quality {
     Fair,
     /// It disturbs.
     Poor,
+    /// Nothing arrives.
+    Lost,
+}
+
+/// Why a call does not go well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "kebab-case")]
+pub enum NetworkReason {
+    /// Packets get lost.
+    Loss,
+    /// Packets take long, or arrive too late to be of use.
+    Delay,
+    /// The network carries less than the video needs.
+    Bandwidth,
+    /// The processor does not encode fast enough.
+    Processor,
+    /// No packets come through.
+    Outage,
+}
+
+/// Which of the two directions suffers most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "kebab-case")]
+pub enum Flow {
+    /// What we send.
+    Sending,
+    /// What we receive.
+    Receiving,
+}
+
+/// What was done to our video because the network or the processor cannot take more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "kebab-case")]
+pub enum Adapted {
+    /// It is smaller, or has fewer frames.
+    Smaller,
+    /// It is not sent.
+    Paused,
+}
+
+/// Why a call does not go well, and what was adapted to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct NetworkTrouble {
+    /// Why.
+    pub reason: NetworkReason,
+    /// Which direction it is about; none: both.
+    pub flow: Option<Flow>,
 }
 
 /// Who cannot be heard, and what of it is known.
@@ -135,6 +182,12 @@ pub struct Call {
     pub route: Option<Route>,
     /// How well it goes, where it is known.
     pub quality: Option<Quality>,
+    /// Why it does not go well.
+    pub trouble: Option<NetworkTrouble>,
+    /// What was done to our video because the network or the processor cannot take more.
+    pub adapted: Option<Adapted>,
+    /// The other side's camera is on, and its video is paused because its network is slow.
+    pub paused_there: bool,
     /// Who cannot be heard.
     pub unheard: Option<Unheard>,
     /// Where its media run.

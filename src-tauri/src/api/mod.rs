@@ -19,7 +19,10 @@ mod typescript;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-pub use call::{Call, CallEnd, CallMode, CallPhase, Direction, MediaState, Quality, Route, Unheard};
+pub use call::{
+    Adapted, Call, CallEnd, CallMode, CallPhase, Direction, Flow, MediaState, NetworkReason, NetworkTrouble, Quality,
+    Route, Unheard,
+};
 pub use contact::{Contact, ContactRequest, Invite, Nearby, Presence};
 pub use device::{DeviceInfo, DeviceKind, Devices};
 pub use event::{AppEvent, View};
@@ -27,7 +30,7 @@ pub use history::{HistoryEntry, Outcome};
 pub use picture::{Hole, PictureNews};
 #[cfg(test)]
 pub use settings::Theme;
-pub use settings::{IceServer, Language, MediaMode, MediaModeReason, Settings};
+pub use settings::{IceServer, Language, MediaMode, MediaModeReason, Settings, VideoQuality};
 pub use signal::{LinkState, SignalPayload};
 pub use start::{Me, Start};
 pub use stats::{Stats, StatsIn, StatsOut};

@@ -33,6 +33,19 @@ pub enum Theme {
     Dark,
 }
 
+/// How much of the network and the processor video may take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "kebab-case")]
+pub enum VideoQuality {
+    /// 640x360, 500 kbit/s with the sound.
+    DataSaver,
+    /// 1280x720, 1.5 Mbit/s.
+    #[default]
+    Standard,
+    /// 1920x1080 where the camera gives it, 4 Mbit/s.
+    High,
+}
+
 /// A STUN or TURN server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct IceServer {
@@ -70,6 +83,8 @@ pub struct Settings {
     pub theme: Theme,
     /// The camera's id; none: the first.
     pub camera: Option<String>,
+    /// How much video may take.
+    pub video_quality: VideoQuality,
     /// The microphone's id; none: the system's choice.
     pub microphone: Option<String>,
     /// The speaker's id; none: the system's choice.
@@ -105,6 +120,7 @@ impl Default for Settings {
             language: Language::System,
             theme: Theme::System,
             camera: None,
+            video_quality: VideoQuality::Standard,
             microphone: None,
             speaker: None,
             ringer: None,

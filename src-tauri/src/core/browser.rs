@@ -160,8 +160,8 @@ impl Calls {
             EngineCommand::HangUp => Input::HangUp,
             EngineCommand::Hold => Input::Hold,
             EngineCommand::Resume => Input::Resume,
-            // The page opens its devices itself.
-            EngineCommand::SetDevices(_) => return,
+            // The page opens its devices itself, and limits its own sender.
+            EngineCommand::SetDevices(_) | EngineCommand::SetVideoLimit(_) => return,
             EngineCommand::SetAudio(on) => {
                 self.wanted.audio = on;
                 Input::SetMedia(self.wanted)

@@ -1,14 +1,18 @@
 //! What the events of a call make of what the page shows of it. Pure: the time is given.
 
 use ahoy_call::{
-    engine::{LOCAL_STREAM, remote_stream},
+    engine::{self, LOCAL_STREAM, remote_stream},
     event::{CallEvent, Device, Side, Silence},
     id::{CallId, PeerId},
     message::{self, HangupReason},
+    quality::{self, NetworkState, SentVideo},
 };
 use ahoy_store::{CallRecordId, UnixMs};
 
-use crate::api::{Call, CallEnd, CallMode, CallPhase, Direction, MediaState, Notice, Unheard};
+use crate::api::{
+    Adapted, Call, CallEnd, CallMode, CallPhase, Direction, Flow, MediaState, NetworkReason, NetworkTrouble, Notice,
+    Quality, Unheard,
+};
 
 /// Notices that a call keeps: a broken peer must not fill the memory.
 const MAX_NOTICES: usize = 8;
@@ -62,6 +66,9 @@ impl Running {
             local_stream: None,
             route: None,
             quality: None,
+            trouble: None,
+            adapted: None,
+            paused_there: false,
             unheard: None,
             mode,
             notices: Vec::new(),
@@ -93,7 +100,14 @@ impl Running {
             }
             CallEvent::Reconnecting { .. } => call.phase = CallPhase::Reconnecting,
             CallEvent::Reconnected { .. } => call.phase = CallPhase::Active,
-            CallEvent::MediaState { media, .. } => call.receiving = media_state(*media),
+            CallEvent::MediaState { media, paused, .. } => {
+                (call.receiving, call.paused_there) = (media_state(*media), paused.is_some());
+            }
+            CallEvent::Network { network, .. } => {
+                call.quality = Some(quality(network.quality));
+                call.trouble = trouble(network);
+                call.adapted = adapted(network);
+            }
             CallEvent::Hold { local, remote, .. } => (call.held_here, call.held_there) = (*local, *remote),
             // A peer that says nothing of its media says it by sending.
             CallEvent::FirstVideo { .. } => call.receiving.video = true,
@@ -196,6 +210,41 @@ pub fn media_state(media: message::MediaState) -> MediaState {
     MediaState { audio: media.audio, video: media.video }
 }
 
+fn quality(quality: quality::Quality) -> Quality {
+    match quality {
+        quality::Quality::Good => Quality::Good,
+        quality::Quality::Fair => Quality::Fair,
+        quality::Quality::Poor => Quality::Poor,
+        quality::Quality::Lost => Quality::Lost,
+    }
+}
+
+fn trouble(state: &NetworkState) -> Option<NetworkTrouble> {
+    let reason = match state.reason? {
+        quality::Reason::Loss => NetworkReason::Loss,
+        quality::Reason::Delay => NetworkReason::Delay,
+        quality::Reason::Bandwidth => NetworkReason::Bandwidth,
+        quality::Reason::Processor => NetworkReason::Processor,
+        quality::Reason::Outage => NetworkReason::Outage,
+    };
+    let flow = state.flow.map(|flow| match flow {
+        quality::Flow::Sending => Flow::Sending,
+        quality::Flow::Receiving => Flow::Receiving,
+    });
+    Some(NetworkTrouble { reason, flow })
+}
+
+/// Video that is a little smaller, in a call that goes well, is nothing to tell.
+fn adapted(state: &NetworkState) -> Option<Adapted> {
+    match (state.video?, state.adapted) {
+        (SentVideo::Paused, _) => Some(Adapted::Paused),
+        (SentVideo::Sent(_), engine::Adapted::No) => None,
+        (SentVideo::Sent(_), engine::Adapted::Network | engine::Adapted::Processor) => {
+            (state.quality > quality::Quality::Good).then_some(Adapted::Smaller)
+        }
+    }
+}
+
 /// The kebab-case word of an enum.
 fn word(value: &impl serde::Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
@@ -252,6 +301,66 @@ mod tests {
         assert_eq!(streams(&running), (true, false));
         running.apply(&ended(HangupReason::Hangup, Side::Local), T);
         assert_eq!(streams(&running), (false, false));
+    }
+
+    #[test]
+    fn the_network_is_shown_with_its_reason_and_what_was_adapted() {
+        use quality::{Flow as F, Quality as Q, Reason as R};
+        let mut running = running(Direction::Outgoing);
+        running.apply(&CallEvent::Connected { peer: peer() }, T);
+        let hd = Some(SentVideo::Sent(ahoy_media::units::VideoFormat::HD));
+        let by = |reason, flow| Some(NetworkTrouble { reason, flow });
+        for (quality, reason, flow, video, by_engine, trouble, adapted) in [
+            (Q::Good, None, None, hd, engine::Adapted::No, None, None),
+            (Q::Good, None, None, hd, engine::Adapted::Network, None, None),
+            (
+                Q::Fair,
+                Some(R::Bandwidth),
+                Some(F::Sending),
+                hd,
+                engine::Adapted::Network,
+                by(NetworkReason::Bandwidth, Some(Flow::Sending)),
+                Some(Adapted::Smaller),
+            ),
+            (
+                Q::Poor,
+                Some(R::Bandwidth),
+                Some(F::Sending),
+                Some(SentVideo::Paused),
+                engine::Adapted::Network,
+                by(NetworkReason::Bandwidth, Some(Flow::Sending)),
+                Some(Adapted::Paused),
+            ),
+            (Q::Lost, Some(R::Outage), None, None, engine::Adapted::No, by(NetworkReason::Outage, None), None),
+        ] {
+            let route = None;
+            let network = NetworkState { quality, reason, flow, video, adapted: by_engine, route };
+            running.apply(&CallEvent::Network { peer: peer(), network }, T);
+            let call = &running.call;
+            assert_eq!((call.trouble, call.adapted), (trouble, adapted), "{network:?}");
+            assert_eq!(call.quality.map(|quality| word(&quality)), Some(word(&network.quality)));
+        }
+    }
+
+    #[test]
+    fn the_other_sides_paused_video_is_told_from_a_camera_that_is_off() {
+        let mut running = running(Direction::Outgoing);
+        running.apply(&CallEvent::Connected { peer: peer() }, T);
+        let says = |video, paused| CallEvent::MediaState {
+            peer: peer(),
+            media: message::MediaState { audio: true, video },
+            paused,
+        };
+        for (video, paused, there) in [
+            (true, None, false),
+            (false, Some(message::Paused::Bandwidth), true),
+            (false, None, false),
+            (false, Some(message::Paused::Other), true),
+            (true, None, false),
+        ] {
+            running.apply(&says(video, paused), T);
+            assert_eq!((running.call.receiving.video, running.call.paused_there), (video, there));
+        }
     }
 
     #[test]

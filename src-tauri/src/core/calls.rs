@@ -303,7 +303,7 @@ impl App {
         }
     }
 
-    /// Measures the call once a second, for the quality mark and for whoever watches.
+    /// Measures the call once a second, for its route and for a page that shows the statistics.
     fn watch(&self) {
         let this = self.this.clone();
         let ticking = tokio::spawn(async move {
@@ -325,14 +325,13 @@ impl App {
         }
     }
 
-    fn on_figures(&self, Measured { stats, quality, route }: Measured) {
+    fn on_figures(&self, Measured { stats, route }: Measured) {
         let (watching, changed) = {
             let mut state = self.state();
             let watching = state.watching;
             let changed = state.running.as_mut().and_then(|running| {
                 let call = &mut running.call;
-                let changed = (call.quality, call.route) != (quality, route);
-                (call.quality, call.route) = (quality, route);
+                let changed = std::mem::replace(&mut call.route, route) != route;
                 changed.then(|| call.clone())
             });
             (watching, changed)

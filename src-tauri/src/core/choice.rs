@@ -1,6 +1,9 @@
 //! Which devices and servers calls are made with.
 
-use ahoy_call::{engine::EngineConfig, link};
+use ahoy_call::{
+    engine::{EngineConfig, VideoLimit},
+    link,
+};
 use ahoy_media::{
     audio::{
         microphone::MicrophoneSpec,
@@ -13,11 +16,17 @@ use ahoy_media::{
     video::capture::CameraSpec,
 };
 
-use crate::api::{IceServer, Settings};
+use crate::api::{IceServer, Settings, VideoQuality};
 
-/// Ceiling of the picture's bit rate. 1280x720@30 of people needs no more, and at 2500 kbit/s the encoder takes a third more
-/// of a core (measured: 0.39 against 0.30 for a whole peer).
-const BITRATE: Bitrate = Bitrate::from_kbps(1500);
+/// What video may take: 1280x720@30 of people needs no more, and at 2500 kbit/s the encoder takes a third more of a core
+/// (measured: 0.39 against 0.30 for a whole peer).
+const STANDARD: VideoLimit = VideoLimit { format: VideoFormat::HD, bitrate: Bitrate::from_kbps(1500) };
+/// 500 kbit/s, of which sound and headers take 75.
+const DATA_SAVER: VideoLimit =
+    VideoLimit { format: VideoFormat { width: 640, height: 360, fps: 30 }, bitrate: Bitrate::from_kbps(425) };
+/// 1920x1080@30 looks better than 1280x720 from some 1500 kbit/s on, and needs no more than this.
+const HIGH: VideoLimit =
+    VideoLimit { format: VideoFormat { width: 1920, height: 1080, fps: 30 }, bitrate: Bitrate::from_kbps(4000) };
 /// The synthetic camera's id.
 const PATTERN_ID: &str = "pattern";
 
@@ -30,6 +39,7 @@ pub struct MediaChoice {
     pub microphone: MicrophoneSpec,
     pub speaker: SpeakerSpec,
     pub processing: ProcessingSettings,
+    video_quality: VideoQuality,
     ice_servers: Vec<IceServer>,
     relay_only: bool,
     loopback_only: bool,
@@ -45,6 +55,7 @@ impl MediaChoice {
             microphone: microphone(settings.microphone.as_deref()),
             speaker: speaker(settings.speaker.as_deref()),
             processing: processing(settings),
+            video_quality: settings.video_quality,
             ice_servers: settings.ice_servers.clone(),
             relay_only: settings.relay_only,
             loopback_only,
@@ -59,6 +70,7 @@ impl MediaChoice {
             microphone: MicrophoneSpec::Tone,
             speaker: SpeakerSpec::None,
             processing: ProcessingSettings::OFF,
+            video_quality: VideoQuality::Standard,
             ice_servers: Vec::new(),
             relay_only: false,
             loopback_only: false,
@@ -66,7 +78,7 @@ impl MediaChoice {
         EngineConfig { echo: true, own_picture: false, ..nothing.engine() }
     }
 
-    /// What a call that runs with this goes on with where the newest choice is another; none where its devices stay. A camera
+    /// What a call that runs with this goes on with where the newest choice is another; none where it goes on as it is. A camera
     /// that was plugged in does not take the place of one that nobody changed.
     pub fn in_call(&self, newest: &Self) -> Option<Self> {
         let keeps_camera = self.camera.is_some() && self.chosen_camera == newest.chosen_camera;
@@ -76,6 +88,7 @@ impl MediaChoice {
             microphone: newest.microphone.clone(),
             speaker: newest.speaker.clone(),
             processing: newest.processing,
+            video_quality: newest.video_quality,
             ..self.clone()
         };
         (choice != *self).then_some(choice)
@@ -88,12 +101,14 @@ impl MediaChoice {
             user: server.user.clone(),
             credential: server.credential.clone(),
         };
+        let limit = limit(self.video_quality);
         EngineConfig {
             camera: self.camera.clone(),
             microphone: Some(self.microphone.clone()),
             speaker: self.speaker.clone(),
             video: VideoFormat::HD,
-            bitrate: BITRATE,
+            largest: Some(limit.format),
+            bitrate: limit.bitrate,
             processing: self.processing,
             opus: opus(),
             ice_servers: self.ice_servers.iter().map(server).collect(),
@@ -105,6 +120,14 @@ impl MediaChoice {
             probe_turn: ahoy_call::link::ProbeTurn::default(),
             echo: false,
         }
+    }
+}
+
+fn limit(quality: VideoQuality) -> VideoLimit {
+    match quality {
+        VideoQuality::DataSaver => DATA_SAVER,
+        VideoQuality::Standard => STANDARD,
+        VideoQuality::High => HIGH,
     }
 }
 
@@ -153,6 +176,7 @@ mod tests {
             microphone: MicrophoneSpec::Default,
             speaker: SpeakerSpec::Default,
             processing: ProcessingSettings::OFF,
+            video_quality: VideoQuality::Standard,
             ice_servers: Vec::new(),
             relay_only: false,
             loopback_only: false,
@@ -171,6 +195,20 @@ mod tests {
             (choice(Some("b"), Some("b")), choice(None, Some("a")), Some(camera("a"))),
         ] {
             assert_eq!(before.in_call(&newest).map(|choice| choice.camera), goes_on_with, "{before:?} {newest:?}");
+        }
+    }
+
+    #[test]
+    fn how_much_video_may_take_is_for_the_call_that_runs_too() {
+        let before = choice(None, None);
+        for (video_quality, total_kbps) in
+            [(VideoQuality::DataSaver, 500), (VideoQuality::Standard, 1575), (VideoQuality::High, 4075)]
+        {
+            let newest = MediaChoice { video_quality, ..before.clone() };
+            let goes_on = before.in_call(&newest);
+            assert_eq!(goes_on.is_some(), video_quality != VideoQuality::Standard);
+            let limit = goes_on.unwrap_or(before.clone()).engine().limit();
+            assert_eq!(limit.bitrate.kbps() + 75, total_kbps, "{video_quality:?}");
         }
     }
 

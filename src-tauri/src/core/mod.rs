@@ -24,7 +24,6 @@ mod network;
 mod opened;
 mod preview;
 mod qr;
-mod quality;
 mod rings;
 #[cfg(test)]
 mod tests;
@@ -293,7 +292,11 @@ impl App {
             let mut state = self.state();
             if state.is_busy() {
                 if let Some(choice) = state.choice.in_call(&choice) {
-                    state.caller.command(EngineCommand::SetDevices(choice.engine().devices()));
+                    let (before, now) = (state.choice.engine(), choice.engine());
+                    if before.limit() != now.limit() {
+                        state.caller.command(EngineCommand::SetVideoLimit(now.limit()));
+                    }
+                    state.caller.command(EngineCommand::SetDevices(now.devices()));
                     state.choice = choice;
                 }
                 return;

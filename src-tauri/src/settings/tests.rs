@@ -29,7 +29,7 @@ fn what_is_set_is_there_after_a_restart() {
     let (mut keeper, notices) = open(&path);
     assert_eq!((notices, keeper.current().get()), (vec![], Settings::default()));
     let patch = json!({
-        "name": " Ada\u{202e} ", "theme": "dark", "language": "de", "camera": "usb-1",
+        "name": " Ada\u{202e} ", "theme": "dark", "language": "de", "camera": "usb-1", "videoQuality": "high",
         "iceServers": [{"url": "turn:relay.example:3478", "user": "u", "credential": "c"}],
     });
     let set = keeper.patch(&values(patch)).unwrap();
@@ -45,6 +45,7 @@ fn values_that_cannot_be_change_nothing() {
     let long = "x".repeat(2000);
     for patch in [
         json!({"theme": "pink"}),
+        json!({"videoQuality": "ultra"}),
         json!({"name": 7}),
         json!({"camera": ""}),
         json!({"camera": "a\nb"}),

@@ -25,6 +25,7 @@ use crate::{
     sending::{EnvelopeSender, SendFailure},
     signaler::{Incoming, Signaler},
     state::{Input, LinkCommand, Output, Switchboard},
+    timeline::Timeline,
 };
 
 /// What the engine's own threads and tasks tell it.
@@ -59,6 +60,8 @@ pub(super) struct Actor {
     sender: EnvelopeSender,
     calls: Switchboard,
     running: Option<Running>,
+    /// What happened in the last call.
+    timeline: Timeline,
     /// What the user wants to send, where there is a device for it; remembered from call to call.
     wanted: MediaState,
 }
@@ -92,6 +95,7 @@ impl Actor {
             sender,
             calls: Switchboard::default(),
             running: None,
+            timeline: Timeline::default(),
             wanted,
         }
     }
@@ -115,6 +119,7 @@ impl Actor {
                         let stats = self.running.as_ref().map(Running::stats);
                         let _ = answer.send(stats.unwrap_or_default());
                     }
+                    Some(Request::Timeline(answer)) => drop(answer.send(self.timeline.to_json())),
                     Some(Request::Stop(answer)) => {
                         self.farewell().await;
                         let _ = answer.send(());
@@ -142,15 +147,23 @@ impl Actor {
 
     fn next_deadline(&self) -> Option<Instant> {
         let running = self.running.as_ref().and_then(Running::next_deadline);
-        self.calls.next_deadline().into_iter().chain(running).min()
+        // Without media there is nothing to sum up.
+        let summary = self.timeline.next_deadline().filter(|_| self.running.is_some());
+        self.calls.next_deadline().into_iter().chain(running).chain(summary).min()
     }
 
     fn command(&mut self, command: EngineCommand) {
         let input = match command {
             EngineCommand::Call { peer, id } => {
-                if let Err(error) = self.calls.place(Instant::now(), id.clone(), peer, self.media()) {
-                    let todo = "Hang up first.";
-                    self.tell(id, CallEvent::Problem(Problem::new(ProblemCode::Busy, error.to_string(), todo)));
+                let now = Instant::now();
+                match self.calls.place(now, id.clone(), peer, self.media()) {
+                    // Else the peer was ringing here, and its call is taken.
+                    Ok(placed) if placed == id => self.timeline.begin(now, id),
+                    Ok(_) => {}
+                    Err(error) => {
+                        let todo = "Hang up first.";
+                        self.tell(id, CallEvent::Problem(Problem::new(ProblemCode::Busy, error.to_string(), todo)));
+                    }
                 }
                 return;
             }
@@ -179,6 +192,13 @@ impl Actor {
                     self.device_event(call, event);
                 }
                 Input::SetMedia(self.media())
+            }
+            EngineCommand::SetVideoLimit(limit) => {
+                self.config = self.config.clone().with_limit(limit);
+                if let Some(running) = &mut self.running {
+                    running.set_limit(limit);
+                }
+                return self.tell_paused();
             }
         };
         self.current_input(input);
@@ -228,11 +248,15 @@ impl Actor {
 
     fn notice(&mut self, notice: Notice) {
         match notice {
-            Notice::Link { call, peer, report } => self.link_report(&call, peer, report),
+            Notice::Link { call, peer, report } => {
+                self.link_report(&call, peer, report);
+                self.tell_paused();
+            }
             Notice::Opened { call, opened } => match self.running.as_mut().filter(|running| running.id == call) {
                 Some(running) => {
                     let event = running.local.opened(opened);
                     self.device_event(call, event);
+                    self.tell_paused();
                 }
                 None => opened.close(),
             },
@@ -266,20 +290,32 @@ impl Actor {
 
     /// Tells of a device of the running call: the user in words, the other side by what it gets.
     fn device_event(&mut self, call: CallId, event: Option<CallEvent>) {
-        if let (Some(event), Some(running)) = (event, &self.running) {
-            let available = running.local.available();
-            self.tell(call.clone(), event);
-            // What an echo sends depends on the other side's devices, not on its own.
-            if !self.config.echo {
-                self.calls.handle(Instant::now(), &call, Input::SetAvailable(available));
-            }
+        let Some(event) = event else { return };
+        let Some(available) = self.running.as_ref().map(|running| running.local.available()) else { return };
+        self.tell(call.clone(), event);
+        // What an echo sends depends on the other side's devices, not on its own.
+        if !self.config.echo {
+            self.calls.handle(Instant::now(), &call, Input::SetAvailable(available));
+        }
+    }
+
+    /// Tells the other sides where our video has been paused, or comes again.
+    fn tell_paused(&mut self) {
+        let Some(running) = &mut self.running else { return };
+        let paused = running.local.paused();
+        if std::mem::replace(&mut running.paused, paused) != paused {
+            let id = running.id.clone();
+            self.calls.handle(Instant::now(), &id, Input::SetPaused(paused));
         }
     }
 
     fn link_report(&mut self, call: &CallId, peer: PeerId, report: LinkReport) {
         let now = Instant::now();
         match report {
-            LinkReport::Event(event) => self.calls.handle(now, call, Input::Link { peer, event }),
+            LinkReport::Event(event) => {
+                self.timeline.link(now, call, &peer, &event);
+                self.calls.handle(now, call, Input::Link { peer, event });
+            }
             LinkReport::FirstVideo => self.tell(call.clone(), CallEvent::FirstVideo { peer }),
             LinkReport::FirstAudio => self.tell(call.clone(), CallEvent::FirstAudio { peer }),
             LinkReport::KeyFrameWanted { new_peer } => {
@@ -318,9 +354,13 @@ impl Actor {
         self.calls.tick(now);
         let Some(running) = &mut self.running else { return };
         running.make_key_frame();
-        let (id, heard) = (running.id.clone(), running.listen(now));
+        self.timeline.stats(now, || running.stats());
+        let (id, heard, judged) = (running.id.clone(), running.listen(now), running.judge(now));
         for (peer, hears) in heard {
             self.calls.handle(now, &id, Input::Hears { peer, hears });
+        }
+        for (peer, network) in judged {
+            self.tell(id.clone(), CallEvent::Network { peer, network });
         }
     }
 
@@ -352,8 +392,10 @@ impl Actor {
         let Some(running) = &mut self.running else { return };
         let peer = match event {
             CallEvent::Connected { peer } | CallEvent::Reconnected { peer } | CallEvent::Reconnecting { peer } => {
-                if let Some(hearing) = running.hearing(peer) {
-                    hearing.set_connected(!matches!(event, CallEvent::Reconnecting { .. }));
+                if let Some(peer) = running.peers.get_mut(peer) {
+                    let connected = !matches!(event, CallEvent::Reconnecting { .. });
+                    peer.hearing.set_connected(connected);
+                    peer.judge.set_connected(connected);
                 }
                 return;
             }
@@ -361,9 +403,10 @@ impl Actor {
                 running.set_held(peer, *local || *remote);
                 peer
             }
-            CallEvent::MediaState { peer, media } => {
-                if let Some(hearing) = running.hearing(peer) {
-                    hearing.set_says_sound(media.audio);
+            CallEvent::MediaState { peer, media, paused } => {
+                if let Some(peer) = running.peers.get_mut(peer) {
+                    peer.hearing.set_says_sound(media.audio);
+                    peer.judge.set_says(*media, *paused);
                 }
                 peer
             }
@@ -383,6 +426,9 @@ impl Actor {
         if let LinkCommand::SetSending(media) = command {
             running.set_sending(&peer, media);
             return;
+        }
+        if let LinkCommand::AddCandidate(candidate) = &command {
+            self.timeline.remote_candidate(Instant::now(), call, &peer, candidate);
         }
         let close = command == LinkCommand::Close;
         if let Some(peer) = running.peers.get(&peer) {
@@ -410,7 +456,8 @@ impl Actor {
         }
     }
 
-    fn tell(&self, call: CallId, event: CallEvent) {
+    fn tell(&mut self, call: CallId, event: CallEvent) {
+        self.timeline.event(Instant::now(), &call, &event);
         // Whoever stopped listening does not want to know.
         let _ = self.events.send(EngineEvent { call, event });
     }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use ahoy_media::audio::SAMPLE_RATE;
 use serde::Serialize;
 
-use super::PeerStats;
+use super::{PeerStats, VideoEncoding};
+use crate::{link::Limit, quality::SentVideo};
 
 /// Two looks are at least this far apart, for what is told of a time.
 const SHORTEST: Duration = Duration::from_millis(1);
@@ -25,6 +26,10 @@ pub struct Sent {
     pub key_frames: u64,
     /// What the encoder aims at; 0 while the camera is off.
     pub target_kbps: u64,
+    /// What keeps the estimate of the path from rising; none before feedback came.
+    pub limit: Option<Limit>,
+    /// What is sent of the camera, or that it is paused; none while the camera is off.
+    pub video: Option<SentVideo>,
     /// NACK messages that came.
     pub nack: u64,
     /// PLI and FIR messages that came.
@@ -96,6 +101,8 @@ pub fn between(before: &PeerStats, now: &PeerStats, elapsed: Duration) -> (Sent,
         height: encoder.map_or(0, |encoder| encoder.height),
         key_frames: since(new_out.key_frames, old_out.key_frames),
         target_kbps: now.video.map_or(0, |video| video.target.kbps()),
+        limit: now.estimate.map(|estimate| estimate.limit),
+        video: now.video.as_ref().map(VideoEncoding::sent),
         nack: since(new_out.nacks, old_out.nacks),
         pli: since(new_out.key_requests, old_out.key_requests),
         audio_packets: since(new.audio_out.packets, old.audio_out.packets),
@@ -130,6 +137,18 @@ impl PeerStats {
     pub fn round_trip_ms(&self) -> Option<f64> {
         self.link.round_trip.map(rounded_ms)
     }
+
+    /// Share of our packets that were lost lately, 0 to 1, to a hundredth of a percent: by the estimate, else by receiver
+    /// reports.
+    pub fn loss_out(&self) -> f64 {
+        let loss = self.estimate.map_or(self.link.loss_out, |estimate| estimate.loss);
+        (loss * 1e4).round() / 1e4
+    }
+
+    /// How long our packets wait in the path's queue, in ms; none before feedback came.
+    pub fn queue_ms(&self) -> Option<f64> {
+        self.estimate.map(|estimate| rounded_ms(estimate.queue))
+    }
 }
 
 /// What came to a total. With a new call or stream it starts anew; then nothing is known of the time between.
@@ -156,12 +175,13 @@ mod tests {
 
     use super::*;
     use crate::{
-        engine::{AudioIn, VideoEncoding},
+        engine::{Adapted, AudioIn},
         link::LinkStats,
     };
 
     fn nothing() -> PeerStats {
-        PeerStats { peer: "p".into(), link: LinkStats::default(), audio: AudioIn::default(), video: None }
+        let (link, audio) = (LinkStats::default(), AudioIn::default());
+        PeerStats { peer: "p".into(), link, estimate: None, audio, video: None }
     }
 
     /// Totals after some seconds like this one.
@@ -216,12 +236,11 @@ mod tests {
     fn the_encoder_is_told_of_while_it_runs() {
         let encoder = EncoderStats { width: 1280, height: 720, encode_us: 4567.8, ..EncoderStats::default() };
         let target = Bitrate::from_kbps(1500);
-        let filming = PeerStats {
-            video: Some(VideoEncoding { target, format: None, adapted: crate::engine::Adapted::No, encoder }),
-            ..nothing()
-        };
+        let video = VideoEncoding { target, format: None, adapted: Adapted::Network, halvings: 10.0, encoder };
+        let filming = PeerStats { video: Some(video), ..nothing() };
         let (sent, _) = between(&nothing(), &filming, Duration::from_secs(1));
         assert_eq!((sent.width, sent.height, sent.target_kbps, sent.encode_ms), (1280, 720, 1500, 4.57));
+        assert_eq!(sent.video, Some(SentVideo::Paused));
         let (sent, _) = between(&filming, &nothing(), Duration::from_secs(1));
         assert_eq!((sent.width, sent.target_kbps), (0, 0));
     }

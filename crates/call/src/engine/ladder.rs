@@ -7,6 +7,7 @@
 use std::time::{Duration, Instant};
 
 use ahoy_media::units::{Bitrate, VideoFormat};
+use serde::{Deserialize, Serialize};
 
 /// 1280x720@30 looks better than anything smaller from here on.
 const HD_NEEDS_BPS: f64 = 800_000.0;
@@ -29,6 +30,8 @@ const HELD: Duration = Duration::from_secs(10);
 const BUSY: f64 = 0.85;
 /// ...when it does so for this long.
 const BUSY_FOR: Duration = Duration::from_secs(2);
+/// What [`Ladder::halvings`] says where no video is sent: more than any rung does.
+const NO_VIDEO_HALVINGS: f64 = 10.0;
 /// A larger size is tried again when it would take no more than this share.
 const IDLE: f64 = 0.6;
 
@@ -36,10 +39,11 @@ const IDLE: f64 = 0.6;
 const RUNGS: [(f64, f64); 7] =
     [(1.0, 1.0), (0.75, 1.0), (0.5, 1.0), (0.375, 1.0), (0.25, 1.0), (0.25, 0.5), (0.125, 0.25)];
 
-/// Why video is not what the camera gives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why video is less than the camera and the user's choice allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Adapted {
-    /// It is.
+    /// It is not.
     No,
     /// The network carries no more.
     Network,
@@ -47,10 +51,22 @@ pub enum Adapted {
     Processor,
 }
 
+/// The most that may be sent of a camera, by the user's choice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VideoLimit {
+    /// No frame has more pixels than this.
+    pub format: VideoFormat,
+    /// Ceiling of the encoder.
+    pub bitrate: Bitrate,
+}
+
 /// Decides what is sent of one camera.
 #[derive(Debug)]
 pub(super) struct Ladder {
     source: VideoFormat,
+    limit: VideoLimit,
+    /// The highest rung that the limit allows.
+    top: usize,
     /// Index in [`RUNGS`]; their number: no video.
     at: usize,
     /// When the rung was reached, and whether by climbing.
@@ -75,9 +91,11 @@ pub(super) struct Means {
 
 impl Ladder {
     /// A ladder for a camera of this format, which begins at the rung that `bitrate` meets.
-    pub(super) fn new(source: VideoFormat, bitrate: Bitrate, now: Instant) -> Self {
+    pub(super) fn new(source: VideoFormat, limit: VideoLimit, bitrate: Bitrate, now: Instant) -> Self {
         let mut this = Self {
             source,
+            limit,
+            top: top(source, limit),
             at: 0,
             since: now,
             climbed: false,
@@ -96,9 +114,27 @@ impl Ladder {
         rung(self.source, self.at)
     }
 
-    /// Why that is not what the camera gives.
+    /// Why that is less than the limit allows of what the camera gives.
     pub(super) fn adapted(&self) -> Adapted {
-        if self.at == 0 { Adapted::No } else { self.adapted }
+        if self.at <= self.top { Adapted::No } else { self.adapted }
+    }
+
+    /// How many times the pixels a second were halved, compared with the most that the limit allows.
+    pub(super) fn halvings(&self) -> f64 {
+        match (rung(self.source, self.top), self.format()) {
+            (Some(top), Some(format)) => (pixels(top) / pixels(format).max(1.0)).log2().max(0.0),
+            _ => NO_VIDEO_HALVINGS,
+        }
+    }
+
+    /// The user chose another limit; true: the format has changed.
+    pub(super) fn set_limit(&mut self, now: Instant, limit: VideoLimit) -> bool {
+        let limited = self.at <= self.top;
+        (self.limit, self.top) = (limit, top(self.source, limit));
+        if limited {
+            self.adapted = Adapted::No;
+        }
+        self.at < self.top && self.change(now, self.top, Adapted::No)
     }
 
     /// Looks at the means; true: the format has changed.
@@ -119,7 +155,9 @@ impl Ladder {
     }
 
     fn climb(&mut self, now: Instant, bps: f64, load: Option<f64>) -> bool {
-        let reachable = self.highest(bps, ROOM);
+        // More than the limit never comes, so it is room enough.
+        let room = if bps >= self.limit.bitrate.bps() as f64 { 1.0 } else { ROOM };
+        let reachable = self.highest(bps, room);
         let light = load.is_none_or(|load| load * self.growth() < IDLE) || self.adapted != Adapted::Processor;
         if reachable >= self.at || !light {
             self.room_since = None;
@@ -163,9 +201,23 @@ impl Ladder {
 
     /// The highest rung whose need, times `room`, is met.
     fn highest(&self, bps: f64, room: f64) -> usize {
-        let met = |index: &usize| rung(self.source, *index).is_some_and(|format| bps >= need(format) * room);
-        (0..RUNGS.len()).find(met).unwrap_or(RUNGS.len())
+        highest(self.source, self.top, bps, room)
     }
+}
+
+/// The highest rung from `top` on whose need, times `room`, is met.
+fn highest(source: VideoFormat, top: usize, bps: f64, room: f64) -> usize {
+    let met = |index: &usize| rung(source, *index).is_some_and(|format| bps >= need(format) * room);
+    (top..RUNGS.len()).find(met).unwrap_or(RUNGS.len())
+}
+
+/// The highest rung that a limit allows; the lowest one at least.
+fn top(source: VideoFormat, limit: VideoLimit) -> usize {
+    let area = |format: VideoFormat| u64::from(format.width) * u64::from(format.height);
+    let fits = |index: &usize| rung(source, *index).is_some_and(|format| area(format) <= area(limit.format));
+    let lowest = RUNGS.len() - 1;
+    let largest = (0..RUNGS.len()).find(fits).unwrap_or(lowest);
+    highest(source, largest, limit.bitrate.bps() as f64, 1.0).min(lowest)
 }
 
 fn rung(source: VideoFormat, index: usize) -> Option<VideoFormat> {
@@ -197,6 +249,11 @@ mod tests {
         Means { bitrate: Bitrate::from_kbps(kbps), load: Some(0.2) }
     }
 
+    const ANY: VideoLimit = VideoLimit {
+        format: VideoFormat { width: VideoFormat::MAX_SIDE, height: VideoFormat::MAX_SIDE, fps: 30 },
+        bitrate: Bitrate::from_kbps(100_000),
+    };
+
     fn text(ladder: &Ladder) -> String {
         ladder.format().map_or("none".to_owned(), |format| format.to_string())
     }
@@ -217,7 +274,7 @@ mod tests {
             (14, "none"),
             (0, "none"),
         ] {
-            let ladder = Ladder::new(HD, Bitrate::from_kbps(rate), Instant::now());
+            let ladder = Ladder::new(HD, ANY, Bitrate::from_kbps(rate), Instant::now());
             assert_eq!(text(&ladder), format, "{rate} kbit/s");
         }
     }
@@ -237,7 +294,7 @@ mod tests {
     #[test]
     fn a_rung_is_left_at_once_and_climbed_only_with_room_for_a_while() {
         let start = Instant::now();
-        let mut ladder = Ladder::new(HD, Bitrate::from_kbps(1500), start);
+        let mut ladder = Ladder::new(HD, ANY, Bitrate::from_kbps(1500), start);
         let at = |s: f64| start + Duration::from_secs_f64(s);
         assert!(ladder.look(at(10.0), kbps(300)));
         assert_eq!((text(&ladder).as_str(), ladder.adapted()), ("640x360@30", Adapted::Network));
@@ -254,7 +311,7 @@ mod tests {
     #[test]
     fn a_rung_that_does_not_hold_is_climbed_to_ever_later() {
         let start = Instant::now();
-        let mut ladder = Ladder::new(HD, Bitrate::from_kbps(700), start);
+        let mut ladder = Ladder::new(HD, ANY, Bitrate::from_kbps(700), start);
         let mut changes = vec![];
         // The rate allows 1280x720 except once in 5 s.
         for tenth in 100..2000u32 {
@@ -269,7 +326,7 @@ mod tests {
     #[test]
     fn at_the_start_rungs_are_climbed_as_fast_as_the_path_is_found() {
         let start = Instant::now();
-        let mut ladder = Ladder::new(HD, Bitrate::from_kbps(230), start);
+        let mut ladder = Ladder::new(HD, ANY, Bitrate::from_kbps(230), start);
         assert_eq!(text(&ladder), "480x270@30");
         assert!(ladder.look(start + Duration::from_millis(300), kbps(1500)));
         assert_eq!(text(&ladder), "1280x720@30");
@@ -278,7 +335,7 @@ mod tests {
     #[test]
     fn video_stops_when_nothing_is_left_for_it_and_comes_back_by_itself() {
         let start = Instant::now();
-        let mut ladder = Ladder::new(HD, Bitrate::from_kbps(700), start);
+        let mut ladder = Ladder::new(HD, ANY, Bitrate::from_kbps(700), start);
         let at = |s: f64| start + Duration::from_secs_f64(s);
         assert!(ladder.look(at(10.0), kbps(5)));
         assert_eq!(ladder.format(), None);
@@ -291,7 +348,7 @@ mod tests {
     #[test]
     fn a_slow_processor_is_given_smaller_frames_and_larger_ones_when_it_has_time() {
         let start = Instant::now();
-        let mut ladder = Ladder::new(HD, Bitrate::from_kbps(2000), start);
+        let mut ladder = Ladder::new(HD, ANY, Bitrate::from_kbps(2000), start);
         let means = |load| Means { bitrate: Bitrate::from_kbps(2000), load: Some(load) };
         let at = |s: f64| start + Duration::from_secs_f64(s);
         assert!(!ladder.look(at(10.0), means(0.95)));
@@ -304,5 +361,56 @@ mod tests {
         assert!(!ladder.look(at(61.0), means(0.2)));
         assert!(ladder.look(at(66.0), means(0.2)));
         assert_eq!(text(&ladder), "1280x720@30");
+    }
+
+    #[test]
+    fn the_users_limit_is_no_adaptation() {
+        let start = Instant::now();
+        let saver = VideoLimit { format: "640x360@30".parse().unwrap(), bitrate: Bitrate::from_kbps(425) };
+        for (source, limit, rate, format, adapted) in [
+            (HD, saver, 425, "640x360@30", Adapted::No),
+            (HD, saver, 200, "480x270@30", Adapted::Network),
+            // A camera of another shape: no more pixels than the limit has.
+            ("640x480@30".parse().unwrap(), saver, 425, "480x360@30", Adapted::No),
+            ("1920x1080@30".parse().unwrap(), saver, 425, "480x270@30", Adapted::No),
+            // A ceiling that the camera's size does not fit into.
+            (HD, VideoLimit { bitrate: Bitrate::from_kbps(400), ..ANY }, 400, "640x360@30", Adapted::No),
+            (HD, VideoLimit { bitrate: Bitrate::from_kbps(1), ..ANY }, 1, "none", Adapted::Network),
+            (HD, ANY, 300, "640x360@30", Adapted::Network),
+        ] {
+            // From above, so that the reason is known.
+            let mut ladder = Ladder::new(source, limit, Bitrate::from_kbps(100_000), start);
+            ladder.look(start + Duration::from_secs(10), kbps(rate));
+            assert_eq!((text(&ladder).as_str(), ladder.adapted()), (format, adapted), "{source} {limit:?} {rate}");
+        }
+    }
+
+    #[test]
+    fn a_lower_limit_holds_at_once_and_a_higher_one_is_climbed_to() {
+        let start = Instant::now();
+        let saver = VideoLimit { format: "640x360@30".parse().unwrap(), bitrate: Bitrate::from_kbps(425) };
+        let mut ladder = Ladder::new(HD, ANY, Bitrate::from_kbps(1500), start);
+        let at = |s: f64| start + Duration::from_secs_f64(s);
+        assert!(ladder.set_limit(at(10.0), saver));
+        assert!(!ladder.set_limit(at(10.0), saver), "nothing is new");
+        assert_eq!((text(&ladder).as_str(), ladder.adapted(), ladder.halvings()), ("640x360@30", Adapted::No, 0.0));
+        assert!(!ladder.look(at(11.0), kbps(425)));
+        assert!(!ladder.set_limit(at(20.0), ANY));
+        assert_eq!((ladder.adapted(), ladder.halvings()), (Adapted::No, 2.0));
+        ladder.look(at(20.1), kbps(1500));
+        assert!(ladder.look(at(22.2), kbps(1500)));
+        assert_eq!(text(&ladder), "1280x720@30");
+    }
+
+    #[test]
+    fn a_rung_that_takes_all_of_the_ceiling_is_climbed_to() {
+        let start = Instant::now();
+        let limit = VideoLimit { bitrate: Bitrate::from_kbps(900), ..ANY };
+        let mut ladder = Ladder::new(HD, limit, Bitrate::from_kbps(300), start);
+        let at = |s: f64| start + Duration::from_secs_f64(s);
+        for tenth in 0..30 {
+            ladder.look(at(10.0 + f64::from(tenth) / 10.0), kbps(900));
+        }
+        assert_eq!((text(&ladder).as_str(), ladder.adapted()), ("1280x720@30", Adapted::No));
     }
 }

@@ -25,7 +25,7 @@ use tokio::sync::mpsc;
 use tracing::debug;
 
 use super::{
-    Devices, EngineConfig, VideoEncoding,
+    Devices, EngineConfig, VideoEncoding, VideoLimit,
     actor::Notice,
     device::{News, Opening, Slot, close},
     ladder::{Ladder, Means},
@@ -34,7 +34,7 @@ use super::{
 use crate::{
     event::{CallEvent, Device},
     id::CallId,
-    message::MediaState,
+    message::{MediaState, Paused},
 };
 
 /// What video may take before the path is known: the estimate's start without sound.
@@ -214,7 +214,8 @@ impl LocalMedia {
                     Some(pictures) => {
                         // The path is as it was before the camera was opened, or another one.
                         let format = pictures.camera.format();
-                        let ladder = self.ladder.insert(Ladder::new(format, self.target, Instant::now()));
+                        let ladder = Ladder::new(format, self.config.limit(), self.target, Instant::now());
+                        let ladder = self.ladder.insert(ladder);
                         pictures.encoder.set_bitrate(self.target);
                         pictures.encoder.set_format(ladder.format());
                     }
@@ -284,6 +285,26 @@ impl LocalMedia {
         }
     }
 
+    /// Sends no more than this of the camera from now on. Where the camera is asked for another size by it, it is opened anew.
+    pub(super) fn set_limit(&mut self, now: Instant, limit: VideoLimit) {
+        let config = self.config.clone().with_limit(limit);
+        let reopens = config.camera_format() != self.config.camera_format();
+        self.config = config;
+        if reopens {
+            self.camera.replace();
+            self.settle();
+        }
+        let (Some(pictures), Some(ladder)) = (self.camera.on(), &mut self.ladder) else { return };
+        if ladder.set_limit(now, limit) {
+            pictures.encoder.set_format(ladder.format());
+        }
+    }
+
+    /// Why the video of the camera, which is on, is not sent; none where it is.
+    pub(super) fn paused(&self) -> Option<Paused> {
+        self.video_encoding()?.format.is_none().then_some(Paused::Bandwidth)
+    }
+
     /// How a voice is encoded from its next packet on.
     pub(super) fn set_voice(&mut self, encoding: VoiceEncoding) {
         self.voice = encoding;
@@ -295,13 +316,13 @@ impl LocalMedia {
     pub(super) fn video_encoding(&self) -> Option<VideoEncoding> {
         let pictures = self.camera.on()?;
         let ladder = self.ladder.as_ref()?;
-        let (format, adapted) = (ladder.format(), ladder.adapted());
-        Some(VideoEncoding { target: self.target, format, adapted, encoder: pictures.encoder.stats() })
+        let (format, adapted, halvings) = (ladder.format(), ladder.adapted(), ladder.halvings());
+        Some(VideoEncoding { target: self.target, format, adapted, halvings, encoder: pictures.encoder.stats() })
     }
 
     fn open_camera(&mut self) {
         let Some(spec) = self.config.camera.clone() else { return };
-        let (format, target) = (self.config.video, self.target);
+        let (format, target) = (self.config.camera_format(), self.target);
         let (routes, tell, events) = (self.routes.clone(), self.tell.clone(), self.tell.clone());
         if self.config.own_picture {
             routes.begin_preview(&self.hub);

@@ -20,6 +20,7 @@ mod hearing;
 mod keyframes;
 mod ladder;
 mod local;
+mod network;
 mod remote;
 mod roaming;
 mod routes;
@@ -36,7 +37,7 @@ use ahoy_media::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-pub use ladder::Adapted;
+pub use ladder::{Adapted, VideoLimit};
 pub use stats::{AudioIn, PeerStats, VideoEncoding};
 
 use crate::{
@@ -45,6 +46,10 @@ use crate::{
     link::{IceServer, Impairment, ProbeTurn},
     signaler::Signaler,
 };
+
+/// More than any camera gives.
+const UNLIMITED: VideoFormat =
+    VideoFormat { width: VideoFormat::MAX_SIDE, height: VideoFormat::MAX_SIDE, fps: VideoFormat::MAX_FPS };
 
 /// What the engine works with. None for a device: the call is made without it.
 #[derive(Clone, Debug)]
@@ -55,8 +60,10 @@ pub struct EngineConfig {
     pub microphone: Option<MicrophoneSpec>,
     /// Plays sound.
     pub speaker: SpeakerSpec,
-    /// Wanted size and rate of our pictures.
+    /// Wanted size and rate of the camera; a limit that allows more makes it more.
     pub video: VideoFormat,
+    /// The largest frames that are sent; none: as large as the camera gives them.
+    pub largest: Option<VideoFormat>,
     /// Ceiling of the video encoder.
     pub bitrate: Bitrate,
     /// Echo, noise, gain.
@@ -92,6 +99,23 @@ impl EngineConfig {
             speaker: speaker.clone(),
             processing: *processing,
         }
+    }
+
+    /// What is sent of the camera at most.
+    pub fn limit(&self) -> VideoLimit {
+        VideoLimit { format: self.largest.unwrap_or(UNLIMITED), bitrate: self.bitrate }
+    }
+
+    /// What the camera is asked for.
+    pub(crate) fn camera_format(&self) -> VideoFormat {
+        let area = |format: &VideoFormat| u64::from(format.width) * u64::from(format.height);
+        self.largest.into_iter().chain([self.video]).max_by_key(area).unwrap_or(self.video)
+    }
+
+    /// With another limit of what is sent of the camera.
+    #[must_use]
+    pub fn with_limit(self, VideoLimit { format, bitrate }: VideoLimit) -> Self {
+        Self { largest: Some(format), bitrate, ..self }
     }
 
     /// With other devices in it.
@@ -143,6 +167,9 @@ pub enum EngineCommand {
     /// is closed and the new one opened; one that cannot be opened is told ([`CallEvent::DeviceMissing`]), and the call goes
     /// on without it. An echo has no devices to choose.
     SetDevices(Devices),
+    /// Send no more than this of the camera from now on, in a call that runs as well. A limit over the camera's size opens it
+    /// anew with a larger one, where it has one.
+    SetVideoLimit(VideoLimit),
 }
 
 /// Something happened in a call.
@@ -175,6 +202,7 @@ pub struct Engine {
 enum Request {
     Command(EngineCommand),
     Stats(oneshot::Sender<Vec<PeerStats>>),
+    Timeline(oneshot::Sender<serde_json::Value>),
     Stop(oneshot::Sender<()>),
 }
 
@@ -207,5 +235,12 @@ impl Engine {
         let (answer, stats) = oneshot::channel();
         let _ = self.requests.send(Request::Stats(answer));
         stats.await.unwrap_or_default()
+    }
+
+    /// What happened in the last call, or in the one that runs, as JSON: see [`Timeline::to_json`](crate::timeline::Timeline).
+    pub async fn timeline(&self) -> serde_json::Value {
+        let (answer, timeline) = oneshot::channel();
+        let _ = self.requests.send(Request::Timeline(answer));
+        timeline.await.unwrap_or_default()
     }
 }

@@ -6,11 +6,12 @@ use ahoy_media::{audio::mixer::MixerError, units::Bitrate, webm::hub::Hub};
 use tokio::sync::mpsc;
 
 use super::{
-    EngineConfig, PeerStats,
+    EngineConfig, PeerStats, VideoEncoding, VideoLimit,
     actor::Notice,
     hearing::Hearing,
     keyframes::KeyFrameLimiter,
     local::LocalMedia,
+    network::Judge,
     remote::{self, RemoteSound},
     remote_stream,
     roaming::Networks,
@@ -19,8 +20,9 @@ use super::{
 use crate::{
     id::{CallId, PeerId},
     link::{Estimate, LinkConfig, PeerLink, Reports},
-    message::MediaState,
+    message::{MediaState, Paused},
     network::{Observation, Path},
+    quality::NetworkState,
     rtp::voice::for_both,
     state::LinkCommand,
 };
@@ -47,6 +49,7 @@ pub(super) struct Peer {
     pub(super) held: bool,
     pub(super) estimate: Option<Estimate>,
     pub(super) hearing: Hearing,
+    pub(super) judge: Judge,
 }
 
 impl Peer {
@@ -54,6 +57,16 @@ impl Peer {
     fn gets(&self) -> MediaState {
         let Self { sending, takes, .. } = self;
         MediaState { audio: sending.audio && takes.audio, video: sending.video && takes.video }
+    }
+
+    fn stats(&self, peer: &PeerId, video: Option<VideoEncoding>) -> PeerStats {
+        PeerStats {
+            peer: peer.clone(),
+            link: self.link.stats(),
+            estimate: self.estimate,
+            audio: self.sound.as_ref().map(RemoteSound::stats).unwrap_or_default(),
+            video: video.filter(|_| self.gets().video),
+        }
     }
 }
 
@@ -64,6 +77,8 @@ pub(super) struct Running {
     pub(super) routes: Routes,
     pub(super) peers: HashMap<PeerId, Peer>,
     pub(super) key_frames: KeyFrameLimiter,
+    /// What the call state was last told of our video.
+    pub(super) paused: Option<Paused>,
     /// Somebody who sends one message that cannot be read will send many.
     pub(super) told_bad_message: bool,
     networks: Networks,
@@ -76,7 +91,8 @@ impl Running {
         let local = LocalMedia::start(id.clone(), config, hub, &routes, notices);
         let key_frames = KeyFrameLimiter::default();
         let networks = Networks::watch(id.clone(), config.loopback_only, notices.clone());
-        Self { id, local, routes, peers: HashMap::new(), key_frames, told_bad_message: false, networks }
+        let peers = HashMap::new();
+        Self { id, local, routes, peers, key_frames, paused: None, told_bad_message: false, networks }
     }
 
     /// Makes the link to a peer, with a place for its sound and a stream for its pictures.
@@ -102,21 +118,16 @@ impl Running {
         let link = Arc::new(link);
         self.routes.add(peer.clone(), Arc::clone(&link));
         let (sending, takes) = (MediaState::NONE, MediaState::BOTH);
-        let hearing = Hearing::new(Instant::now());
-        self.peers.insert(peer.clone(), Peer { link, sound, sending, takes, held: false, estimate: None, hearing });
+        let (hearing, judge) = (Hearing::new(Instant::now()), Judge::new(Instant::now()));
+        let peer_state = Peer { link, sound, sending, takes, held: false, estimate: None, hearing, judge };
+        self.peers.insert(peer.clone(), peer_state);
         heard
     }
 
     /// What is measured of each peer.
     pub(super) fn stats(&self) -> Vec<PeerStats> {
         let video = self.local.video_encoding();
-        let stats = |(peer, state): (&PeerId, &Peer)| PeerStats {
-            peer: peer.clone(),
-            link: state.link.stats(),
-            audio: state.sound.as_ref().map(RemoteSound::stats).unwrap_or_default(),
-            video,
-        };
-        self.peers.iter().map(stats).collect()
+        self.peers.iter().map(|(peer, state)| state.stats(peer, video)).collect()
     }
 
     /// What one peer gets; the devices follow what all get together.
@@ -148,6 +159,7 @@ impl Running {
         if let Some(peer) = self.peers.get_mut(peer) {
             peer.held = held;
             peer.hearing.set_held(held);
+            peer.judge.set_held(held);
         }
         self.update_sending();
     }
@@ -163,11 +175,6 @@ impl Running {
             let media = MediaState { audio: peer.sending.audio || silence, ..peer.sending };
             peer.link.command(LinkCommand::SetSending(media));
         }
-    }
-
-    /// What of a peer's sound is to be expected.
-    pub(super) fn hearing(&mut self, peer: &PeerId) -> Option<&mut Hearing> {
-        self.peers.get_mut(peer).map(|peer| &mut peer.hearing)
     }
 
     /// Whose path has changed with the networks of this machine, and how.
@@ -186,16 +193,39 @@ impl Running {
         self.peers.iter_mut().filter_map(heard).collect()
     }
 
+    /// How well the network carries the call with each peer, where a person would notice that it has changed.
+    pub(super) fn judge(&mut self, now: Instant) -> Vec<(PeerId, NetworkState)> {
+        let video = self.local.video_encoding();
+        let judged = |(id, peer): (&PeerId, &mut Peer)| {
+            if !peer.judge.is_due(now) {
+                return None;
+            }
+            let stats = peer.stats(id, video);
+            Some((id.clone(), peer.judge.look(now, stats)?))
+        };
+        self.peers.iter_mut().filter_map(judged).collect()
+    }
+
     /// When there is something to do, if nothing else happens before.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let listen = self.peers.values().map(|peer| peer.hearing.next_deadline());
-        listen.chain(self.key_frames.next_deadline()).min()
+        let judge = self.peers.values().map(|peer| peer.judge.next_deadline());
+        listen.chain(judge).chain(self.key_frames.next_deadline()).min()
     }
 
     pub(super) fn make_key_frame(&mut self) {
         if self.key_frames.take(Instant::now()) {
             self.local.request_key_frame();
         }
+    }
+
+    /// Sends no more than this of the camera from now on, to all.
+    pub(super) fn set_limit(&mut self, limit: VideoLimit) {
+        self.local.set_limit(Instant::now(), limit);
+        for peer in self.peers.values() {
+            peer.link.set_video_ceiling(limit.bitrate);
+        }
+        self.adapt(limit.bitrate);
     }
 
     /// The one encoder goes by the slowest path.
@@ -262,6 +292,7 @@ mod tests {
                 microphone: None,
                 speaker: SpeakerSpec::None,
                 video: VideoFormat::HD,
+                largest: None,
                 bitrate: Bitrate::from_kbps(1000),
                 processing: ProcessingSettings::OFF,
                 opus: OpusSettings::default(),

@@ -27,7 +27,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ahoy_media::video::EncodedFrame;
+use ahoy_media::{units::Bitrate, video::EncodedFrame};
 use tokio::{
     sync::{Notify, mpsc},
     task::JoinSet,
@@ -121,6 +121,11 @@ impl PeerLink {
     /// Sends a frame. False: the link is so far behind that it was dropped; the next one has to be a key frame.
     pub fn send_video(&self, frame: &EncodedFrame) -> bool {
         self.video.push(frame)
+    }
+
+    /// The video has another ceiling from now on: more than it needs is not looked for.
+    pub fn set_video_ceiling(&self, ceiling: Bitrate) {
+        self.control.lock().ceiling = Some(ceiling);
     }
 
     /// How long the video that waits here takes to leave.

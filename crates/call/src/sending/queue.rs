@@ -257,7 +257,9 @@ mod tests {
             "ringing" => Payload::Ringing,
             "offer" => Payload::CallOffer { sdp: mark.into() },
             "answer" => Payload::CallAnswer { sdp: mark.into() },
-            "media" => Payload::MediaState { media: MediaState::BOTH, hears: mark == "hears", dred: None },
+            "media" => {
+                Payload::MediaState { media: MediaState::BOTH, hears: mark == "hears", dred: None, paused: None }
+            }
             "hold" => Payload::CallHold { held: mark == "on" },
             "candidate" => {
                 let candidate = IceCandidate { candidate: mark.into(), ..IceCandidate::end() };

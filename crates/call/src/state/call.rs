@@ -91,6 +91,7 @@ impl CallState {
             Input::Resume => self.set_held(false),
             Input::SetMedia(media) => self.change_media(Local { media, ..self.local }),
             Input::SetAvailable(available) => self.change_media(Local { available, ..self.local }),
+            Input::SetPaused(paused) => self.change_media(Local { paused, ..self.local }),
             Input::Hears { peer, hears } => {
                 self.with(&peer, |participant, local, out| {
                     participant.update_hearing(hears, local, out);
@@ -173,7 +174,7 @@ impl CallState {
     }
 
     fn change_media(&mut self, local: Local) {
-        let told = self.local.given() != local.given();
+        let told = (self.local.given(), self.local.paused()) != (local.given(), local.paused());
         self.local = local;
         self.each(|participant, local, out| {
             participant.update_media(told, local, out);

@@ -3,7 +3,7 @@
 use crate::{
     event::CallEvent,
     id::PeerId,
-    message::{Envelope, IceCandidate, MediaState},
+    message::{Envelope, IceCandidate, MediaState, Paused},
     network::Path,
 };
 
@@ -28,6 +28,8 @@ pub enum Input {
     /// What our devices give has changed; at first they are thought to give all. The other side is told that it does not get
     /// what a device does not give, and the link goes on as the user wants: the device may come back by itself.
     SetAvailable(MediaState),
+    /// Our camera's video is not sent for this reason, or is sent again (none). The other side is told.
+    SetPaused(Option<Paused>),
     /// Whether the sound that a peer says it sends is heard here, where that has changed; at first it is thought to be.
     Hears {
         /// Whose sound.

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     event::{CallEvent, Problem, ProblemCode, Side, Silence},
     id::PeerId,
-    message::{Envelope, HangupReason, IceCandidate, MediaState, Payload},
+    message::{Envelope, HangupReason, IceCandidate, MediaState, Paused, Payload},
     network::Path,
 };
 
@@ -29,19 +29,29 @@ pub(super) struct Local {
     pub(super) media: MediaState,
     /// What our devices give.
     pub(super) available: MediaState,
+    /// Why our camera's video is not sent for now.
+    pub(super) paused: Option<Paused>,
     /// The user holds the call.
     pub(super) held: bool,
 }
 
 impl Local {
     pub(super) fn new(role: Role, media: MediaState) -> Self {
-        Self { role, media, available: MediaState::BOTH, held: false }
+        Self { role, media, available: MediaState::BOTH, paused: None, held: false }
     }
 
     /// What there is to send, as the other side is told.
     pub(super) fn given(&self) -> MediaState {
-        let Self { media, available, .. } = self;
-        MediaState { audio: media.audio && available.audio, video: media.video && available.video }
+        MediaState { video: self.films() && self.paused.is_none(), audio: self.media.audio && self.available.audio }
+    }
+
+    /// Why video that the other side would get is not sent; none where it is sent, and where there is none.
+    pub(super) fn paused(&self) -> Option<Paused> {
+        self.paused.filter(|_| self.films())
+    }
+
+    fn films(&self) -> bool {
+        self.media.video && self.available.video
     }
 }
 
@@ -94,7 +104,7 @@ pub(super) struct Participant {
     /// What the link was told to send; none without a link.
     sending: Option<MediaState>,
     /// What it said last that it sends.
-    says: Option<MediaState>,
+    says: Option<(MediaState, Option<Paused>)>,
     /// Its sound is heard here.
     hears: bool,
     /// Our sound is heard there.
@@ -218,7 +228,7 @@ impl Participant {
                     out.event(CallEvent::Ringing { peer: self.peer.clone() });
                 }
             }
-            Payload::MediaState { media, hears, dred } => {
+            Payload::MediaState { media, hears, dred, paused } => {
                 if self.inbox.media.admit(seq) {
                     let takes_dred = dred == Some(DRED_VERSION);
                     if std::mem::replace(&mut self.takes_dred, takes_dred) != takes_dred && self.sending.is_some() {
@@ -226,8 +236,9 @@ impl Participant {
                     }
                     let is_other = std::mem::replace(&mut self.heard, hears) != hears;
                     // What is said of hearing alone is no news of its media.
-                    if self.says.replace(media) != Some(media) || !is_other {
-                        out.event(CallEvent::MediaState { peer: self.peer.clone(), media });
+                    let says = (media, paused.filter(|_| !media.video));
+                    if self.says.replace(says) != Some(says) || !is_other {
+                        out.event(CallEvent::MediaState { peer: self.peer.clone(), media, paused: says.1 });
                     }
                     if is_other {
                         out.event(heard(Silence::ToPeer, hears));
@@ -474,7 +485,8 @@ impl Participant {
     }
 
     fn say_media(&self, local: Local, out: &mut Outbox) {
-        out.send(&self.peer, Payload::MediaState { media: local.given(), hears: self.hears, dred: Some(DRED_VERSION) });
+        let (media, paused) = (local.given(), local.paused());
+        out.send(&self.peer, Payload::MediaState { media, hears: self.hears, dred: Some(DRED_VERSION), paused });
     }
 
     fn tell_hold(&self, local: Local, out: &mut Outbox) {

@@ -10,6 +10,7 @@ mod hostile;
 mod leaks;
 mod loss;
 mod mute;
+mod network;
 mod phone;
 mod screen;
 mod silence;

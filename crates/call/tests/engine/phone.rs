@@ -39,6 +39,7 @@ pub fn both() -> EngineConfig {
         loopback_only: true,
         impairment: None,
         own_picture: true,
+        largest: None,
         probe_turn: ahoy_call::link::ProbeTurn::default(),
         echo: false,
     }

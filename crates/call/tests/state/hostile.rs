@@ -20,7 +20,7 @@ fn strays() -> Vec<Payload> {
         answer("a"),
         trickle("c"),
         Payload::Ringing,
-        Payload::MediaState { media: MediaState::NONE, hears: false, dred: None },
+        Payload::MediaState { media: MediaState::NONE, hears: false, dred: None, paused: None },
         Payload::CallHold { held: true },
     ]
 }

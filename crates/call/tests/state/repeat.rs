@@ -18,7 +18,7 @@ use crate::{
 const MOMENT: Duration = Duration::from_millis(1);
 
 fn says_media() -> Payload {
-    Payload::MediaState { media: MediaState::BOTH, hears: true, dred: None }
+    Payload::MediaState { media: MediaState::BOTH, hears: true, dred: None, paused: None }
 }
 
 /// A caller whose offer is out.

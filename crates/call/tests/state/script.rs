@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use ahoy_call::{
     event::CallEvent,
     id::CallId,
-    message::{Envelope, IceCandidate, MediaState, Payload},
+    message::{Envelope, IceCandidate, MediaState, Paused, Payload},
     state::{CallStatus, Input, LinkCommand, LinkEvent, Output, Role, Switchboard},
 };
 
@@ -138,14 +138,18 @@ pub fn words(output: &Output) -> String {
             Payload::CallAnswer { sdp } => format!("send call-answer {sdp}"),
             Payload::IceCandidate { candidate: Some(c) } => format!("send ice-candidate {}", c.candidate),
             Payload::CallHangup { reason: Some(reason) } => format!("send call-hangup {}", reason.as_str()),
-            Payload::MediaState { media, hears: true, .. } => format!("send media-state {}", letters(*media)),
-            Payload::MediaState { media, hears: false, .. } => format!("send media-state {} deaf", letters(*media)),
+            Payload::MediaState { media, hears, paused, .. } => {
+                let deaf = if *hears { "" } else { " deaf" };
+                format!("send media-state {}{deaf}{}", letters(*media), paused_word(*paused))
+            }
             Payload::CallHold { held } => format!("send call-hold {held}"),
             other => format!("send {}", tag(other, "type")),
         },
         Output::Event(CallEvent::Ended { reason, by, .. }) => format!("event ended {} {by:?}", reason.as_str()),
         Output::Event(CallEvent::Hold { local, remote, .. }) => format!("event hold {local} {remote}"),
-        Output::Event(CallEvent::MediaState { media, .. }) => format!("event media-state {}", letters(*media)),
+        Output::Event(CallEvent::MediaState { media, paused, .. }) => {
+            format!("event media-state {}{}", letters(*media), paused_word(*paused))
+        }
         Output::Event(CallEvent::Unheard { silence, .. }) => format!("event unheard {silence:?}"),
         Output::Event(CallEvent::Heard { silence }) => format!("event heard {silence:?}"),
         Output::Event(CallEvent::Problem(problem)) => format!("problem {:?}", problem.code),
@@ -166,6 +170,10 @@ pub fn words(output: &Output) -> String {
             LinkCommand::Close => "close".into(),
         },
     }
+}
+
+fn paused_word(paused: Option<Paused>) -> &'static str {
+    if paused.is_some() { " paused" } else { "" }
 }
 
 fn letters(media: MediaState) -> &'static str {

@@ -1,7 +1,7 @@
 //! The way of a call, input by input.
 
 use ahoy_call::{
-    message::{HangupReason, MediaState, Payload},
+    message::{HangupReason, MediaState, Paused, Payload},
     state::{CallStatus, Input, LinkEvent},
 };
 use ahoy_media::audio::opus::DRED_VERSION;
@@ -9,7 +9,7 @@ use ahoy_media::audio::opus::DRED_VERSION;
 use crate::script::{BOB, Script, answer, candidate, offer, request, trickle};
 
 fn says(media: MediaState) -> Payload {
-    Payload::MediaState { media, hears: true, dred: None }
+    Payload::MediaState { media, hears: true, dred: None, paused: None }
 }
 
 #[test]
@@ -241,7 +241,7 @@ fn who_is_not_heard_is_told_so_and_learns_when_it_is_again() {
     call.user(Input::SetMedia(PICTURE)).expect(&["send media-state v deaf", "sending v"]);
     call.user(hears(true)).expect(&["send media-state v", "event heard FromPeer"]);
 
-    let deaf = |media| Payload::MediaState { media, hears: false, dred: None };
+    let deaf = |media| Payload::MediaState { media, hears: false, dred: None, paused: None };
     call.gets(says(MediaState::BOTH)).expect(&["event media-state av"]);
     call.gets(deaf(MediaState::BOTH)).expect(&["event unheard ToPeer"]);
     call.gets(deaf(PICTURE)).expect(&["event media-state v"]);
@@ -250,11 +250,34 @@ fn who_is_not_heard_is_told_so_and_learns_when_it_is_again() {
 
 #[test]
 fn deep_redundancy_is_for_peers_that_announce_our_version() {
-    let announces = |dred| Payload::MediaState { media: MediaState::BOTH, hears: true, dred };
+    let announces = |dred| Payload::MediaState { media: MediaState::BOTH, hears: true, dred, paused: None };
     let mut call = Script::caller_in_call();
     call.gets(announces(None)).expect(&["event media-state av"]);
     call.gets(announces(Some(DRED_VERSION))).expect(&["takes dred true", "event media-state av"]);
     call.gets(announces(Some(DRED_VERSION))).expect(&["event media-state av"]);
     call.gets(announces(Some(DRED_VERSION + 1))).expect(&["takes dred false", "event media-state av"]);
     call.gets(announces(Some(0))).expect(&["event media-state av"]);
+}
+
+#[test]
+fn video_that_the_network_pauses_is_said_to_be_off_with_the_reason_until_it_is_back() {
+    let mut call = Script::caller_in_call();
+    let pause = |paused| Input::SetPaused(paused);
+    call.user(pause(None)).expect(&[]);
+    // The link goes on: nothing has to be agreed anew when video comes back.
+    call.user(pause(Some(Paused::Bandwidth))).expect(&["send media-state a paused"]);
+    call.user(pause(Some(Paused::Bandwidth))).expect(&[]);
+    // A camera that is off is not paused, and one that is on again still is.
+    call.user(Input::SetMedia(SOUND)).expect(&["send media-state a", "sending a"]);
+    call.user(Input::SetMedia(MediaState::BOTH)).expect(&["send media-state a paused", "sending av"]);
+    call.user(Input::SetAvailable(SOUND)).expect(&["send media-state a"]);
+    call.user(Input::SetAvailable(MediaState::BOTH)).expect(&["send media-state a paused"]);
+    call.user(pause(None)).expect(&["send media-state av"]);
+
+    let paused = |media, paused| Payload::MediaState { media, hears: true, dred: None, paused };
+    call.gets(paused(SOUND, Some(Paused::Bandwidth))).expect(&["event media-state a paused"]);
+    call.gets(paused(SOUND, Some(Paused::Other))).expect(&["event media-state a paused"]);
+    call.gets(paused(MediaState::BOTH, None)).expect(&["event media-state av"]);
+    // What is sent is not paused, whatever is said.
+    call.gets(paused(MediaState::BOTH, Some(Paused::Bandwidth))).expect(&["event media-state av"]);
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ahoy_call::{
     id::CallId,
-    message::{Envelope, HangupReason, IceCandidate, MediaState, Payload},
+    message::{Envelope, HangupReason, IceCandidate, MediaState, Paused, Payload},
     state::{CallState, Input, LinkEvent, Output},
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -24,6 +24,7 @@ fn payload(chances: &mut StdRng) -> Payload {
             media: MediaState::NONE,
             hears: chances.random(),
             dred: Some(chances.random_range(11..14)),
+            paused: None,
         },
         9 => Payload::CallHold { held: chances.random() },
         10 => Payload::Unknown,
@@ -46,7 +47,7 @@ fn link_event(chances: &mut StdRng) -> LinkEvent {
 }
 
 fn input(chances: &mut StdRng, channel: &CallId, peer: &str) -> Input {
-    match chances.random_range(0..17) {
+    match chances.random_range(0..18) {
         0 | 1 => Input::Accept { media: MediaState::BOTH },
         2 => Input::Decline,
         3 => Input::HangUp,
@@ -56,7 +57,8 @@ fn input(chances: &mut StdRng, channel: &CallId, peer: &str) -> Input {
         7 => Input::SendFailed { to: peer.into(), error: "x".into() },
         8 => Input::Tick,
         9 => Input::SetAvailable(MediaState { audio: chances.random(), video: chances.random() }),
-        10..13 => Input::Link { peer: peer.into(), event: link_event(chances) },
+        10 => Input::SetPaused(chances.random::<bool>().then_some(Paused::Bandwidth)),
+        11..14 => Input::Link { peer: peer.into(), event: link_event(chances) },
         _ => {
             let envelope = Envelope::new(channel.clone(), chances.random_range(0..20), payload(chances));
             Input::Received { from: peer.into(), envelope }

@@ -32,6 +32,7 @@ fn config() -> EngineConfig {
         loopback_only: true,
         impairment: None,
         own_picture: false,
+        largest: None,
         probe_turn: ahoy_call::link::ProbeTurn::default(),
         echo: false,
     }

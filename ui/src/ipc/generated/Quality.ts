@@ -3,4 +3,4 @@
 /**
  * How well the connection carries the call.
  */
-export type Quality = "good" | "fair" | "poor";
+export type Quality = "good" | "fair" | "poor" | "lost";

@@ -2,6 +2,7 @@
 import type { IceServer } from "./IceServer";
 import type { Language } from "./Language";
 import type { Theme } from "./Theme";
+import type { VideoQuality } from "./VideoQuality";
 
 /**
  * Everything that the user can set.
@@ -47,6 +48,10 @@ theme: Theme,
  * The camera's id; none: the first.
  */
 camera: string | null, 
+/**
+ * How much video may take.
+ */
+videoQuality: VideoQuality, 
 /**
  * The microphone's id; none: the system's choice.
  */

@@ -8,6 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use ahoy_media::units::Bitrate;
+
 /// Shared by the estimator and the send queue of one link, which run on one task, and by the encoder, which looks at the
 /// backlog once a frame.
 #[derive(Clone, Debug)]
@@ -35,6 +37,8 @@ pub(in crate::link) struct Control {
     pub(in crate::link) unheard: Option<Instant>,
     /// How long the video that waits takes to leave. The encoder waits while it is too long.
     pub(in crate::link) backlog: Duration,
+    /// Another ceiling of the video, until the estimator takes it.
+    pub(in crate::link) ceiling: Option<Bitrate>,
     /// A probe that is to be sent as soon as it can be.
     pub(in crate::link) order: Option<ProbeOrder>,
     /// The newest probe that was sent.
@@ -73,6 +77,7 @@ impl Default for SendControl {
             round_trip: FIRST_ROUND_TRIP,
             unheard: None,
             backlog: Duration::ZERO,
+            ceiling: None,
             order: None,
             sent: None,
         })))

@@ -36,6 +36,7 @@ use std::time::{Duration, Instant};
 
 use ahoy_media::units::Bitrate;
 use rtc::interceptor::{BandwidthEstimator, EstimatorStats, PacketReport};
+use serde::Serialize;
 use tokio::sync::watch;
 
 pub use self::control::ProbeTurn;
@@ -151,7 +152,8 @@ pub struct Estimate {
 }
 
 /// What keeps the target from rising.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Limit {
     /// Nothing: it rises, or is as high as is of use.
     None,
@@ -228,7 +230,7 @@ impl Estimator {
         coverage: Coverage,
         control: SendControl,
     ) -> (Self, watch::Receiver<Estimate>) {
-        let max = (ceiling.bps() as f64 * HEADROOM).max(MIN_BITRATE.bps() as f64);
+        let max = most(ceiling);
         let target = (START.bps() as f64).min(max);
         let estimate =
             Estimate { target: Bitrate::from_bps(target as u64), loss: 0.0, queue: Duration::ZERO, limit: Limit::None };
@@ -276,6 +278,9 @@ impl Estimator {
     fn update(&mut self, now: Instant) {
         let elapsed = self.updated.replace(now).map_or(0.0, |last| now.saturating_duration_since(last).as_secs_f64());
         let queue = self.queue.delay().unwrap_or_default();
+        if let Some(ceiling) = self.control.lock().ceiling.take() {
+            self.max = most(ceiling);
+        }
         self.loss.settle(now, &self.coverage);
         let before = self.target;
         let longer_path = self.is_longer_path(now, queue);
@@ -519,6 +524,11 @@ impl Estimator {
         }
         self.probe.restart(before / 2.0);
     }
+}
+
+/// The most that is of use to a link whose video has this ceiling, in bits a second.
+fn most(ceiling: Bitrate) -> f64 {
+    (ceiling.bps() as f64 * HEADROOM).max(MIN_BITRATE.bps() as f64)
 }
 
 impl BandwidthEstimator for Estimator {
