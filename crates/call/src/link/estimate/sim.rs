@@ -11,7 +11,7 @@ use rtc::{
     rtp,
 };
 
-use super::{Coverage, Estimator, ProbeTurn, SendControl, coverage::Said};
+use super::{Coverage, Estimator, ProbeTurn, SendControl, coverage::Said, most};
 use crate::link::send::{Released, SendQueue, wire_size};
 
 /// A path: what it carries at a time, and what it does besides.
@@ -277,4 +277,41 @@ fn another_flow_that_fills_the_queue_does_not_starve_the_call() {
     seen.show();
     assert!(seen.target(35.0) > 0.35e6, "{}", seen.target(35.0));
     assert!(seen.rate(45.0, 60.0) > 1.2e6, "the path is its own again");
+}
+
+#[test]
+fn another_ceiling_of_the_video_holds_from_the_next_feedback_on() {
+    // Both are under the first estimate, so that the ceiling is what holds.
+    let (first, second) = (Bitrate::from_kbps(50), Bitrate::from_kbps(25));
+    let control = SendControl::default();
+    let (mut estimator, _hear) = Estimator::new(first, ProbeTurn::default(), Coverage::default(), control.clone());
+    let (start, mut told) = (Instant::now() + Duration::from_secs(100), 0);
+    let mut report = |estimator: &mut Estimator| {
+        told += 1;
+        let sent = Duration::from_millis(told * 20);
+        let report = PacketReport {
+            ssrc: 1,
+            id: told,
+            rtp_sequence_number: 0,
+            is_twcc: true,
+            twcc_sequence_number: told as u16,
+            size: 1000,
+            arrived: true,
+            departure: start + sent,
+            arrival: Some(Duration::from_secs(1000) + sent),
+            ecn: Default::default(),
+        };
+        estimator.on_reports(start + sent + Duration::from_millis(20), &[report]);
+    };
+    report(&mut estimator);
+    assert_eq!(estimator.target_bitrate(), most(first));
+    control.lock().ceiling = Some(second);
+    assert_eq!(estimator.target_bitrate(), most(first));
+    report(&mut estimator);
+    assert_eq!(estimator.target_bitrate(), most(second));
+    control.lock().ceiling = Some(Bitrate::from_kbps(1000));
+    for _ in 0..200 {
+        report(&mut estimator);
+    }
+    assert!(estimator.target_bitrate() > most(first), "{}", estimator.target_bitrate());
 }
