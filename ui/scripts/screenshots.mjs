@@ -47,6 +47,15 @@ const SHOTS = [
     await page.click($('devices'));
   }],
   ['call-audio', 'call-audio', (page) => page.waitForSelector($('call'))],
+  ['slow', 'slow-sending', picture],
+  ['connection', 'slow-sending', async (page) => {
+    await picture(page);
+    await page.click($('quality'));
+    await page.waitForSelector($('connection-menu'));
+  }],
+  ['lossy', 'lossy', picture],
+  ['paused-here', 'paused-here', (page) => page.waitForSelector($('own-paused'))],
+  ['paused-there', 'paused-there', (page) => page.waitForSelector($('paused-there'))],
   ['unheard', 'unheard', picture],
   ['held', 'held', (page) => page.waitForSelector($('call'))],
   ['reconnecting', 'reconnecting', (page) => page.waitForSelector($('call'))],

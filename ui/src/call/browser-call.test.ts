@@ -3,11 +3,15 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { SignalPayload } from '../ipc/types';
 import { BrowserCall, type BrowserCallOptions } from './browser-call';
 import { sameDevice } from './browser-devices';
+import { VIDEO_LIMIT } from './video-limit';
 
 class FakeTrack {
   enabled = true;
   stopped = false;
   constructor(readonly kind: string) {}
+  getSettings() {
+    return { width: 1280, height: 720 };
+  }
   stop() {
     this.stopped = true;
   }
@@ -23,13 +27,27 @@ class FakeStream {
   }
 }
 
+class FakeSender {
+  track: unknown = null;
+  encodings: Record<string, unknown>[] = [{}];
+  async replaceTrack(track: unknown) {
+    this.track = track;
+  }
+  getParameters() {
+    return { encodings: this.encodings.map((encoding) => ({ ...encoding })) };
+  }
+  async setParameters({ encodings }: { encodings: Record<string, unknown>[] }) {
+    this.encodings = encodings;
+  }
+}
+
 /** As much of a peer connection as negotiation touches, with the states of RFC 9429 section 3.2. */
 class FakeConnection {
   signalingState = 'stable';
   connectionState = 'new';
   localDescription: { type: string; sdp: string } | null = null;
   remoteDescription: { type: string; sdp: string } | null = null;
-  transceivers: { direction: string; receiver: { track: { kind: string } }; sender: { track: unknown; replaceTrack(track: unknown): Promise<void> } }[] = [];
+  transceivers: { direction: string; receiver: { track: { kind: string } }; sender: FakeSender }[] = [];
   candidates: unknown[] = [];
   log: string[] = [];
   closed = false;
@@ -41,7 +59,7 @@ class FakeConnection {
   gate: Promise<void> = Promise.resolve();
 
   addTransceiver(kind: string, { direction }: { direction: string }) {
-    const sender = { track: null as unknown, replaceTrack: async (track: unknown) => void (sender.track = track) };
+    const sender = new FakeSender();
     const transceiver = { direction, receiver: { track: { kind } }, sender };
     this.transceivers.push(transceiver);
     return transceiver;
@@ -304,5 +322,38 @@ describe('the chosen device', () => {
     const devices = [device(''), device('Integrated Camera (04f2:b6d0)'), device('HD Webcam')];
     expect(sameDevice(devices, 'videoinput', chosen(name))).toBe(id);
     expect(sameDevice(devices, 'audioinput', chosen(name))).toBeUndefined();
+  });
+});
+
+describe('how much video may take', () => {
+  const video = () => connection.transceivers.find(({ receiver }) => receiver.track.kind === 'video')?.sender.encodings;
+  const limited = (bitrate: number, by: number) => [{ maxBitrate: bitrate, scaleResolutionDownBy: by }];
+
+  it('holds for the camera that is on, for one that comes later, and changes in the call', async () => {
+    const call = begin();
+    await call.limitVideo(VIDEO_LIMIT['data-saver']);
+    await call.send({ audio: true, video: true });
+    await call.offer();
+    await call.send({ audio: true, video: true });
+    expect(video()).toEqual(limited(425_000, 2));
+    await call.limitVideo(VIDEO_LIMIT.high);
+    expect(video()).toEqual(limited(4_000_000, 1));
+    await call.send({ audio: true, video: false });
+    await call.limitVideo(VIDEO_LIMIT.standard);
+    await call.send({ audio: true, video: true });
+    expect(video()).toEqual(limited(1_500_000, 1));
+  });
+
+  it('waits for a webview that has no encoding to limit yet', async () => {
+    const call = begin();
+    await call.offer();
+    const sender = connection.transceivers[1]?.sender as FakeSender;
+    sender.encodings = [];
+    await call.send({ audio: false, video: true });
+    await call.limitVideo(VIDEO_LIMIT.standard);
+    expect(log).not.toContain('error negotiation');
+    sender.encodings = [{}];
+    await call.limitVideo(VIDEO_LIMIT.standard);
+    expect(video()).toEqual(limited(1_500_000, 1));
   });
 });

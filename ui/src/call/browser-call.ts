@@ -1,4 +1,5 @@
 import type { LinkState, MediaState, Route, SignalPayload } from '../ipc/types';
+import { scaleDown, type VideoLimit } from './video-limit';
 
 export type Link = LinkState | 'closed';
 
@@ -37,6 +38,7 @@ export class BrowserCall {
   #signaling: Promise<void> = Promise.resolve();
   #media: Promise<void> = Promise.resolve();
   #wanted: MediaState = { audio: false, video: false };
+  #limit: VideoLimit | null = null;
   #offering = false;
   #ignoringOffer = false;
   #negotiated = false;
@@ -108,6 +110,15 @@ export class BrowserCall {
   reopen(kind: Kind): Promise<void> {
     this.#media = this.#media.then(() => this.#stop(kind));
     return this.#applyWanted();
+  }
+
+  /** Sends no more than this of the camera from now on. */
+  limitVideo(limit: VideoLimit): Promise<void> {
+    this.#limit = limit;
+    this.#media = this.#media
+      .then(() => (this.#closed ? undefined : this.#applyLimit()))
+      .catch((error: unknown) => this.#failed(error));
+    return this.#media;
   }
 
   stats(): Promise<RTCStatsReport> {
@@ -215,6 +226,20 @@ export class BrowserCall {
     }
     track.enabled = true;
     await this.#sender(kind)?.replaceTrack(track);
+    if (kind === 'video') await this.#applyLimit();
+  }
+
+  async #applyLimit(): Promise<void> {
+    const [limit, track] = [this.#limit, this.#tracks.video];
+    const sender = limit && track && this.#sender('video');
+    if (!sender) return;
+    const parameters = sender.getParameters();
+    const [encoding] = parameters.encodings ?? [];
+    // Before the first answer some webviews have none yet; it is set with the track that is sent then.
+    if (!encoding) return;
+    encoding.maxBitrate = limit.bitrate;
+    encoding.scaleResolutionDownBy = scaleDown(limit, track.getSettings());
+    await sender.setParameters(parameters);
   }
 
   /** Nothing is sent. The microphone stays open, so that unmuting is instant; the camera's light goes out. */

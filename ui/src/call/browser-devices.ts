@@ -23,6 +23,7 @@ export async function openTrack(
   kind: 'audio' | 'video',
   chosen: DeviceInfo | undefined,
   { echoCancellation, noiseSuppression, automaticGain }: Processing,
+  { width, height }: { width: number; height: number },
 ): Promise<MediaStreamTrack> {
   const { mediaDevices } = navigator;
   const all = chosen ? await mediaDevices.enumerateDevices() : [];
@@ -31,7 +32,7 @@ export async function openTrack(
   const stream = await mediaDevices.getUserMedia(
     kind === 'audio'
       ? { audio: { ...device, echoCancellation, noiseSuppression, autoGainControl: automaticGain } }
-      : { video: { ...device, width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 } } },
+      : { video: { ...device, width: { ideal: width }, height: { ideal: height }, frameRate: { ideal: 30 } } },
   );
   const [track] = stream.getTracks();
   if (!track) throw new Error(`the webview gave no ${kind} track`);

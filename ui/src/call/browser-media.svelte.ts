@@ -1,11 +1,12 @@
 import type { Session } from '../app/session.svelte';
 import { t } from '../i18n/i18n.svelte';
-import type { AppEvent, Call, MediaState, Notice, Route, SignalPayload, Stats } from '../ipc/types';
+import type { AppEvent, Call, MediaState, Notice, Route, SignalPayload, Stats, VideoQuality } from '../ipc/types';
 import type { DevicesModel } from '../settings/devices.svelte';
 import type { SettingsModel } from '../settings/settings.svelte';
 import { BrowserCall } from './browser-call';
 import { openTrack, sameDevice } from './browser-devices';
 import { type Counters, toStats } from './browser-stats';
+import { cameraSize, VIDEO_LIMIT } from './video-limit';
 
 function problem(what: 'audio' | 'video' | 'negotiation'): Notice {
   switch (what) {
@@ -40,6 +41,8 @@ export class BrowserMedia {
   #early: { call: string; payloads: SignalPayload[] } = { call: '', payloads: [] };
   /** What was said last: the shell carries out commands beside each other, and the next waits for its answer. */
   #said: Promise<unknown> = Promise.resolve();
+  /** How much video may take. */
+  #quality: VideoQuality = 'standard';
   #counters: Counters | null = null;
   /** Plays what comes in, whatever view is open. */
   #sound: HTMLAudioElement | null = null;
@@ -56,6 +59,7 @@ export class BrowserMedia {
 
   apply(event: AppEvent): void {
     if (event.type === 'call') this.#follow(event.call);
+    else if (event.type === 'settings') this.#limitVideo(event.settings.videoQuality);
     else if (event.type === 'signal' && event.call === this.#id) void this.#call?.handle(event.payload);
     else if (event.type === 'signal') this.#keep(event.call, event.payload);
   }
@@ -114,6 +118,8 @@ export class BrowserMedia {
       onSending: (sending) => (this.sending = sending),
       onError: (what) => session.notices.add(problem(what)),
     });
+    this.#quality = settings.current.videoQuality;
+    void this.#call.limitVideo(VIDEO_LIMIT[this.#quality]);
     const early = this.#early.call === id ? this.#early.payloads.splice(0) : [];
     for (const payload of early) void this.#call.handle(payload);
   }
@@ -149,7 +155,16 @@ export class BrowserMedia {
     const device = kind === 'audio' ? 'microphone' : 'camera';
     const chosenId = this.settings.current[device];
     const chosen = this.devices.of(device).find(({ id }) => id === chosenId);
-    return openTrack(kind, chosen, this.settings.current);
+    return openTrack(kind, chosen, this.settings.current, cameraSize(this.#quality));
+  }
+
+  #limitVideo(quality: VideoQuality): void {
+    const before = this.#quality;
+    this.#quality = quality;
+    if (quality === before || !this.#call) return;
+    void this.#call.limitVideo(VIDEO_LIMIT[quality]);
+    // A camera that was opened for less does not give more.
+    if (cameraSize(quality).width !== cameraSize(before).width) this.reopen('video');
   }
 
   async #readStats(): Promise<void> {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 
 import { aCall } from '../ipc/fake';
-import type { Unheard } from '../ipc/types';
-import { duration, endDetail, moved, nearestCorner, phaseText, unheardText } from './describe';
+import type { Call, Unheard } from '../ipc/types';
+import { duration, endDetail, isPausedHere, moved, nearestCorner, networkText, phaseText, unheardText } from './describe';
 
 describe('a call in words', () => {
   it.each([
@@ -38,6 +38,39 @@ describe('who is not heard', () => {
     const muted = { wanted: { audio: false, video: true } };
     expect([told(null), told('on-the-way', muted), told('there', { phase: 'ended' })]).toEqual([null, null, null]);
     expect(told('there', muted)?.why).toBe('there');
+  });
+});
+
+describe('the network', () => {
+  const told = (more: Partial<Call>) => networkText(aCall({ quality: 'fair', ...more }))?.short ?? null;
+
+  it.each([
+    [{ reason: 'loss', flow: 'sending' }, null, 'network.loss'],
+    [{ reason: 'loss', flow: 'receiving' }, null, 'network.loss'],
+    [{ reason: 'delay', flow: null }, null, 'network.delay'],
+    [{ reason: 'delay', flow: 'receiving' }, null, 'network.late'],
+    [{ reason: 'bandwidth', flow: 'sending' }, null, 'network.slow'],
+    [{ reason: 'bandwidth', flow: 'sending' }, 'smaller', 'network.slow-smaller'],
+    [{ reason: 'bandwidth', flow: 'sending' }, 'paused', 'network.paused-here'],
+    [{ reason: 'bandwidth', flow: 'receiving' }, null, 'network.slow-there'],
+    [{ reason: 'processor', flow: 'sending' }, 'smaller', 'network.busy-smaller'],
+    [{ reason: 'processor', flow: 'sending' }, null, 'network.busy'],
+    [{ reason: 'outage', flow: null }, null, 'network.outage'],
+    // The worst is told: that video is smaller as well is not why packets get lost.
+    [{ reason: 'loss', flow: 'sending' }, 'smaller', 'network.loss'],
+  ] as const)('%j with video %s is %s', (trouble, adapted, key) => {
+    expect(told({ trouble, adapted })).toBe(key);
+  });
+
+  it('is not told of where it is good, or where there is none', () => {
+    const trouble = { reason: 'loss', flow: null } as const;
+    expect([told({}), told({ quality: 'good', trouble }), told({ trouble, phase: 'ended' })]).toEqual([null, null, null]);
+  });
+
+  it('pauses the own video only where there is some', () => {
+    const paused = (more: Partial<Call>) => isPausedHere(aCall({ adapted: 'paused', ...more }));
+    const audio = { wanted: { audio: true, video: false } };
+    expect([paused({}), paused(audio), paused({ phase: 'ended' }), paused({ adapted: null })]).toEqual([true, false, false, false]);
   });
 });
 

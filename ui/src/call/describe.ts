@@ -1,7 +1,12 @@
 import type { Key } from '../i18n/i18n.svelte';
-import type { Call, CallPhase, Quality, Route, Unheard } from '../ipc/types';
+import type { Call, CallPhase, NetworkReason, Quality, Route, Unheard } from '../ipc/types';
 
-export const QUALITY_TEXT: Record<Quality, Key> = { good: 'quality.good', fair: 'quality.fair', poor: 'quality.poor' };
+export const QUALITY_TEXT: Record<Quality, Key> = {
+  good: 'quality.good',
+  fair: 'quality.fair',
+  poor: 'quality.poor',
+  lost: 'quality.lost',
+};
 export const ROUTE_TEXT: Record<Route, Key> = { direct: 'route.direct', relayed: 'route.relayed' };
 
 const PHASE_TEXT: Record<Exclude<CallPhase, 'held' | 'ended'>, Key> = {
@@ -21,6 +26,53 @@ const END_TEXT: Record<string, Key> = {
   timeout: 'end.timeout',
   failed: 'end.failed',
 };
+
+/** The reason in a few words, for the mark, and in a sentence. */
+interface NetworkText {
+  short: Key;
+  long: Key;
+}
+
+const REASON_TEXT: Record<NetworkReason, Record<'sending' | 'receiving', NetworkText>> = {
+  loss: {
+    sending: { short: 'network.loss', long: 'network.loss-sending' },
+    receiving: { short: 'network.loss', long: 'network.loss-receiving' },
+  },
+  delay: {
+    sending: { short: 'network.delay', long: 'network.delay-about' },
+    receiving: { short: 'network.late', long: 'network.late-about' },
+  },
+  bandwidth: {
+    sending: { short: 'network.slow', long: 'network.slow-about' },
+    receiving: { short: 'network.slow-there', long: 'network.slow-there-about' },
+  },
+  processor: {
+    sending: { short: 'network.busy', long: 'network.busy-about' },
+    receiving: { short: 'network.busy', long: 'network.busy-about' },
+  },
+  outage: {
+    sending: { short: 'network.outage', long: 'network.outage-about' },
+    receiving: { short: 'network.outage', long: 'network.outage-about' },
+  },
+};
+
+/** Why the call does not go well, and what was adapted to it; null where there is nothing to tell. */
+export function networkText(call: Call): NetworkText | null {
+  if (!isConnected(call)) return null;
+  if (call.adapted === 'paused') return { short: 'network.paused-here', long: 'network.paused-here-about' };
+  if (!call.trouble || call.quality === 'good') return null;
+  const { reason, flow } = call.trouble;
+  if (call.adapted === 'smaller' && flow === 'sending') {
+    if (reason === 'bandwidth') return { short: 'network.slow-smaller', long: 'network.slow-smaller-about' };
+    if (reason === 'processor') return { short: 'network.busy-smaller', long: 'network.busy-smaller-about' };
+  }
+  return REASON_TEXT[reason][flow ?? 'sending'];
+}
+
+/** Whether the own video is on, and is not sent because the connection is slow. */
+export function isPausedHere(call: Call): boolean {
+  return call.adapted === 'paused' && call.phase === 'active' && call.wanted.video;
+}
 
 /** How far the call is, in words: what a screen reader says when it changes. */
 export function phaseText(call: Call): Key {

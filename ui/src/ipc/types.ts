@@ -2,6 +2,7 @@
 
 import type { Presence } from './generated/Presence';
 
+export type { Adapted } from './generated/Adapted';
 export type { AppEvent } from './generated/AppEvent';
 export type { Call } from './generated/Call';
 export type { CallEnd } from './generated/CallEnd';
@@ -13,6 +14,7 @@ export type { DeviceInfo } from './generated/DeviceInfo';
 export type { DeviceKind } from './generated/DeviceKind';
 export type { Devices } from './generated/Devices';
 export type { Direction } from './generated/Direction';
+export type { Flow } from './generated/Flow';
 export type { HistoryEntry } from './generated/HistoryEntry';
 export type { Hole } from './generated/Hole';
 export type { IceServer } from './generated/IceServer';
@@ -24,6 +26,8 @@ export type { MediaMode } from './generated/MediaMode';
 export type { MediaModeReason } from './generated/MediaModeReason';
 export type { MediaState } from './generated/MediaState';
 export type { Nearby } from './generated/Nearby';
+export type { NetworkReason } from './generated/NetworkReason';
+export type { NetworkTrouble } from './generated/NetworkTrouble';
 export type { Notice } from './generated/Notice';
 export type { Outcome } from './generated/Outcome';
 export type { PictureNews } from './generated/PictureNews';
@@ -38,6 +42,7 @@ export type { StatsIn } from './generated/StatsIn';
 export type { StatsOut } from './generated/StatsOut';
 export type { Theme } from './generated/Theme';
 export type { Unheard } from './generated/Unheard';
+export type { VideoQuality } from './generated/VideoQuality';
 export type { View } from './generated/View';
 
 /** What a person can choose to be seen as. */

@@ -13,6 +13,7 @@ const BLANK: Settings = {
   language: 'system',
   theme: 'system',
   camera: null,
+  videoQuality: 'standard',
   microphone: null,
   speaker: null,
   ringer: null,
