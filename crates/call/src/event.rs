@@ -61,8 +61,8 @@ pub enum CallEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         paused: Option<Paused>,
     },
-    /// How well the network carries the call. The first one comes once that is known, some 5 s after the call was
-    /// connected; then one whenever something changed that a person would notice, at most one a second.
+    /// How well the network carries the call. The first one comes once that is known, some 5 s after the call
+    /// was connected; then one whenever something changed that a person would notice, at most one a second.
     Network {
         /// The other side.
         peer: PeerId,

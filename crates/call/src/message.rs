@@ -93,8 +93,8 @@ pub enum Payload {
         /// Left out: none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         dred: Option<u8>,
-        /// Left out where nothing is paused. The camera is on, and its video is not sent for this reason; `video` is then
-        /// false, so that a peer that does not know this field expects none.
+        /// Why the video of a camera that is on is not sent. Left out where nothing is paused. `video` is
+        /// false while it is set, so a peer that does not know this field expects no video.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         paused: Option<Paused>,
     },

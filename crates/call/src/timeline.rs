@@ -1,7 +1,8 @@
-//! What happened in the last call, in memory, for whoever looks for what was wrong with it. Pure.
+//! What happened in the last call, kept in memory so that a fault can be looked for afterwards. Pure.
 //!
-//! Kept are changes of state, what was told of the network, what ICE did, and a summary of the statistics every few seconds.
-//! No address is in it: candidates are kept by their type alone, peers by a number, problems by their code.
+//! It holds state changes, the network reports, what ICE did, and a summary of the statistics every few
+//! seconds. It holds no address: candidates are kept by their type alone, peers by a number, problems by
+//! their code.
 
 use std::{
     collections::VecDeque,
@@ -21,7 +22,8 @@ use crate::{
 
 /// Entries that are kept: almost three hours of summaries. The oldest ones go first.
 const MOST_ENTRIES: usize = 2000;
-/// Entries that are taken in a second. A peer that changes its state all the time does not push out everything else.
+/// Entries that are taken in one second, so that a peer that keeps changing its state does not push out
+/// everything else.
 const MOST_A_SECOND: u32 = 50;
 /// Peers that are told apart; further ones share the last number.
 const MOST_PEERS: usize = 64;
@@ -147,8 +149,8 @@ impl Timeline {
         call.before = totals.into_iter().map(|stats| (now, stats)).collect();
     }
 
-    /// The timeline as JSON; null where there was no call. `entries` have `t` (ms since `began`, which is unix ms), `peer` (a
-    /// number, or null) and one of `event`, `ice` and `stats`.
+    /// Returns the timeline as JSON; null where there was no call. `entries` have `t` (ms since `began`,
+    /// which is unix ms), `peer` (a number, or null) and one of `event`, `ice` and `stats`.
     pub fn to_json(&self) -> Value {
         let Some(Call { id, began_unix_ms, entries, left_out, .. }) = &self.call else { return Value::Null };
         json!({"version": 1, "call": id, "began": began_unix_ms, "left_out": left_out, "entries": entries})
@@ -218,7 +220,8 @@ fn told(event: &CallEvent) -> (Option<&PeerId>, Value) {
     }
 }
 
-/// The type of a candidate: `host`, `srflx`, `prflx` or `relay` (RFC 8839 section 5.1); anything else is not repeated.
+/// Returns the type of a candidate: `host`, `srflx`, `prflx` or `relay` (RFC 8839 section 5.1). Other words
+/// are not repeated, since they could be an address.
 fn type_of(candidate: &IceCandidate) -> &'static str {
     let mut words = candidate.candidate.split_ascii_whitespace().skip_while(|word| *word != "typ").skip(1);
     match words.next() {

@@ -18,8 +18,8 @@ use ahoy_media::{
 
 use crate::api::{IceServer, Settings, VideoQuality};
 
-/// What video may take: 1280x720@30 of people needs no more, and at 2500 kbit/s the encoder takes a third more of a core
-/// (measured: 0.39 against 0.30 for a whole peer).
+/// What video may take: 1280x720@30 of people needs no more, and at 2500 kbit/s the encoder takes a third
+/// more of a core (measured: 0.39 against 0.30 for a whole peer).
 const STANDARD: VideoLimit = VideoLimit { format: VideoFormat::HD, bitrate: Bitrate::from_kbps(1500) };
 /// 500 kbit/s, of which sound and headers take 75.
 const DATA_SAVER: VideoLimit =
@@ -78,8 +78,9 @@ impl MediaChoice {
         EngineConfig { echo: true, own_picture: false, ..nothing.engine() }
     }
 
-    /// What a call that runs with this goes on with where the newest choice is another; none where it goes on as it is. A camera
-    /// that was plugged in does not take the place of one that nobody changed.
+    /// Returns what a call that runs with this choice goes on with when the newest choice differs; `None`
+    /// where it goes on as it is. A camera that was plugged in does not take the place of one that nobody
+    /// changed.
     pub fn in_call(&self, newest: &Self) -> Option<Self> {
         let keeps_camera = self.camera.is_some() && self.chosen_camera == newest.chosen_camera;
         let choice = Self {

@@ -138,8 +138,8 @@ impl PeerStats {
         self.link.round_trip.map(rounded_ms)
     }
 
-    /// Share of our packets that were lost lately, 0 to 1, to a hundredth of a percent: by the estimate, else by receiver
-    /// reports.
+    /// Share of our packets that were lost lately, 0 to 1, to a hundredth of a percent: by the estimate, else
+    /// by receiver reports.
     pub fn loss_out(&self) -> f64 {
         let loss = self.estimate.map_or(self.link.loss_out, |estimate| estimate.loss);
         (loss * 1e4).round() / 1e4

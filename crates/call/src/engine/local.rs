@@ -285,7 +285,8 @@ impl LocalMedia {
         }
     }
 
-    /// Sends no more than this of the camera from now on. Where the camera is asked for another size by it, it is opened anew.
+    /// Limits the camera's video from now on. Where the limit asks the camera for another size, the camera is
+    /// opened anew.
     pub(super) fn set_limit(&mut self, now: Instant, limit: VideoLimit) {
         let config = self.config.clone().with_limit(limit);
         let reopens = config.camera_format() != self.config.camera_format();
@@ -300,7 +301,7 @@ impl LocalMedia {
         }
     }
 
-    /// Why the video of the camera, which is on, is not sent; none where it is.
+    /// Returns why the video of an open camera is not sent; `None` while it is sent, or no camera is open.
     pub(super) fn paused(&self) -> Option<Paused> {
         self.video_encoding()?.format.is_none().then_some(Paused::Bandwidth)
     }

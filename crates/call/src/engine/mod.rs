@@ -167,8 +167,8 @@ pub enum EngineCommand {
     /// is closed and the new one opened; one that cannot be opened is told ([`CallEvent::DeviceMissing`]), and the call goes
     /// on without it. An echo has no devices to choose.
     SetDevices(Devices),
-    /// Send no more than this of the camera from now on, in a call that runs as well. A limit over the camera's size opens it
-    /// anew with a larger one, where it has one.
+    /// Limit the camera's video from now on, also in the active call. A limit above the size that the camera
+    /// was opened with opens it anew at a larger size, if it has one.
     SetVideoLimit(VideoLimit),
 }
 
@@ -237,7 +237,8 @@ impl Engine {
         stats.await.unwrap_or_default()
     }
 
-    /// What happened in the last call, or in the one that runs, as JSON: see [`Timeline::to_json`](crate::timeline::Timeline).
+    /// Returns what happened in the active call, or in the last one, as JSON; its form is that of
+    /// [`Timeline::to_json`](crate::timeline::Timeline::to_json).
     pub async fn timeline(&self) -> serde_json::Value {
         let (answer, timeline) = oneshot::channel();
         let _ = self.requests.send(Request::Timeline(answer));

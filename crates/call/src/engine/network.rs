@@ -1,8 +1,9 @@
-//! Judges how well the network carries the call with one peer, both ways, and tells when a person would notice a change. Pure.
+//! Judges how well the network carries the call with one peer, in both directions, and reports changes that a
+//! person would notice. Pure: the time is a parameter.
 //!
-//! Each second is compared with its limits by the mean of a few seconds. The quality gets worse as soon as a mean reaches
-//! its limit, and better only when the mean has fallen well under it: a mark that changes back and forth is not read. An
-//! outage is told at once.
+//! The mean of the last few seconds is compared with fixed limits. The quality gets worse as soon as a mean
+//! reaches its limit. It gets better only when the mean has fallen well below it, because nobody reads a mark
+//! that changes back and forth. An outage is reported at once.
 
 use std::{
     collections::VecDeque,
@@ -27,7 +28,8 @@ const WINDOW: usize = 5;
 const BETTER: f64 = 0.7;
 /// No feedback or no packets for so long, in an estimate or in what should arrive, is an outage.
 const OUTAGE: Duration = Duration::from_secs(2);
-/// From this share of incoming packets on, loss is why sound is made up and frames are late; below it, they came too late.
+/// At or above this share of lost incoming packets, loss explains concealed sound and late frames. Below it,
+/// delay does.
 const LOSSY: f64 = 0.01;
 /// Under so many frames in a second, nothing is said of how many of them were sent.
 const MANY_FRAMES: u64 = 5;
@@ -47,16 +49,18 @@ enum Figure {
     Concealed,
     /// Percent of the camera's frames that were not sent.
     Unsent,
-    /// How many times the network or the processor has halved the pixels a second of our video; see [`super::VideoEncoding`].
+    /// How many times the network or the processor has halved the pixels a second of our video; see
+    /// [`super::VideoEncoding`].
     Smaller,
     /// The same of the other side's video, as far as it says so: 10 where it is paused.
     SmallerThere,
 }
 
-/// From where on a figure makes the quality fair and poor. Talkers begin to interrupt each other from some 400 ms there and
-/// back on (ITU-T G.114: 150 ms one way are not noticed, 400 ms are too much); concealment is heard from a few percent on. Of
-/// freezes, one in the window is fair and two are poor. Half of the pixels (960x540 of 1280x720) are not noticed in a window;
-/// a quarter is, and under a twentieth a face is hard to read.
+/// The values at which a figure makes the quality fair and poor. Talkers begin to interrupt each other from
+/// some 400 ms there and back on (ITU-T G.114: 150 ms one way are not noticed, 400 ms are too much);
+/// concealment is heard from a few percent on. Of freezes, one in the window is fair and two are poor. Half
+/// of the pixels (960x540 of 1280x720) are not noticed in a window; a quarter is, and under a twentieth a
+/// face is hard to read.
 const LIMITS: [(Figure, f64, f64); 7] = [
     (Figure::LossOut, 3.0, 10.0),
     (Figure::Delay, 300.0, 600.0),
@@ -152,7 +156,8 @@ impl Second {
         }
     }
 
-    /// The figure that is furthest over its limit for `quality`; `before` stays as long as it would keep the quality.
+    /// The figure that is furthest over its limit for `quality`; `before` stays as long as it would keep the
+    /// quality.
     fn worst(&self, quality: Quality, before: Option<Figure>) -> Option<Figure> {
         let share = |(figure, fair, poor): &(Figure, f64, f64)| {
             (*figure, self.get(*figure) / if quality == Quality::Poor { *poor } else { *fair })
@@ -313,7 +318,8 @@ impl Judge {
         self.window.push_back(second);
     }
 
-    /// The quality; none while too little is known. Once one was told, and where video is paused, less is enough.
+    /// The quality; none while too little is known. Once one was told, and where video is paused, less is
+    /// enough.
     fn judge(&mut self, mean: &Second, paused: bool) -> Option<Quality> {
         if self.window.len() < WINDOW && self.told.is_none() && !paused {
             return None;
