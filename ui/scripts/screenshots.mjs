@@ -76,6 +76,10 @@ const SHOTS = [
     await page.click($('test-camera'));
     await page.waitForSelector('[data-test="preview"][data-state="playing"]');
   }],
+  ['settings-video', 'contacts', async (page) => {
+    await page.click($('nav-settings'));
+    await page.locator($('video-quality')).scrollIntoViewIfNeeded();
+  }],
   ['settings-end', 'contacts', async (page) => {
     await page.click($('nav-settings'));
     await page.locator($('relay-only')).scrollIntoViewIfNeeded();
