@@ -46,6 +46,7 @@ fn end(role: Role, impairment: Option<Impairment>) -> End {
         audio: Box::new(move |packet| drop(sound.send(packet.payload.to_vec()))),
         video: Box::new(move |frame| drop(picture.send(frame))),
         playout: Box::new(|| None),
+        hold_sound: Box::new(|_| {}),
     };
     let (link, reports) = PeerLink::spawn(config, sinks);
     link.command(LinkCommand::Open { role });

@@ -64,7 +64,7 @@ pub(super) fn sinks(
     let (video_echo, audio_echo) = (echo.clone().map(|to| (to, peer.clone())), echo.map(|to| (to, peer.clone())));
     let pictures = hub.open(stream, move || drop(notices.send(Notice::RemoteKeyFrameWanted(peer.clone()))));
     let (mut timeline, mut size) = (Timeline::new(VIDEO_CLOCK_HZ), (0, 0));
-    let (playing, hearing) = (sound.cloned(), sound.cloned());
+    let (playing, hearing, holding) = (sound.cloned(), sound.cloned(), sound.cloned());
     Sinks {
         audio: Box::new(move |audio| {
             if let Some((routes, peer)) = &audio_echo
@@ -96,6 +96,11 @@ pub(super) fn sinks(
             }
         }),
         playout: Box::new(move || playing.as_ref()?.playout()),
+        hold_sound: Box::new(move |delay| {
+            if let Some(sound) = &holding {
+                sound.lock().set_extra_delay(delay);
+            }
+        }),
     }
 }
 

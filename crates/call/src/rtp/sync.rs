@@ -1,7 +1,8 @@
 //! Lip sync: when a received picture is to be shown, and how far sound and picture are apart.
 //!
-//! Sound sets the pace: it cannot be held back or hurried without being heard. A picture is held until its sound is
-//! about to be played, and never longer than 400 ms; sound never waits for a picture.
+//! Sound sets the pace: it cannot be held back or hurried at once without being heard. A frame is held until its sound is
+//! about to be played, and never longer than 400 ms. Where frames keep coming after their sound, because lost packets had to
+//! be sent again, sound is slowed down a little until it is no further ahead than goes unnoticed ([`SoundHold`]).
 
 use std::time::{Duration, Instant};
 
@@ -61,6 +62,69 @@ impl LipSync {
     }
 }
 
+/// Sound may be ahead of its video by this much, in seconds; it is noticed from 45 ms on (ITU-R BT.1359-1 figure 2).
+const AHEAD: f64 = 0.03;
+/// What is over or under that by less is left as it is.
+const TOLERANCE: f64 = 0.01;
+/// Weight of the newest frame in the running mean of the skew: late frames come one by one.
+const SKEW_WEIGHT: f64 = 0.07;
+/// Between two changes of the hold: sound is stretched to the last one by then.
+const HOLD_INTERVAL: Duration = Duration::from_millis(500);
+/// The most that one of them changes, in seconds.
+const HOLD_STEP: f64 = 0.04;
+/// More delay than this harms a conversation more than lips that are not in sync.
+const MOST_HOLD: f64 = 0.25;
+/// Without video for so long there is nothing to wait for.
+const HOLD_LIMIT: Duration = Duration::from_secs(2);
+
+/// By how much sound is delayed for the sake of its video, sans-IO.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SoundHold {
+    /// Running mean of the skew, in seconds.
+    skew: Option<f64>,
+    hold: f64,
+    changed: Option<Instant>,
+    shown: Option<Instant>,
+}
+
+impl SoundHold {
+    /// A frame is shown whose sound is heard this much later (seconds, negative where the sound came first). Gives the
+    /// delay where it changes.
+    pub fn shown(&mut self, now: Instant, skew: Option<f64>) -> Option<Duration> {
+        self.shown = Some(now);
+        let skew = skew?;
+        let mean = *self.skew.insert(self.skew.map_or(skew, |mean| mean + SKEW_WEIGHT * (skew - mean)));
+        let changed = *self.changed.get_or_insert(now);
+        if now.saturating_duration_since(changed) < HOLD_INTERVAL {
+            return None;
+        }
+        let missing = -mean - AHEAD;
+        let step = match missing {
+            missing if missing > TOLERANCE => missing.min(HOLD_STEP),
+            // Video waits for its sound then, so it could be shown sooner.
+            missing if missing < -AHEAD - TOLERANCE => (missing + AHEAD).max(-HOLD_STEP),
+            _ => return None,
+        };
+        let hold = (self.hold + step).clamp(0.0, MOST_HOLD);
+        (self.changed, self.skew) = (Some(now), None);
+        (std::mem::replace(&mut self.hold, hold) != hold).then(|| Duration::from_secs_f64(hold))
+    }
+
+    /// When [`Self::expired`] has to be asked.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.shown.filter(|_| self.hold > 0.0).map(|shown| shown + HOLD_LIMIT)
+    }
+
+    /// Whether sound is not to be held any longer, because no video comes.
+    pub fn expired(&mut self, now: Instant) -> bool {
+        let over = self.deadline().is_some_and(|deadline| deadline <= now);
+        if over {
+            *self = Self::default();
+        }
+        over
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,6 +135,46 @@ mod tests {
         LipSync {
             audio: Some(ReportedClock { hz: 48_000, rtp: 0, ntp: NTP }),
             video: Some(ReportedClock { hz: 90_000, rtp: 0, ntp: NTP }),
+        }
+    }
+
+    /// Shows 30 frames a second that need `needs` seconds more than their sound, which is delayed as it is told. The skew and the
+    /// hold at the end.
+    fn settle(hold: &mut SoundHold, start: Instant, seconds: u32, needs: f64) -> (f64, f64) {
+        let (mut delay, mut skew) = (hold.hold, 0.0);
+        for frame in 0..seconds * 30 {
+            let now = start + Duration::from_secs(1) / 30 * frame;
+            // A frame that could be shown before its sound waits for it.
+            skew = (delay - needs).min(LEAD.as_secs_f64());
+            // Every tenth frame is late by itself.
+            let late = if frame % 10 == 0 { 0.05 } else { 0.0 };
+            if let Some(wanted) = hold.shown(now, Some(skew - late)) {
+                delay = wanted.as_secs_f64();
+            }
+        }
+        (skew, delay)
+    }
+
+    #[test]
+    fn sound_waits_for_video_that_keeps_coming_late_and_no_longer() {
+        let (start, mut hold) = (Instant::now(), SoundHold::default());
+        let (skew, delay) = settle(&mut hold, start, 10, 0.15);
+        assert!((-0.045..=0.0).contains(&skew) && delay < 0.15, "{skew} {delay}");
+        let (skew, delay) = settle(&mut hold, start + Duration::from_secs(10), 10, 0.0);
+        assert!((0.0..0.005).contains(&skew) && delay < 0.005, "on time again: {skew} {delay}");
+        let (_, delay) = settle(&mut hold, start + Duration::from_secs(20), 20, 3.0);
+        assert!((delay - MOST_HOLD).abs() < 1e-6, "{delay}");
+        assert!(!hold.expired(start + Duration::from_secs(41)));
+        assert!(hold.expired(start + Duration::from_secs(43)), "video is gone");
+        assert_eq!(hold.deadline(), None);
+    }
+
+    #[test]
+    fn sound_does_not_wait_for_video_that_is_on_time_or_has_no_clock() {
+        let (now, mut hold) = (Instant::now(), SoundHold::default());
+        assert_eq!(settle(&mut hold, now, 10, -0.05), (LEAD.as_secs_f64(), 0.0));
+        for second in 10..20 {
+            assert_eq!(hold.shown(now + Duration::from_secs(second), None), None);
         }
     }
 

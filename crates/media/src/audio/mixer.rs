@@ -12,7 +12,7 @@ mod stream;
 use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use limiter::Limiter;
@@ -163,6 +163,12 @@ impl AudioStream {
     /// 1 leaves it as it is, 0 is silence; takes effect over 10 ms.
     pub fn set_gain(&self, gain: f32) {
         self.control.shared.set_gain(gain);
+    }
+
+    /// Delays the sound by so much more than the network asks for, so that video which comes later keeps up with it. Reached by
+    /// stretching, within about a second; the whole delay never exceeds [`JitterSettings::max_delay`].
+    pub fn set_extra_delay(&self, delay: Duration) {
+        self.control.shared.set_extra_delay(delay);
     }
 
     /// How loud it is now, before gain: root mean square, 0 to 1, falling slowly enough to be drawn.

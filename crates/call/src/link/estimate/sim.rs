@@ -272,6 +272,21 @@ fn a_longer_path_is_no_queue() {
 }
 
 #[test]
+fn a_bottleneck_that_gets_much_slower_is_no_longer_path() {
+    for (jitter, delay) in [(0.0, 0.02), (0.06, 0.08), (0.02, 0.04)] {
+        for slow in [0.2e6, 0.4e6] {
+            let rate = vec![(0.0, 3e6), (20.0, slow)];
+            let seen = run(&Path { rate, jitter, delay, ..Path::default() }, 1500e3, 40.0);
+            seen.show();
+            let most = seen.samples.iter().filter(|(at, ..)| *at > 22.0).map(|sample| sample.1).fold(0.0, f64::max);
+            eprintln!("{slow} jitter {jitter}: most {most:.0}");
+            assert!(most < 1.4 * slow, "{slow}, jitter {jitter}: {most}");
+            assert!(seen.queue_p95(23.0, 40.0) < 0.1, "{slow}: {}", seen.queue_p95(23.0, 40.0));
+        }
+    }
+}
+
+#[test]
 fn another_flow_that_fills_the_queue_does_not_starve_the_call() {
     let seen = run(&Path { tcp: (10.0, 40.0), ..steady(2e6) }, 1500e3, 60.0);
     seen.show();

@@ -6,7 +6,7 @@ mod video;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
@@ -68,6 +68,8 @@ pub struct Sinks {
     pub video: VideoSink,
     /// What the speaker is playing of this peer now; for lip sync.
     pub playout: Box<dyn Fn() -> Option<Playout> + Send + Sync>,
+    /// Delays sound by so much more than the network asks for, so that late video keeps up with it.
+    pub hold_sound: Box<dyn Fn(Duration) + Send + Sync>,
 }
 
 /// The stack's callbacks. They run in its event loop, so they only start things.
@@ -77,6 +79,7 @@ pub(super) struct Handler {
     audio: Arc<Mutex<AudioSink>>,
     video: Arc<Mutex<VideoSink>>,
     playout: PlayoutOf,
+    hold_sound: Arc<dyn Fn(Duration) + Send + Sync>,
     key_request: Arc<Notify>,
     gate: Gate,
     pause: Arc<Notify>,
@@ -109,9 +112,9 @@ type PlayoutOf = Arc<dyn Fn() -> Option<Playout> + Send + Sync>;
 
 impl Handler {
     pub(super) fn new(incoming: Incoming, shared: Shared) -> Self {
-        let Incoming { sinks: Sinks { audio, video, playout }, key_request, pause, gate } = incoming;
+        let Incoming { sinks: Sinks { audio, video, playout, hold_sound }, key_request, pause, gate } = incoming;
         let (audio, video) = (Arc::new(Mutex::new(audio)), Arc::new(Mutex::new(video)));
-        Self { shared, audio, video, playout: playout.into(), key_request, gate, pause }
+        Self { shared, audio, video, playout: playout.into(), hold_sound: hold_sound.into(), key_request, gate, pause }
     }
 
     pub(super) fn shared(&self) -> &Shared {

@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     future,
     sync::{Arc, Mutex},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use ahoy_media::video::vp8::frame_size;
@@ -25,6 +25,7 @@ use crate::rtp::{
     VIDEO_CLOCK_HZ,
     playout::VideoPlayout,
     receive::{ReceiveOutput, ReceiveStats, ReceivedFrame, VideoPacket, VideoReceiver},
+    sync::SoundHold,
 };
 
 /// Frames held for lip sync: more than the longest hold has at any rate a camera gives.
@@ -40,6 +41,8 @@ pub(super) struct IncomingVideo {
     shared: Shared,
     sink: Arc<Mutex<VideoSink>>,
     playout: PlayoutOf,
+    hold_sound: Arc<dyn Fn(Duration) + Send + Sync>,
+    sound_hold: SoundHold,
     key_request: Arc<Notify>,
     pause: Arc<Notify>,
     receiver: VideoReceiver,
@@ -61,6 +64,8 @@ impl IncomingVideo {
             shared: handler.shared.clone(),
             sink: Arc::clone(&handler.video),
             playout: Arc::clone(&handler.playout),
+            hold_sound: Arc::clone(&handler.hold_sound),
+            sound_hold: SoundHold::default(),
             key_request: Arc::clone(&handler.key_request),
             pause: Arc::clone(&handler.pause),
             receiver: VideoReceiver::default(),
@@ -76,7 +81,8 @@ impl IncomingVideo {
 
     pub(super) async fn run(mut self, track: Arc<dyn TrackRemote>) {
         loop {
-            let due = [self.receiver.next_deadline(), self.held.front().map(|held| held.release)];
+            let held = self.held.front().map(|held| held.release);
+            let due = [self.receiver.next_deadline(), held, self.sound_hold.deadline()];
             let due = due.into_iter().flatten().min();
             let alarm = async {
                 match due {
@@ -98,7 +104,13 @@ impl IncomingVideo {
                     self.show_due().await;
                     self.freezes.pause();
                 }
-                () = alarm => self.receiver.handle_timeout(Instant::now()),
+                () = alarm => {
+                    let now = Instant::now();
+                    self.receiver.handle_timeout(now);
+                    if self.sound_hold.expired(now) {
+                        (self.hold_sound)(Duration::ZERO);
+                    }
+                }
             }
             self.carry_out(&*track).await;
             self.show_due().await;
@@ -187,7 +199,11 @@ impl IncomingVideo {
             {
                 let playout = (self.playout)();
                 let mut stats = self.shared.stats.lock();
-                stats.video_in.skew = lock(&self.shared.clocks).sync().skew(frame.timestamp, playout, now);
+                let skew = lock(&self.shared.clocks).sync().skew(frame.timestamp, playout, now);
+                stats.video_in.skew = skew;
+                if let Some(hold) = self.sound_hold.shown(now, skew) {
+                    (self.hold_sound)(hold);
+                }
                 self.freezes.shown(now, &mut stats.video_in);
                 if let Some(size) = frame.key.then(|| frame_size(&frame.data)).flatten() {
                     stats.video_in.size = size;

@@ -75,6 +75,8 @@ pub struct DelayEstimator {
     waits: bool,
     /// Delay on top of a packet's length.
     margin: i64,
+    /// Delay on top of that which somebody else asks for.
+    extra: i64,
     calm: Calm,
 }
 
@@ -106,6 +108,7 @@ impl DelayEstimator {
             reach: 0,
             waits: false,
             margin: 0,
+            extra: 0,
             calm: Calm::default(),
         };
         estimator.margin = estimator.wanted_margin();
@@ -186,9 +189,14 @@ impl DelayEstimator {
         self.waits = self.loss > if self.waits { LOSS_LOW } else { LOSS_HIGH };
     }
 
-    /// How far playout should trail [`Self::base`]: one packet, and what jitter and loss ask for.
+    /// How far playout should trail [`Self::base`]: one packet, what jitter and loss ask for, and the extra delay.
     pub fn target(&self) -> i64 {
-        self.packet_length + self.margin
+        self.packet_length + (self.margin + self.extra).clamp(self.margin, self.limits.max.max(self.margin))
+    }
+
+    /// Delays by so many samples more.
+    pub fn set_extra(&mut self, samples: i64) {
+        self.extra = samples.clamp(0, self.limits.max);
     }
 
     /// Playout that trails by more than this has lost touch, and jumps.
@@ -301,6 +309,19 @@ mod tests {
             estimator.packet_arrived(timestamp + delay(i), timestamp, 20 * MS, 0);
         }
         start + count * 20 * MS
+    }
+
+    #[test]
+    fn an_extra_delay_comes_on_top_and_ends_at_the_limit() {
+        let mut estimator = estimator();
+        run(&mut estimator, 0, 200, |_| 0);
+        let without = estimator.target();
+        estimator.set_extra(100 * MS);
+        assert_eq!(estimator.target(), without + 100 * MS);
+        estimator.set_extra(i64::MAX);
+        assert_eq!(estimator.target(), 20 * MS + 500 * MS);
+        estimator.set_extra(-1);
+        assert_eq!(estimator.target(), without);
     }
 
     #[test]

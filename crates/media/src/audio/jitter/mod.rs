@@ -174,6 +174,11 @@ impl JitterBuffer {
         }
     }
 
+    /// Trails by so many samples more than the network asks for.
+    pub fn set_extra_delay(&mut self, samples: i64) {
+        self.estimator.set_extra(samples);
+    }
+
     /// Plays 10 ms into `out`, all of it, as they have to sound at `now`.
     pub fn pull(&mut self, out: &mut Frame, now: Instant) -> Pulled {
         if self.admission.ssrc().is_none() {

@@ -41,6 +41,8 @@ pub struct Shared {
     /// `f32` bits.
     gain: AtomicU32,
     level: AtomicU32,
+    /// Samples at 48 kHz.
+    extra_delay: AtomicU32,
     closed: AtomicBool,
 }
 
@@ -53,6 +55,7 @@ impl Shared {
             oversized: AtomicU64::new(0),
             gain: AtomicU32::new(1f32.to_bits()),
             level: AtomicU32::new(0),
+            extra_delay: AtomicU32::new(0),
             closed: AtomicBool::new(false),
         }
     }
@@ -64,6 +67,16 @@ impl Shared {
 
     pub fn gain(&self) -> f32 {
         f32::from_bits(self.gain.load(Ordering::Relaxed))
+    }
+
+    pub fn set_extra_delay(&self, delay: Duration) {
+        let samples = u32::try_from(delay.as_millis() * 48).unwrap_or(u32::MAX);
+        self.extra_delay.store(samples, Ordering::Relaxed);
+    }
+
+    /// Samples at 48 kHz.
+    pub fn extra_delay(&self) -> i64 {
+        self.extra_delay.load(Ordering::Relaxed).into()
     }
 
     pub fn set_level(&self, level: f32) {

@@ -82,6 +82,7 @@ impl Stream {
                 while let Ok(slot) = ring.pop() {
                     buffer.insert(slot.packet());
                 }
+                buffer.set_extra_delay(self.shared.extra_delay());
                 let pulled = buffer.pull(scratch, now);
                 self.shared.publish(buffer.stats(), now);
                 pulled != Pulled::Silence
