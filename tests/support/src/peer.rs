@@ -106,15 +106,33 @@ impl Peer {
         .await
     }
 
+    /// Waits for the event called `name`; one that has been counts. None where it does not come within `limit`, or the peer ends
+    /// before.
+    pub async fn event_within(&self, limit: Duration, name: &str) -> Option<Value> {
+        let named = |lines: &[Value]| lines.iter().find(|line| is_event(line, name)).cloned();
+        self.find(0, limit, named).await.ok()
+    }
+
     /// Waits until `judge` finds what it looks for in the lines from `position` on. `what` names it for the failure.
     ///
     /// # Panics
     /// Where it finds nothing within [`LIMIT`], or the peer ends before.
     pub async fn wait_after<T>(&self, position: usize, what: &str, judge: impl Fn(&[Value]) -> Option<T>) -> T {
+        let found = self.find(position, LIMIT, judge).await;
+        found.unwrap_or_else(|problem| panic!("{}: no {what}: {problem}{}", self.name, self.recent()))
+    }
+
+    /// As [`Peer::wait_after`], and says why nothing was found.
+    async fn find<T>(
+        &self,
+        position: usize,
+        limit: Duration,
+        judge: impl Fn(&[Value]) -> Option<T>,
+    ) -> Result<T, String> {
         let mut lines = self.from_peer.clone();
         let mut found = None;
         let outcome = timeout(
-            LIMIT,
+            limit,
             lines.wait_for(|lines| {
                 found = judge(lines.get(position..).unwrap_or_default());
                 found.is_some()
@@ -122,14 +140,11 @@ impl Peer {
         )
         .await;
         let problem = match outcome {
-            Ok(Ok(_)) => None,
-            Ok(Err(_)) => Some("it ended".to_owned()),
-            Err(_) => Some(format!("nothing within {LIMIT:?}")),
+            Ok(Ok(_)) => String::new(),
+            Ok(Err(_)) => "it ended".to_owned(),
+            Err(_) => format!("nothing within {limit:?}"),
         };
-        match (found, problem) {
-            (Some(found), _) => found,
-            (None, problem) => panic!("{}: no {what}: {}{}", self.name, problem.unwrap_or_default(), self.recent()),
-        }
+        found.ok_or(problem)
     }
 
     /// What the peer said last, for a failure's message.

@@ -10,7 +10,7 @@ use ahoy_test_support::{
 };
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep};
 
 use super::{
     Line,
@@ -102,13 +102,10 @@ pub async fn start(pair: &Pair, ends: Ends, media: Media) -> Running {
     };
     peer::connect(sender.peer(), receiver.peer());
     let accepted = if ends.receiver == Program::Ahoy { "connecting" } else { "ringing" };
-    let _ = timeout(START_LIMIT, receiver.peer().event(accepted)).await;
+    let _ = receiver.peer().event_within(START_LIMIT, accepted).await;
     let began = Instant::now();
-    let limit = began + CONNECT_LIMIT;
-    let (video, audio) = tokio::join!(
-        async { timeout_at(limit, receiver.peer().event("first-video")).await.ok().map(|_| began.elapsed()) },
-        async { timeout_at(limit, receiver.peer().event("first-audio")).await.ok().map(|_| began.elapsed()) },
-    );
+    let first = async |event| receiver.peer().event_within(CONNECT_LIMIT, event).await.map(|_| began.elapsed());
+    let (video, audio) = tokio::join!(first("first-video"), first("first-audio"));
     Running { sender, receiver, connected: (video, audio), _files: files }
 }
 

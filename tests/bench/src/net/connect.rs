@@ -42,6 +42,9 @@ pub async fn hold(ends: Ends) -> Outcome {
     for seed in 1..=CALLS {
         let path = Path::start(1, lossy.clone(), lossy.clone(), seed);
         let (video, sound) = call::start(&path.pairs[0], ends, MEDIA).await.connected_after();
+        if sound.is_none() {
+            eprintln!("bench: {}, seed {seed}: no sound", who(ends));
+        }
         let or_never = |after: Option<Duration>| after.map_or(f64::INFINITY, milliseconds);
         sound_ms.push(or_never(sound));
         video_ms.push(or_never(video));
