@@ -106,8 +106,8 @@ impl Peer {
         .await
     }
 
-    /// Waits for the event called `name`; one that has been counts. None where it does not come within `limit`, or the peer ends
-    /// before.
+    /// Waits for the event called `name`; one that has been counts. None where it does not come within
+    /// `limit`, or the peer ends before.
     pub async fn event_within(&self, limit: Duration, name: &str) -> Option<Value> {
         let named = |lines: &[Value]| lines.iter().find(|line| is_event(line, name)).cloned();
         self.find(0, limit, named).await.ok()

@@ -29,7 +29,8 @@ const SOUND_P95: Duration = Duration::from_secs(2);
 const HEAD: &str = "| path | call | connected | first sound p50 / p95 / longest (ms) | first video p50 / p95 / longest (ms) \
                     | reached |\n|---|---|--:|--:|--:|---|\n";
 
-/// The times of all calls from acceptance until sound and video, in ms. A call without either counts as one that takes for ever.
+/// The times of all calls from acceptance until sound and video, in ms. A call without sound or
+/// video has an infinite time there.
 pub struct Outcome {
     sound_ms: Vec<f64>,
     video_ms: Vec<f64>,

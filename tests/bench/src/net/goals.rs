@@ -28,12 +28,13 @@ pub enum Goal {
     Kbps(f64),
 }
 
-/// Where Chromium sends, its estimator decides how the bottleneck is used. Goals for that are reached as well where the figure
-/// is this near to that of Chromium's own call: receiving by Ahoy then costs it nothing.
+/// Where Chromium sends, its estimator decides how the bottleneck is used. Goals for that are reached as well
+/// where the figure is this near to that of Chromium's own call: receiving by Ahoy then costs it nothing.
 const NEAR_CHROMIUM: f64 = 0.1;
 
 impl Goal {
-    /// Says what is missing to the goal; none where it is reached, or is a comparison with a call that was not held.
+    /// Says what is missing to the goal; none where it is reached, or is a comparison with a call that was
+    /// not held.
     pub fn missed(self, ends: Ends, outcome: &Outcome, chromium: Option<&Outcome>) -> Option<String> {
         match self.reached(ends, outcome, chromium) {
             Some(true) => None,

@@ -96,8 +96,8 @@ impl Filter<'_> {
     }
 }
 
-/// Measures the lines whose names contain `path`, and of these the calls whose names contain `call`. Prints the tables, and writes
-/// them where nothing was left out.
+/// Measures the lines whose names contain `path`, and of these the calls whose names contain `call`. Prints
+/// the tables, and writes them where nothing was left out.
 pub async fn run(path: &str, call: Option<&str>) {
     if let Err(reason) = net::available() {
         eprintln!("bench net: cannot measure here: {reason}");

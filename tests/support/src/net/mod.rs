@@ -1,9 +1,9 @@
 //! Networks of a test's own: namespaces, and a path between them that is slow, lossy or late.
 //!
-//! The kernels of test machines often lack netem, and a path has to be the same for every program. So packets cross from
-//! one namespace to another through a TUN device at each end, and a thread of the test decides when, and whether, each one
-//! arrives ([`path`]). What it decides by is pure and seeded ([`conditions`]). A TCP flow ([`tcp`]) can share a path with
-//! calls.
+//! The kernels of test machines often lack netem, and a path has to be the same for every program. So packets
+//! cross from one namespace to another through a TUN device at each end, and a thread of the test decides
+//! when, and whether, each one arrives ([`path`]). What it decides by is pure and seeded ([`conditions`]). A
+//! TCP flow ([`tcp`]) can share a path with calls.
 //!
 //! Namespaces need root. [`available`] says whether a test can have them.
 

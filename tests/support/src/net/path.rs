@@ -97,7 +97,8 @@ impl Counts {
         until(to).saturating_sub(until(from))
     }
 
-    /// The share of the packets that entered between two times which were lost or overflowed; none where none entered.
+    /// The share of the packets that entered between two times which were lost or overflowed; none where none
+    /// entered.
     pub fn missing_between(&self, from: Duration, to: Duration) -> Option<f64> {
         let until = |at| self.sample_at(at).map_or((0, 0), |sample| (sample.entered, sample.missing));
         let ((entered_before, missing_before), (entered, missing)) = (until(from), until(to));
@@ -211,8 +212,8 @@ impl Carrier {
             let now = self.started.elapsed();
             let next = self.under_way.peek().map_or(SAMPLE_INTERVAL, |Reverse((at, ..))| at.saturating_sub(now));
             self.wait(next.min(SAMPLE_INTERVAL));
-            // Before the packets that came since: on a busy machine this thread is late, and they would be in samples of a time
-            // when they were not there.
+            // Before the packets that came since: on a busy machine this thread is late, and they would be in
+            // samples of a time when they were not there.
             while sampled + SAMPLE_INTERVAL <= self.started.elapsed() {
                 sampled += SAMPLE_INTERVAL;
                 self.sample(sampled);

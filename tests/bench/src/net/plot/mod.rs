@@ -1,4 +1,5 @@
-//! The plot of a call over a path: bitrate and capacity, queue, loss and frame size over time, Ahoy beside Chromium.
+//! The plot of a call over a path: bitrate and capacity, queue, loss and frame size over time, Ahoy beside
+//! Chromium.
 
 mod svg;
 
@@ -114,7 +115,8 @@ mod tests {
 
     #[test]
     fn bitrate_queue_and_loss_are_those_of_their_time() {
-        // A second at 1 Mbit/s without a queue, then one at half of that, with a queue and a tenth of the packets lost.
+        // A second at 1 Mbit/s without a queue, then one at half of that, with a queue and a tenth of the
+        // packets lost.
         let sample = |n: u32| {
             let (first, second) = (n.min(100), n.saturating_sub(100));
             Sample {

@@ -1,4 +1,5 @@
-//! Panels of curves over one axis of time, as SVG. Our own, since a drawing of lines and words needs no library.
+//! Panels of curves over one axis of time, as SVG. Our own, since a drawing of lines and words needs no
+//! library.
 
 use std::fmt::Write;
 
@@ -71,7 +72,8 @@ pub enum Shape {
 }
 
 impl Panel {
-    /// A panel with lines every `step`, or every so many of them that there are few enough. It is as high as its curves need.
+    /// A panel with lines every `step`, or every so many of them that there are few enough. It is as high as
+    /// its curves need.
     pub fn new(label: &'static str, step: f64, series: Vec<Series>) -> Self {
         let values = series.iter().flat_map(|series| &series.points).map(|(_, value)| *value);
         let highest = values.max_by(f64::total_cmp).unwrap_or_default();

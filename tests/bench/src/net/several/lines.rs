@@ -12,11 +12,11 @@ use super::{
     Line,
 };
 
-/// Up to three calls run at once here, each with its sender and receiver: a machine with two cores has to carry six browsers. So
-/// the frames are smaller than for one call. The test pattern fills the ceiling at this size as well.
+/// Up to three calls run at once here, each with its sender and receiver. Three calls of Chromium at this size
+/// keep two cores busy; at the size of a single call they would be limited by the CPU and not by the path.
 const MEDIA: Media = Media { format: (640, 360, 30), ceiling_kbps: 4000 };
 
-/// What RFC 8867 says a path with several flows is judged by.
+/// What is to be reached on the paths of RFC 8867.
 const RFC8867: &[Goal] = &[UsedBesideChromium, QueueP95(80.0), FrozenBesideChromium(0.5)];
 
 /// Every line of the table.
@@ -38,8 +38,8 @@ fn line(name: &'static str, conditions: Conditions, mixes: &'static [&'static [F
     }
 }
 
-/// Variable available capacity with multiple flows (RFC 8867 section 5.2): two calls, and a capacity of 2 Mbit/s times 2, 1,
-/// 1.75, 0.5 and 1. Each lasts for 20 s instead of 25.
+/// Variable available capacity with multiple flows (RFC 8867 section 5.2): two calls, and a capacity of 2
+/// Mbit/s times 2, 1, 1.75, 0.5 and 1. Each lasts for 20 s instead of 25.
 fn rfc8867_5_2() -> Line {
     let at = |kbps| Conditions::clean(LONG_DELAY).rate_kbps(kbps);
     let capacity = [(0.0, 4000.0), (20.0, 2000.0), (40.0, 3500.0), (60.0, 1000.0), (80.0, 2000.0)];
@@ -50,8 +50,8 @@ fn rfc8867_5_2() -> Line {
     }
 }
 
-/// Competing media flows with the same congestion control algorithm (RFC 8867 section 5.4): three calls on 3.5 Mbit/s, which
-/// begin one after the other. The RFC has 20 s between two beginnings and 120 s in all.
+/// Competing media flows with the same congestion control algorithm (RFC 8867 section 5.4): three calls on
+/// 3.5 Mbit/s, which begin one after the other. The RFC has 20 s between two beginnings and 120 s in all.
 fn rfc8867_5_4() -> Line {
     let conditions = Conditions::clean(LONG_DELAY).rate_kbps(3500.0);
     Line {
@@ -61,8 +61,8 @@ fn rfc8867_5_4() -> Line {
     }
 }
 
-/// Media flow competing with a long TCP flow (RFC 8867 section 5.6): on 2 Mbit/s, the call begins 5 s after the TCP flow. The RFC
-/// takes 120 s in all.
+/// Media flow competing with a long TCP flow (RFC 8867 section 5.6): on 2 Mbit/s, the call begins 5 s after
+/// the TCP flow. The RFC takes 120 s in all.
 fn rfc8867_5_6() -> Line {
     let conditions = Conditions::clean(LONG_DELAY).rate_kbps(2000.0);
     Line {

@@ -110,7 +110,8 @@ impl Outcome {
         percentile(&self.queue_ms, share)
     }
 
-    /// The share of the time in which the calls were frozen, in the mean. A call that was not connected was frozen all the time.
+    /// The share of the time in which the calls were frozen, in the mean. A call that was not connected was
+    /// frozen all the time.
     fn frozen(&self) -> Option<f64> {
         let calls = self.flows.iter().filter(|flow| flow.flow != Flow::Tcp);
         let frozen: Vec<f64> = calls.map(|call| call.seen.as_ref().and_then(Seen::frozen).unwrap_or(1.0)).collect();
