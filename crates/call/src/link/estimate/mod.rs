@@ -81,11 +81,13 @@ const AFTER_DRAIN: f64 = 0.97;
 const CONTESTED_AFTER: Duration = Duration::from_millis(2500);
 /// While another flow fills the queue, the rate does not fall below this share of what arrived when that began...
 const CONTESTED_FLOOR: f64 = 0.7;
-/// ...and rises by so much a second...
-const CONTESTED_RISE: f64 = 1.03;
+/// ...and rises by so many bits a second each second, as TCP does by a packet each round trip (of 0.4 s, most of it queue), but by no
+/// more than this share of it...
+const CONTESTED_RISE: f64 = 50_000.0;
+const CONTESTED_RISE_SHARE: f64 = 0.15;
 /// ...until more than this share is lost, which then lowers it by so much, at most once in an interval.
 const CONTESTED_LOSS: f64 = 0.03;
-const CONTESTED_CUT: f64 = 0.93;
+const CONTESTED_CUT: f64 = 0.85;
 const CONTESTED_INTERVAL: Duration = Duration::from_millis(1000);
 /// The other flow is gone when no queue has stood for so long.
 const UNCONTESTED_AFTER: Duration = Duration::from_millis(500);
@@ -188,7 +190,7 @@ const GROWN: f64 = 1.15;
 const GROWN_BY: Duration = Duration::from_millis(5);
 /// A queue is not ours where less than this share leaves of what arrived when it was noticed.
 const LESS_SENT: f64 = 0.96;
-/// On a longer path the rate goes back to this share of what it was.
+/// On a longer path this share of the rate before is probed.
 const LONGER_PATH: f64 = 0.9;
 
 /// The estimator of one link.
@@ -366,13 +368,16 @@ impl Estimator {
 
     /// Takes the path as it is now for one without a queue.
     fn follow_path(&mut self, now: Instant) {
-        if let State::Draining { before, .. } = self.state {
-            self.target = self.target.max(before * LONGER_PATH);
-        }
+        let before = match self.state {
+            State::Draining { before, .. } => before,
+            State::Rising | State::Contested { .. } => 2.0 * self.target,
+        };
         self.state = State::Rising;
         self.queue.forget();
         self.capacity.forget();
-        self.probe.restart(self.target * 2.0);
+        // Probes say at once whether the path still carries what it did; where jitter hides it, rising says so soon.
+        self.starting = true;
+        self.probe.restart(before * LONGER_PATH);
         tracing::debug!(target = self.target, at = ?now, "the path has become longer");
     }
 
@@ -395,7 +400,7 @@ impl Estimator {
             self.loss.forget_window();
             cut = now;
         } else if !lossy && !self.limited.is_limited(self.target) {
-            self.target *= CONTESTED_RISE.powf(elapsed);
+            self.target += CONTESTED_RISE.min(self.target * CONTESTED_RISE_SHARE) * elapsed;
         }
         self.state = State::Contested { floor, calm, cut };
     }
