@@ -3,8 +3,9 @@
 //! The stack sends a flight of the handshake again after 1 s, then 2, and so on (RFC 6347 section 4.2.4.1), and offers no
 //! setting for it. At 20 % loss both ways one of the six flights is lost more often than not, and a call that is accepted
 //! stays silent for seconds. So a socket keeps the newest flight and sends its datagrams again, soon, until the other side
-//! shows that it has gone on: by a datagram of the handshake, or by media. A receiver drops what it has already
-//! (section 4.2.2).
+//! shows that it has gone on: by a message of the handshake that is new, or by media. A message that it repeats says the
+//! opposite: it waits for our flight, which is sent again at once (section 4.2.4). The stack's own timer begins anew with each
+//! repeated message, so it never fires then. A receiver drops what it has already (section 4.2.2).
 
 use std::{
     io::{self, IoSliceMut},
@@ -18,21 +19,31 @@ use std::{
 use tokio::sync::Notify;
 use webrtc::runtime::{AsyncUdpSocket, RecvMeta, Transmit};
 
-/// First bytes of DTLS records (RFC 7983 section 7).
-const DTLS: RangeInclusive<u8> = 20..=63;
 /// First bytes of RTP and RTCP.
 const MEDIA: RangeInclusive<u8> = 128..=191;
 /// The records of a handshake: ChangeCipherSpec and Handshake (RFC 5246 section 6.2.1). Alerts are not sent again.
 const HANDSHAKE: [u8; 2] = [20, 22];
+/// Alerts and application data: the other side has gone on.
+const GONE_ON: [u8; 2] = [21, 23];
+/// A record of the handshake (RFC 5246 section 6.2.1).
+const MESSAGE: u8 = 22;
+/// Bytes of a record's header, and of a message's until its number has ended (RFC 6347 sections 4.1 and 4.2.2).
+const RECORD_HEADER: usize = 13;
+const NUMBER_END: usize = 6;
 /// When a flight is sent again, each time after the time before. The first is more than the round trip of most paths, so
-/// that a flight that was not lost is rarely sent again; from the last one on the stack's own timer is faster.
-const WAITS: [Duration; 5] = [
+/// that a flight that was not lost is rarely sent again.
+const WAITS: [Duration; 8] = [
     Duration::from_millis(150),
     Duration::from_millis(200),
     Duration::from_millis(300),
     Duration::from_millis(450),
     Duration::from_millis(700),
+    Duration::from_millis(1000),
+    Duration::from_millis(1000),
+    Duration::from_millis(1000),
 ];
+/// A flight that is asked for is sent again at most so often: one that was sent less long ago may just not have come yet.
+const ASKED_SPACING: Duration = Duration::from_millis(100);
 /// Datagrams of one flight: a certificate chain in fragments has fewer.
 const MAX_DATAGRAMS: usize = 8;
 /// Datagrams that follow each other within this time are of one flight.
@@ -44,8 +55,40 @@ struct Flight {
     datagrams: Vec<(SocketAddr, Vec<u8>)>,
     sent: Option<Instant>,
     repeats: usize,
+    /// When it left last.
+    left: Option<Instant>,
     /// The other side has gone on.
     answered: bool,
+    /// The other side has repeated the flight before it.
+    asked: bool,
+    /// The newest message that came, of all flights.
+    heard: Option<Message>,
+}
+
+/// Where a message stands in a handshake. What is encrypted, all of which is the last message of its side, comes last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Message {
+    /// By its number.
+    Plain(u16),
+    /// Its number cannot be read.
+    Encrypted,
+}
+
+/// The newest message of a handshake in these records; none where there is none.
+fn newest_message(mut records: &[u8]) -> Option<Message> {
+    let mut newest = None;
+    while let Some((header, rest)) = records.split_first_chunk::<RECORD_HEADER>() {
+        let [kind, _, _, epoch_high, epoch_low, .., length_high, length_low] = *header;
+        let length = usize::from(u16::from_be_bytes([length_high, length_low]));
+        let (body, next) = rest.split_at_checked(length)?;
+        if kind == MESSAGE {
+            let number = body.first_chunk::<NUMBER_END>().map(|[.., high, low]| u16::from_be_bytes([*high, *low]));
+            let is_plain = [epoch_high, epoch_low] == [0, 0];
+            newest = newest.max(if is_plain { number.map(Message::Plain) } else { Some(Message::Encrypted) });
+        }
+        records = next;
+    }
+    newest
 }
 
 impl Flight {
@@ -56,22 +99,37 @@ impl Flight {
         }
         let follows = self.sent.is_some_and(|sent| now.saturating_duration_since(sent) < ONE_FLIGHT);
         if self.answered || !follows {
-            *self = Self::default();
+            *self = Self { heard: self.heard, ..Self::default() };
         }
         if self.datagrams.len() < MAX_DATAGRAMS {
             self.datagrams.push((to, datagram.to_vec()));
         }
-        self.sent = Some(now);
+        (self.sent, self.left) = (Some(now), Some(now));
         true
     }
 
-    /// A datagram that begins with `first` came.
-    fn received(&mut self, first: u8) {
-        self.answered |= DTLS.contains(&first) || MEDIA.contains(&first);
+    /// A datagram came; true: when the flight is due has changed.
+    fn received(&mut self, now: Instant, datagram: &[u8]) -> bool {
+        let Some(first) = datagram.first() else { return false };
+        if MEDIA.contains(first) || GONE_ON.contains(first) {
+            self.answered = true;
+            return false;
+        }
+        let Some(message) = HANDSHAKE.contains(first).then(|| newest_message(datagram)).flatten() else { return false };
+        if self.heard < Some(message) {
+            (self.heard, self.answered) = (Some(message), true);
+            return false;
+        }
+        let lately = self.left.is_none_or(|left| now.saturating_duration_since(left) < ASKED_SPACING);
+        self.asked |= !self.answered && !lately;
+        self.asked
     }
 
     /// When the flight is to be sent again, if it is.
     fn due(&self) -> Option<Instant> {
+        if self.asked {
+            return self.left;
+        }
         let wait: Duration = WAITS.get(..=self.repeats)?.iter().sum();
         Some(self.sent.filter(|_| !self.answered)? + wait)
     }
@@ -81,7 +139,8 @@ impl Flight {
         if self.due().is_none_or(|due| due > now) {
             return Vec::new();
         }
-        self.repeats += 1;
+        self.repeats += usize::from(!std::mem::take(&mut self.asked));
+        self.left = Some(now);
         self.datagrams.clone()
     }
 }
@@ -161,9 +220,13 @@ impl AsyncUdpSocket for HandshakeSocket {
         meta: &mut [RecvMeta],
     ) -> Poll<io::Result<usize>> {
         let count = ready!(self.inner.poll_recv(cx, bufs, meta))?;
+        let now = Instant::now();
         let mut flight = self.shared.lock();
-        // Segments that came as one are of one kind.
-        bufs.iter().take(count).filter_map(|buffer| buffer.first()).for_each(|first| flight.received(*first));
+        // Segments that came as one are of one kind, and records follow each other in one as in several.
+        let came = bufs.iter().zip(meta.iter()).take(count).filter_map(|(buffer, meta)| buffer.get(..meta.len));
+        if came.fold(false, |changed, datagram| flight.received(now, datagram) || changed) {
+            self.shared.changed.notify_one();
+        }
         Poll::Ready(Ok(count))
     }
 
@@ -192,23 +255,57 @@ mod tests {
         (0..3000).filter(|step| !flight.take(start + ms(*step)).is_empty()).collect()
     }
 
+    /// A record of kind `kind` in `epoch` with a handshake message of this number.
+    fn record(kind: u8, epoch: u8, number: u8) -> Vec<u8> {
+        let body = [1, 0, 0, 0, 0, number, 0, 0];
+        [&[kind, 254, 253, 0, epoch, 0, 0, 0, 0, 0, 0, 0, body.len() as u8], &body[..]].concat()
+    }
+
     #[test]
     fn a_flight_without_an_answer_is_sent_again_some_times() {
         let (mut flight, start) = (Flight::default(), Instant::now());
         assert!(flight.sent(start, TO, &RECORD) && flight.sent(start, TO, &[20, 254, 253]));
         assert_eq!(flight.datagrams.len(), 2);
-        assert_eq!(repeats(&mut flight, start), [150, 350, 650, 1100, 1800]);
-        assert_eq!(flight.due(), None);
+        assert_eq!(repeats(&mut flight, start), [150, 350, 650, 1100, 1800, 2800]);
     }
 
     #[test]
     fn an_answer_ends_it_and_a_check_of_the_path_does_not() {
-        for (first, ends) in [(22, true), (23, true), (128, true), (191, true), (0, false), (1, false), (64, false)] {
+        for (first, ends) in [(23, true), (128, true), (191, true), (0, false), (1, false), (22, false), (64, false)] {
             let (mut flight, start) = (Flight::default(), Instant::now());
             flight.sent(start, TO, &RECORD);
-            flight.received(first);
+            flight.received(start, &[first]);
             assert_eq!(repeats(&mut flight, start).is_empty(), ends, "{first}");
         }
+    }
+
+    #[test]
+    fn a_message_that_is_new_is_an_answer_and_one_that_is_repeated_asks_for_the_flight_again() {
+        let (mut flight, start) = (Flight::default(), Instant::now());
+        let hello = record(22, 0, 1);
+        assert!(!flight.received(start, &hello));
+        flight.sent(start, TO, &RECORD);
+        assert!(!flight.received(start + ms(50), &hello), "ours may just not have come yet");
+        assert!(flight.received(start + ms(110), &hello));
+        assert!(flight.take(start + ms(110)).len() == 1 && flight.take(start + ms(110)).is_empty());
+        assert!(!flight.received(start + ms(150), &hello), "not so soon again");
+        // Several records in one datagram: the newest counts. Encrypted is newer than any number.
+        let finished = [record(22, 0, 2), record(20, 0, 0), record(22, 1, 77)].concat();
+        assert!(!flight.received(start + ms(220), &finished));
+        assert_eq!(flight.due(), None, "answered");
+        flight.sent(start + ms(221), TO, &RECORD);
+        assert!(flight.received(start + ms(400), &record(22, 1, 3)), "the last flight is asked for as well");
+    }
+
+    #[test]
+    fn records_that_are_cut_off_or_lie_about_their_length_are_no_messages() {
+        let whole = record(22, 0, 9);
+        assert_eq!(newest_message(&whole), Some(Message::Plain(9)));
+        assert!((0..whole.len()).all(|length| newest_message(&whole[..length]).is_none()));
+        let mut lies = whole.clone();
+        lies[11] = 255;
+        assert_eq!(newest_message(&lies), None);
+        assert_eq!(newest_message(&record(22, 0, 9)[..RECORD_HEADER]), None);
     }
 
     #[test]
@@ -218,7 +315,7 @@ mod tests {
         // The stack's own timer.
         flight.sent(start + ms(1000), TO, &[22, 1]);
         assert_eq!(flight.datagrams, [(TO, vec![22, 1])]);
-        flight.received(22);
+        flight.received(start + ms(1001), &record(22, 0, 2));
         flight.sent(start + ms(1001), TO, &[22, 2]);
         assert_eq!(flight.datagrams, [(TO, vec![22, 2])]);
     }
