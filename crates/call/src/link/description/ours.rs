@@ -107,7 +107,12 @@ pub(super) fn slots_of_offer(stable: &[Slot], absent: impl Fn(Kind) -> bool) -> 
 /// Which of the two kinds of description of ours it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ours {
-    Offer,
+    Offer {
+        /// Our DTLS role, once it is agreed. A later offer names it, because the role cannot change. If the offer
+        /// said `actpass` again, some programs would take the other role and lose the connection: GStreamer 1.22,
+        /// and Pion before September 2026.
+        setup: Option<Setup>,
+    },
     Answer {
         setup: Option<Setup>,
         /// The offer has a BUNDLE group.
@@ -137,7 +142,7 @@ pub(super) fn write(stack: &str, slots: &[Slot], ours: Ours) -> Option<String> {
     }
     description.attributes.retain(|attribute| attribute.key != "group");
     let bundled = match ours {
-        Ours::Offer => true,
+        Ours::Offer { .. } => true,
         Ours::Answer { bundled, .. } => bundled,
     };
     if bundled && !grouped.is_empty() {
@@ -148,7 +153,7 @@ pub(super) fn write(stack: &str, slots: &[Slot], ours: Ours) -> Option<String> {
 
 fn carried(mut section: MediaDescription, slot: &Slot, ours: Ours) -> MediaDescription {
     let (direction, chosen) = match ours {
-        Ours::Offer => (Direction::SendRecv, None),
+        Ours::Offer { setup } => (Direction::SendRecv, setup),
         Ours::Answer { setup, .. } => {
             section.media_name.protos = slot.proto.split('/').map(str::to_owned).collect();
             section.media_name.media.clone_from(&slot.media);

@@ -111,7 +111,7 @@ impl Session {
             last.is_some_and(|last| last.description.sections.iter().any(|section| section.kind == Some(kind)))
         };
         let slots = ours::slots_of_offer(&state.stable, |kind| !refused_by_us(kind));
-        let sdp = ours::write(stack, &slots, Ours::Offer)?;
+        let sdp = ours::write(stack, &slots, Ours::Offer { setup: state.setup })?;
         state.mids.learn(stack);
         state.open = Some(Open { slots, offer: None });
         Some(sdp)
@@ -226,7 +226,10 @@ impl State {
         let asked =
             all.filter_map(|(index, slot)| Some((slot.mid.as_deref().and_then(named).unwrap_or(index), slot.carried?)));
         let choice = sections::of_answer(&description, &asked.collect::<Vec<_>>())?;
-        let transport = self.transport(&description, &choice, Side::Answer)?;
+        let mut transport = self.transport(&description, &choice, Side::Answer)?;
+        if let Some(setup) = self.setup.and_then(Setup::opposite) {
+            transport.setup = setup;
+        }
         for slot in &mut slots {
             slot.carried = slot.carried.filter(|kind| choice.carried.iter().any(|carried| carried.kind == *kind));
         }

@@ -237,6 +237,28 @@ fn the_end_of_the_handshake_fits_the_offer_and_never_changes() {
 }
 
 #[test]
+fn a_later_offer_of_ours_says_which_end_of_the_handshake_we_are() {
+    for (offered, ours) in [("actpass", "active"), ("active", "passive"), ("passive", "active")] {
+        let session = session();
+        let offer = both().replace("a=setup:actpass", &format!("a=setup:{offered}"));
+        answered(&session, &offer);
+        let again = session.our_offer(&both_of_the_stack()).unwrap();
+        assert_eq!(lines(&again, &["a=setup:"]), [&*format!("a=setup:{ours}"); 2], "{offered}");
+        // The stack is shown the agreed role, whatever the answer says.
+        for answered_as in ["active", "passive", "actpass"] {
+            let answer = both().replace("a=setup:actpass", &format!("a=setup:{answered_as}"));
+            let remote = session.remote_answer(&answer).unwrap();
+            let theirs = if ours == "active" { "passive" } else { "active" };
+            assert_eq!(lines(&remote.sdp, &["a=setup:"]), [&*format!("a=setup:{theirs}"); 2], "{answered_as}");
+            session.our_offer(&both_of_the_stack()).unwrap();
+        }
+    }
+    // The first one leaves the choice.
+    let first = session().our_offer(&both_of_the_stack()).unwrap();
+    assert_eq!(lines(&first, &["a=setup:"]), ["a=setup:actpass"; 2]);
+}
+
+#[test]
 fn the_fingerprint_that_can_be_checked_is_found_among_others() {
     let digest = digest();
     let given = format!("a=fingerprint:sha-256 {digest}\r\n");
