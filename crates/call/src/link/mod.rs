@@ -248,6 +248,7 @@ impl Actor {
     }
 
     async fn carry_out(&self, command: LinkCommand, connection: &dyn PeerConnection, stack: &stack::Stack) {
+        let ends_exchange = matches!(command, LinkCommand::AcceptOffer { .. } | LinkCommand::AcceptAnswer { .. });
         let event = match command {
             LinkCommand::Open { .. } => None,
             LinkCommand::CreateOffer { ice_restart } => Some(self.create_offer(connection, stack, ice_restart).await),
@@ -280,6 +281,10 @@ impl Actor {
         };
         if let Some(event) = event {
             self.report(event).await;
+        }
+        let absent = if ends_exchange { stack.session.absent() } else { MediaState::NONE };
+        if absent != MediaState::NONE {
+            self.report(LinkEvent::Absent(absent)).await;
         }
     }
 

@@ -111,6 +111,8 @@ pub(super) struct Participant {
     heard: bool,
     /// It reads the deep redundancy that we write.
     takes_dred: bool,
+    /// Media that no description has had a section for, see [`LinkEvent::Absent`].
+    absent: MediaState,
 }
 
 impl Participant {
@@ -133,6 +135,7 @@ impl Participant {
             hears: true,
             heard: true,
             takes_dred: false,
+            absent: MediaState::NONE,
         }
     }
 
@@ -265,7 +268,7 @@ impl Participant {
             LinkEvent::LocalAnswer(sdp) => self.exchange.on_local_answer(sdp, out),
             LinkEvent::LocalCandidate(candidate) => self.exchange.on_local_candidate(candidate, out),
             LinkEvent::LocalCandidatesDone => self.exchange.on_local_candidate(IceCandidate::end(), out),
-            LinkEvent::Connected => self.on_connected(out),
+            LinkEvent::Connected => self.on_connected(local, out),
             LinkEvent::Disconnected => self.on_disconnected(now, local, out),
             LinkEvent::Failed(error) => return Err(Leave::failed(CallError::Link(error))),
             LinkEvent::RemoteDescriptionRefused(error) => return self.on_refused(error, out),
@@ -274,6 +277,10 @@ impl Participant {
                 what,
                 "the call goes on without it; bring both sides up to date if it should be there",
             ))),
+            LinkEvent::Absent(media) => {
+                self.absent = media;
+                self.offer_absent(local, out);
+            }
             LinkEvent::CandidateRefused(error) => out.problem(
                 ProblemCode::BadCandidate,
                 format!("{} sent a candidate that cannot be used ({error})", self.peer),
@@ -434,7 +441,7 @@ impl Participant {
         }
     }
 
-    fn on_connected(&mut self, out: &mut Outbox) {
+    fn on_connected(&mut self, local: Local, out: &mut Outbox) {
         let event = match self.status {
             ParticipantStatus::Connecting => CallEvent::Connected { peer: self.peer.clone() },
             ParticipantStatus::Disconnected => CallEvent::Reconnected { peer: self.peer.clone() },
@@ -447,6 +454,7 @@ impl Participant {
         // What is owed to a change of networks stays due: this may be the old path.
         (self.limit, self.restart_at) = (None, self.restart_at.filter(|_| self.roamed));
         out.event(event);
+        self.offer_absent(local, out);
     }
 
     fn on_disconnected(&mut self, now: Instant, local: Local, out: &mut Outbox) {
@@ -481,6 +489,17 @@ impl Participant {
         if let Some(sending) = self.sending.as_mut().filter(|sending| **sending != wanted) {
             *sending = wanted;
             out.link(&self.peer, LinkCommand::SetSending(wanted));
+        }
+        self.offer_absent(local, out);
+    }
+
+    /// Offers a section for a medium that is to be sent and has none, because the other side began the call without
+    /// it. If an exchange is still open, the link reports again after it.
+    fn offer_absent(&mut self, local: Local, out: &mut Outbox) {
+        let given = if local.held { MediaState::NONE } else { local.given() };
+        let lacks = (self.absent.audio && given.audio) || (self.absent.video && given.video);
+        if lacks && self.status == ParticipantStatus::Connected && self.exchange.make_offer(false, out) {
+            self.absent = MediaState::NONE;
         }
     }
 

@@ -16,6 +16,7 @@ struct Record {
     offer: String,
     answer: String,
     told: Vec<String>,
+    absent: Option<MediaState>,
     /// What the offerer and the answerer take, as the respective other link was told last.
     takes: [Option<MediaState>; 2],
 }
@@ -69,6 +70,7 @@ async fn exchange(
                 }
                 LinkEvent::LocalCandidatesDone => {}
                 LinkEvent::MediumRefused(what) => record.told.push(what),
+                LinkEvent::Absent(media) => record.absent = Some(media),
                 LinkEvent::RemoteDescriptionRefused(why) => return Err(why),
                 LinkEvent::Connected => connections -= 1,
                 other => panic!("{other:?}"),
@@ -224,6 +226,23 @@ async fn one_connection_carries_what_an_offer_without_a_bundle_begins_with() {
     assert!(record.told.iter().all(|what| what.contains("no video in this call")), "{:?}", record.told);
     a.link.send_audio(OutgoingAudio { payload: Bytes::from_static(&SOUND), samples: 960, captured_at: Instant::now() });
     assert_eq!(tokio::time::timeout(LIMIT, b.sounds.recv()).await.expect("sound came").unwrap(), SOUND);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_began_with_sound_gets_video_by_an_offer_of_the_side_that_was_called() {
+    let sound_alone = |sdp: &str| {
+        let video = sdp.find("m=video").unwrap();
+        sdp[..video].replace("BUNDLE 0 1", "BUNDLE 0")
+    };
+    let (mut a, mut b, record) = connected(Side::Offer, &sound_alone).await.unwrap();
+    assert_eq!(record.takes[1], Some(MediaState { audio: true, video: false }));
+    assert_eq!(record.absent, Some(MediaState { audio: false, video: true }));
+    // The caller of this test has a video section of its own from the start; it takes the new one for that.
+    let record = exchange(&mut b, &mut a, Side::Offer, &str::to_owned, 0).await.unwrap();
+    assert_eq!(record.takes, [Some(MediaState::BOTH); 2]);
+    assert!(record.offer.contains("a=setup:active") && record.answer.contains("a=setup:passive"), "{record:?}");
+    carry(&a, &mut b).await;
+    carry(&b, &mut a).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -178,6 +178,49 @@ fn what_the_user_switches_and_what_the_devices_give_are_told_as_one() {
 }
 
 #[test]
+fn a_medium_without_a_section_is_offered_once_it_is_to_be_sent() {
+    // A browser calls with sound alone.
+    let mut call = Script::called();
+    call.user(Input::Accept { media: SOUND }).gets(offer("o1"));
+    call.link(LinkEvent::LocalAnswer("a1".into())).link(LinkEvent::Absent(PICTURE)).drop_outputs();
+    call.link(LinkEvent::Connected).expect(&["event connected"]);
+    call.user(Input::SetMedia(MediaState::BOTH)).expect(&["send media-state av", "sending av", "create-offer"]);
+    call.user(Input::SetMedia(SOUND)).expect(&["send media-state a", "sending a"]);
+    call.link(LinkEvent::LocalOffer("o2".into())).expect(&["send call-offer o2"]);
+    call.gets(answer("a2")).expect(&["accept-answer a2"]);
+    // Now it has its section.
+    call.user(Input::SetMedia(MediaState::BOTH)).expect(&["send media-state av", "sending av"]);
+}
+
+#[test]
+fn a_medium_without_a_section_is_offered_after_the_exchange_that_is_open() {
+    let mut call = Script::called();
+    call.user(Input::Accept { media: MediaState::BOTH }).gets(offer("o1"));
+    // Not before there is a connection.
+    call.link(LinkEvent::LocalAnswer("a1".into())).link(LinkEvent::Absent(PICTURE)).drop_outputs();
+    call.gets(offer("o2")).expect(&["accept-offer o2"]);
+    call.link(LinkEvent::Connected).expect(&["event connected"]);
+    call.link(LinkEvent::LocalAnswer("a2".into())).expect(&["send call-answer a2"]);
+    call.link(LinkEvent::Absent(PICTURE)).expect(&["create-offer"]);
+}
+
+#[test]
+fn a_held_call_offers_what_it_lacks_when_it_is_resumed() {
+    let mut call = Script::called();
+    call.user(Input::Accept { media: SOUND }).gets(offer("o1"));
+    call.link(LinkEvent::LocalAnswer("a1".into())).link(LinkEvent::Absent(PICTURE)).link(LinkEvent::Connected);
+    call.user(Input::Hold).drop_outputs();
+    call.user(Input::SetMedia(MediaState::BOTH)).expect(&["send media-state av"]);
+    call.user(Input::Resume).expect(&[
+        "send call-hold false",
+        "sending av",
+        "create-offer",
+        "playing true",
+        "event hold false false",
+    ]);
+}
+
+#[test]
 fn a_device_missing_while_it_rings_is_told_on_acceptance() {
     let mut call = Script::calling();
     call.user(Input::SetAvailable(SOUND)).expect(&[]);

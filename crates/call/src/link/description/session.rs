@@ -106,11 +106,7 @@ impl Session {
     /// The stack made an offer; gives it as the other side gets it.
     pub(in crate::link) fn our_offer(&self, stack: &str) -> Option<String> {
         let mut state = self.lock();
-        let refused_by_us = |kind: Kind| {
-            let last = state.last.as_ref();
-            last.is_some_and(|last| last.description.sections.iter().any(|section| section.kind == Some(kind)))
-        };
-        let slots = ours::slots_of_offer(&state.stable, |kind| !refused_by_us(kind));
+        let slots = ours::slots_of_offer(&state.stable, |kind| !state.is_refused_by_us(kind));
         let sdp = ours::write(stack, &slots, Ours::Offer { setup: state.setup })?;
         state.mids.learn(stack);
         state.open = Some(Open { slots, offer: None });
@@ -135,6 +131,15 @@ impl Session {
     /// The exchange that is open was given up: what was agreed before holds.
     pub(in crate::link) fn rolled_back(&self) {
         self.lock().open = None;
+    }
+
+    /// The media that have no section and that neither side has refused: the other side began without them.
+    pub(in crate::link) fn absent(&self) -> MediaState {
+        let state = self.lock();
+        let has_section = |kind| state.stable.iter().any(|slot| slot.carried == Some(kind) || slot.ours == Some(kind));
+        let is_agreed = state.open.is_none() && state.last.is_some();
+        let is_absent = |kind| is_agreed && !has_section(kind) && !state.is_refused_by_us(kind);
+        MediaState { audio: is_absent(Kind::Audio), video: is_absent(Kind::Video) }
     }
 
     /// Whether a candidate belongs to a section that is carried; one that names none does.
@@ -191,6 +196,12 @@ impl Session {
 impl State {
     fn slots(&self) -> &[Slot] {
         self.open.as_ref().map_or(&self.stable, |open| &open.slots)
+    }
+
+    /// The other side has sections for a medium. Where none of them is carried, we refused them.
+    fn is_refused_by_us(&self, kind: Kind) -> bool {
+        let last = self.last.as_ref();
+        last.is_some_and(|last| last.description.sections.iter().any(|section| section.kind == Some(kind)))
     }
 
     fn remote_offer(&mut self, sdp: &str) -> Result<Remote, Refusal> {

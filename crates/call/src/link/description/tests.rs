@@ -259,6 +259,27 @@ fn a_later_offer_of_ours_says_which_end_of_the_handshake_we_are() {
 }
 
 #[test]
+fn a_medium_is_absent_while_no_side_has_described_or_refused_it() {
+    let session = session();
+    assert_eq!(session.absent(), MediaState::NONE, "nothing is agreed yet");
+    let sound = format!("{}{}", head("a=group:BUNDLE a\r\n"), audio(""));
+    answered(&session, &sound);
+    assert_eq!(session.absent(), takes(false, true));
+    session.our_offer(&both_of_the_stack()).unwrap();
+    assert_eq!(session.absent(), MediaState::NONE, "it is being offered");
+    session.rolled_back();
+    assert_eq!(session.absent(), takes(false, true));
+    session.our_offer(&both_of_the_stack()).unwrap();
+    let refused = video("").replace("m=video 9", "m=video 0").replace("a=mid:v", "a=mid:0");
+    session.remote_answer(&format!("{sound}{refused}")).unwrap();
+    assert_eq!(session.absent(), MediaState::NONE, "it was refused");
+    // What we refuse is not absent either.
+    let session = self::session();
+    answered(&session, &format!("{}{}{}", head(""), audio(""), video("")));
+    assert_eq!(session.absent(), MediaState::NONE);
+}
+
+#[test]
 fn the_fingerprint_that_can_be_checked_is_found_among_others() {
     let digest = digest();
     let given = format!("a=fingerprint:sha-256 {digest}\r\n");
