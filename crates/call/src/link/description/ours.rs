@@ -63,10 +63,13 @@ impl Slot {
         }
     }
 
-    fn refused(&self) -> MediaDescription {
+    /// `transport` are the attributes that a carried section has for its connection.
+    fn refused(&self, transport: &[Attribute]) -> MediaDescription {
         let anywhere = Address { address: "0.0.0.0".to_owned(), ttl: None, range: None };
         let mut attributes: Vec<Attribute> = self.mid.iter().map(|mid| value("mid", mid.clone())).collect();
         attributes.push(flag("inactive"));
+        // RFC 9429 section 5.3.1 asks for none of them, but GStreamer 1.22 refuses a whole answer without them.
+        attributes.extend(transport.iter().cloned());
         MediaDescription {
             media_name: MediaName {
                 media: self.media.clone(),
@@ -129,16 +132,15 @@ pub(super) fn write(stack: &str, slots: &[Slot], ours: Ours) -> Option<String> {
         let named = |section: &&MediaDescription| section.media_name.media == kind.name();
         made.iter().find(named).filter(|section| section.media_name.port.value != 0)
     };
+    let sections: Vec<_> =
+        slots.iter().map(|slot| Some(carried(slot.carried.and_then(find)?.clone(), slot, ours))).collect();
+    let transport: Vec<_> = sections.iter().flatten().next().map(transport_of).unwrap_or_default();
     let mut grouped = vec![];
-    for slot in slots {
-        let section = match slot.carried.and_then(find) {
-            Some(section) => {
-                grouped.extend(slot.mid.clone());
-                carried(section.clone(), slot, ours)
-            }
-            None => slot.refused(),
-        };
-        description.media_descriptions.push(section);
+    for (slot, section) in slots.iter().zip(sections) {
+        if section.is_some() {
+            grouped.extend(slot.mid.clone());
+        }
+        description.media_descriptions.push(section.unwrap_or_else(|| slot.refused(&transport)));
     }
     description.attributes.retain(|attribute| attribute.key != "group");
     let bundled = match ours {
@@ -149,6 +151,11 @@ pub(super) fn write(stack: &str, slots: &[Slot], ours: Ours) -> Option<String> {
         description.attributes.push(value("group", format!("BUNDLE {}", grouped.join(" "))));
     }
     Some(description.marshal())
+}
+
+fn transport_of(section: &MediaDescription) -> Vec<Attribute> {
+    let is_transport = |attribute: &&Attribute| ["ice-ufrag", "ice-pwd", "setup"].contains(&attribute.key.as_str());
+    section.attributes.iter().filter(is_transport).cloned().collect()
 }
 
 fn carried(mut section: MediaDescription, slot: &Slot, ours: Ours) -> MediaDescription {

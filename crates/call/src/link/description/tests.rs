@@ -84,7 +84,9 @@ fn the_stack_is_shown_both_media_of_every_offer_from_the_field() {
         assert_eq!(lines(&remote.sdp, &["a=candidate", "a=rid", "a=simulcast"]), [""; 0], "{name}");
         assert_eq!(lines(&answer, &["m="]).len(), sections, "{name}: {answer}");
         assert_eq!(lines(&answer, &["m=video 0"]).len(), sections - 2, "{name}: {answer}");
-        assert_eq!(lines(&answer, &["a=setup:"]), [&*format!("a=setup:{setup}"); 2], "{name}");
+        let transport = ["a=setup:", "a=ice-ufrag:", "a=ice-pwd:"].map(|name| lines(&answer, &[name]).len());
+        assert_eq!(transport, [sections; 3], "{name}: a refused section has it too: {answer}");
+        assert!(lines(&answer, &["a=setup:"]).iter().all(|line| *line == format!("a=setup:{setup}")), "{name}");
         assert_eq!(lines(&answer, &["a=group"]), ["a=group:BUNDLE 0 1"], "{name}");
         assert_eq!(remote.not_carried.len(), sections - 2, "{name}: {:?}", remote.not_carried);
         // What the stack is shown is in the form that it is brought into.
