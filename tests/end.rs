@@ -10,6 +10,7 @@ use ahoy_test_support::{
     content::Content,
     native::{self, Native},
     peer::{LIMIT, Peer},
+    program::{Program, Running, Sends},
 };
 use tokio::time::{Instant, sleep};
 
@@ -25,6 +26,25 @@ pub enum Kind {
     Native,
     /// A page in Chromium.
     Chromium,
+    /// GStreamer's webrtcbin with all media in one connection.
+    GStreamer,
+    /// GStreamer's webrtcbin as it is by default, without BUNDLE.
+    GStreamerUnbundled,
+}
+
+impl Kind {
+    /// Whether this machine has it; says so if not, for a test that is then skipped.
+    pub fn available(self) -> bool {
+        self.program().is_none_or(Program::available)
+    }
+
+    fn program(self) -> Option<Program> {
+        match self {
+            Self::Native | Self::Chromium => None,
+            Self::GStreamer => Some(Program::GStreamer),
+            Self::GStreamerUnbundled => Some(Program::GStreamerUnbundled),
+        }
+    }
 }
 
 impl fmt::Display for Kind {
@@ -32,6 +52,8 @@ impl fmt::Display for Kind {
         f.write_str(match self {
             Self::Native => "Ahoy",
             Self::Chromium => "Chromium",
+            Self::GStreamer => "GStreamer",
+            Self::GStreamerUnbundled => "GStreamer-unbundled",
         })
     }
 }
@@ -64,8 +86,10 @@ impl Media {
 pub enum End {
     /// An `ahoy-peer` and the files that it writes.
     Native(Native, Recording),
-    /// A page in Chromium.
-    Chromium(Browser),
+    /// A page in a browser.
+    Page(Browser),
+    /// A program around another WebRTC.
+    Program(Program, Running),
 }
 
 impl End {
@@ -74,11 +98,16 @@ impl End {
         match kind {
             Kind::Chromium => {
                 let options = Options { audio: media.audio(), video: media.video(), ..Options::new(role) };
-                Self::Chromium(browser::open(&options).await)
+                Self::Page(browser::open(&options).await)
             }
             Kind::Native => {
                 let recording = Recording::new();
                 Self::Native(native::start(native_arguments(role, media, &recording)), recording)
+            }
+            Kind::GStreamer | Kind::GStreamerUnbundled => {
+                let program = kind.program().expect("it is one");
+                let sends = Sends { audio: media.audio(), video: media.video() };
+                Self::Program(program, program.start(role, sends))
             }
         }
     }
@@ -87,7 +116,8 @@ impl End {
     pub fn peer(&self) -> &Peer {
         match self {
             Self::Native(native, _) => &native.peer,
-            Self::Chromium(browser) => &browser.peer,
+            Self::Page(browser) => &browser.peer,
+            Self::Program(_, Running(native)) => &native.peer,
         }
     }
 
@@ -104,7 +134,8 @@ impl End {
     fn content(&mut self) -> Content {
         match self {
             Self::Native(_, recording) => recording.content(),
-            Self::Chromium(browser) => browser.content(),
+            Self::Page(browser) => browser.content(),
+            Self::Program(_, running) => running.content(),
         }
     }
 }

@@ -1,10 +1,11 @@
-//! Ahoy and a browser, each at either end of a call: the matrix of docs/interop.md. The browser's page speaks the six messages of
-//! the schema and no more; what arrives is judged by its content.
+//! Ahoy and other programs, each at either end of a call: the matrix of docs/interop.md. The others speak the six
+//! messages of the schema and no more. What arrives is judged by its content.
 
 use ahoy_test_support::{
     browser::{self, Options, Role, Source},
     content::Content,
     peer::{self, Peer},
+    program::{Program, Running},
 };
 use ahoy_tests::{
     end::{End, Kind, Media, unix_ms},
@@ -16,7 +17,9 @@ macro_rules! matrix {
     ($($name:ident: $caller:ident, $callee:ident, $check:expr;)*) => {$(
         #[tokio::test]
         async fn $name() {
-            $check(Kind::$caller, Kind::$callee).await;
+            if Kind::$caller.available() && Kind::$callee.available() {
+                $check(Kind::$caller, Kind::$callee).await;
+            }
         }
     )*};
 }
@@ -46,6 +49,17 @@ matrix! {
     chromium_calls_chromium_with_both: Chromium, Chromium, both;
     chromium_mutes_and_turns_its_camera_off_as_caller_of_chromium: Chromium, Chromium, caller_toggles;
     chromium_mutes_and_turns_its_camera_off_as_callee_of_chromium: Chromium, Chromium, callee_toggles;
+
+    ahoy_calls_gstreamer_with_audio: Native, GStreamer, audio;
+    ahoy_calls_gstreamer_with_video: Native, GStreamer, video;
+    ahoy_calls_gstreamer_with_both_and_each_toggles: Native, GStreamer, both_toggle;
+    gstreamer_calls_ahoy_with_audio: GStreamer, Native, audio;
+    gstreamer_calls_ahoy_with_video: GStreamer, Native, video;
+    gstreamer_calls_ahoy_with_both_and_each_toggles: GStreamer, Native, both_toggle;
+
+    ahoy_calls_gstreamer_that_has_no_bundle: Native, GStreamerUnbundled, one_medium;
+    gstreamer_without_a_bundle_calls_ahoy: GStreamerUnbundled, Native, one_medium;
+
 }
 
 #[tokio::test]
@@ -87,8 +101,44 @@ async fn both(caller: Kind, callee: Kind) {
         end.receives(0.0, "test pattern", Content::shows_pattern).await;
         end.receives(0.0, "test tone", Content::sounds_tone).await;
     }
-    call.assert_pages_spoke_six_messages();
+    call.assert_others_spoke_six_messages();
     matrix::passed(caller, callee, "both");
+}
+
+/// Both media, and then each side mutes and turns its camera off, at the same time as the other.
+async fn both_toggle(caller: Kind, callee: Kind) {
+    let mut call = Call::start(caller, callee, Media::Both).await;
+    call.receive(0.0, "test pattern", Content::shows_pattern).await;
+    call.receive(0.0, "test tone", Content::sounds_tone).await;
+    matrix::passed(caller, callee, "both");
+
+    let muted = call.command("mute");
+    call.receive(muted, "silence", Content::ends_silent).await;
+    call.receive(muted, "test pattern while muted", Content::shows_pattern).await;
+    let unmuted = call.command("unmute");
+    call.receive(unmuted, "test tone after unmuting", Content::sounds_tone).await;
+
+    let off = call.command("camera-off");
+    call.receive(off, "darkness", Content::ends_dark).await;
+    call.receive(off, "test tone with the camera off", Content::sounds_tone).await;
+    let on = call.command("camera-on");
+    call.receive(on, "test pattern with the camera on again", Content::shows_pattern).await;
+    call.assert_others_spoke_six_messages();
+    matrix::passed(caller, callee, "caller-toggles");
+    matrix::passed(caller, callee, "callee-toggles");
+}
+
+/// One end wants a connection for each medium. Ahoy carries the first medium and reports that it leaves out the
+/// second.
+async fn one_medium(caller: Kind, callee: Kind) {
+    let mut call = Call::start(caller, callee, Media::Both).await;
+    call.receive(0.0, "test tone", Content::sounds_tone).await;
+    call.receive(0.0, "darkness", Content::ends_dark).await;
+    for end in call.ends().into_iter().filter(|end| matches!(end, End::Native(..))) {
+        let told = end.peer().event("problem").await;
+        assert!(told.to_string().contains("there is no video in this call"), "{told}");
+    }
+    matrix::passed(caller, callee, "one-medium");
 }
 
 async fn caller_toggles(caller: Kind, callee: Kind) {
@@ -137,10 +187,31 @@ impl Call {
     async fn start(caller: Kind, callee: Kind, media: Media) -> Self {
         let callee = End::start(callee, Role::Answer, media).await;
         let caller = End::start(caller, Role::Call, media).await;
+        Self::connect(caller, callee).await
+    }
+
+    async fn connect(caller: End, callee: End) -> Self {
         peer::connect(caller.peer(), callee.peer());
-        caller.peer().event("connected").await;
-        callee.peer().event("connected").await;
+        for end in [&caller, &callee] {
+            // With a connection for each medium, webrtcbin is not connected while one of them is refused.
+            if !matches!(end, End::Program(Program::GStreamerUnbundled, _)) {
+                end.peer().event("connected").await;
+            }
+        }
         Self { caller, callee }
+    }
+
+    /// Gives both sides a command, and says when.
+    fn command(&self, name: &str) -> f64 {
+        command(self.caller.peer(), name);
+        command(self.callee.peer(), name)
+    }
+
+    /// Waits until each end receives what `judge` wants.
+    async fn receive(&mut self, moment: f64, what: &str, judge: impl Fn(&Content) -> bool) {
+        for end in self.ends() {
+            end.receives(moment, what, &judge).await;
+        }
     }
 
     fn ends(&mut self) -> [&mut End; 2] {
@@ -154,20 +225,19 @@ impl Call {
         for end in self.ends() {
             let ended = end.peer().event("ended").await;
             assert_eq!(ended["reason"], "hangup", "{}", end.peer().recent());
-            if let End::Native(native, _) = end {
+            if let End::Native(native, _) | End::Program(_, Running(native)) = end {
                 let status = native.exit().await;
                 assert_eq!(status.code(), Some(0), "{}", native.peer.recent());
             }
         }
     }
 
-    fn assert_pages_spoke_six_messages(&self) {
-        for end in [&self.caller, &self.callee] {
-            if let End::Chromium(page) = end {
-                for payload in page.peer.sent_payloads() {
-                    let kind = payload["type"].as_str().unwrap_or_default();
-                    assert!(SIX_MESSAGES.contains(&kind), "the page sent {payload}");
-                }
+    fn assert_others_spoke_six_messages(&self) {
+        let ends = [&self.caller, &self.callee];
+        for end in ends.into_iter().filter(|end| !matches!(end, End::Native(..))) {
+            for payload in end.peer().sent_payloads() {
+                let kind = payload["type"].as_str().unwrap_or_default();
+                assert!(SIX_MESSAGES.contains(&kind), "it sent {payload}");
             }
         }
     }

@@ -22,10 +22,11 @@ use tempfile::TempDir;
 use tokio::{net::TcpListener, process::Command, task::JoinSet};
 
 use crate::{
-    content::{Cells, Content, Level, Shown},
+    content::Content,
     net::namespace::Namespace,
     peer::{self, Carrier, Peer, Unstarted},
     process::ProcessGroup,
+    report,
 };
 
 /// Names that Chromium goes by; `CHROMIUM` in the environment goes before them.
@@ -143,41 +144,8 @@ pub struct Browser {
 impl Browser {
     /// What the page has seen and heard so far.
     pub fn content(&self) -> Content {
-        content(&self.peer.lines_after(0))
+        report::content(&self.peer)
     }
-}
-
-/// What the `media` events among `lines` tell.
-fn content(lines: &[Value]) -> Content {
-    let mut content = Content::default();
-    for report in lines.iter().filter(|line| peer::is_event(line, "media")) {
-        let rows = |field: &str| report.get(field).and_then(Value::as_array).into_iter().flatten();
-        content.frames.extend(rows("frames").map(shown));
-        content.levels.extend(rows("levels").map(|row| Level {
-            at: number(&row[0]),
-            rms: number(&row[1]),
-            tone: number(&row[2]),
-        }));
-        content.beeps.extend(rows("beeps").map(number));
-        let at = number(&report["t"]);
-        let from = if content.watched.0 > 0.0 { content.watched.0 } else { at };
-        content.watched = (from, at);
-    }
-    content
-}
-
-/// A frame as `tests/page/probes.js` writes it.
-fn shown(row: &Value) -> Shown {
-    let cells = row[2].as_u64().map(|counter| Cells {
-        age_ms: number(&row[1]),
-        counter: u32::try_from(counter).expect("24 bits"),
-        flash: row[3] == Value::Bool(true),
-    });
-    Shown { at: number(&row[0]), cells }
-}
-
-fn number(value: &Value) -> f64 {
-    value.as_f64().unwrap_or_else(|| panic!("the page wrote {value} for a number"))
 }
 
 /// Starts Chromium with the page.

@@ -2,7 +2,8 @@
 //! hardware lacks ([`camera`], [`sound`], [`speech`]).
 //!
 //! Both ends of a call look the same from here: a [`Peer`](peer::Peer) takes JSON lines and gives JSON lines. An `ahoy-peer`
-//! has them on its stdin and stdout ([`native`]), a page in Chromium on a WebSocket ([`browser`]); [`peer::connect`] carries
+//! has them on its stdin and stdout ([`native`]), and so has a program around another WebRTC ([`program`]). A page
+//! in Chromium has them on a WebSocket ([`browser`]). [`peer::connect`] carries
 //! the envelopes of one to the other, which makes a test the signaling server of its call. The
 //! whole app without its window ([`bridge`]) finds its peers by itself; its line carries what its page would say.
 //!
@@ -27,6 +28,8 @@ pub mod native;
 pub mod net;
 pub mod peer;
 pub mod process;
+pub mod program;
+mod report;
 pub mod services;
 pub mod sound;
 pub mod speech;

@@ -21,7 +21,7 @@ use crate::{
     process::{self, ProcessGroup},
 };
 
-/// A running `ahoy-peer`.
+/// A running `ahoy-peer`, or a program with the same line.
 pub struct Native {
     /// Its process.
     pub processes: ProcessGroup,
@@ -59,14 +59,22 @@ pub fn start_in(namespace: &Namespace, arguments: impl IntoIterator<Item = impl 
 }
 
 fn start_command(mut command: Command, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Native {
+    command.args(arguments).args(["--signal", "stdio"]);
+    start_on_stdio("ahoy-peer", command)
+}
+
+/// Starts a program that has its line on stdin and stdout, as `ahoy-peer` does.
+///
+/// # Panics
+/// Where it cannot be started.
+pub(crate) fn start_on_stdio(name: &str, mut command: Command) -> Native {
     let (unstarted, carrier) = peer::line();
-    command.args(arguments).args(["--signal", "stdio"]).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut processes = ProcessGroup::start(&mut command);
+    let mut processes = ProcessGroup::start(command.stdin(Stdio::piped()).stdout(Stdio::piped()));
     let stdin = processes.leader().stdin.take().expect("stdin is piped");
     let stdout = processes.leader().stdout.take().expect("stdout is piped");
     tokio::spawn(give(stdin, carrier.to_peer));
     tokio::spawn(take(stdout, carrier.from_peer));
-    let peer = unstarted.started(format!("ahoy-peer {}", processes.id()), processes.log(), ());
+    let peer = unstarted.started(format!("{name} {}", processes.id()), processes.log(), ());
     Native { processes, peer }
 }
 
@@ -94,7 +102,7 @@ async fn give(mut stdin: ChildStdin, mut lines: mpsc::UnboundedReceiver<Value>) 
 async fn take(stdout: ChildStdout, log: watch::Sender<Vec<Value>>) {
     let mut lines = BufReader::new(stdout).lines();
     while let Ok(Some(line)) = lines.next_line().await {
-        let line = serde_json::from_str(&line).unwrap_or_else(|error| panic!("ahoy-peer wrote {line:?}: {error}"));
+        let line = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line:?} is no JSON: {error}"));
         log.send_modify(|lines| lines.push(line));
     }
 }
