@@ -30,6 +30,8 @@ pub enum Kind {
     GStreamer,
     /// GStreamer's webrtcbin as it is by default, without BUNDLE.
     GStreamerUnbundled,
+    /// aiortc.
+    Aiortc,
 }
 
 impl Kind {
@@ -43,6 +45,7 @@ impl Kind {
             Self::Native | Self::Chromium => None,
             Self::GStreamer => Some(Program::GStreamer),
             Self::GStreamerUnbundled => Some(Program::GStreamerUnbundled),
+            Self::Aiortc => Some(Program::Aiortc),
         }
     }
 }
@@ -54,6 +57,7 @@ impl fmt::Display for Kind {
             Self::Chromium => "Chromium",
             Self::GStreamer => "GStreamer",
             Self::GStreamerUnbundled => "GStreamer-unbundled",
+            Self::Aiortc => "aiortc",
         })
     }
 }
@@ -104,7 +108,7 @@ impl End {
                 let recording = Recording::new();
                 Self::Native(native::start(native_arguments(role, media, &recording)), recording)
             }
-            Kind::GStreamer | Kind::GStreamerUnbundled => {
+            Kind::GStreamer | Kind::GStreamerUnbundled | Kind::Aiortc => {
                 let program = kind.program().expect("it is one");
                 let sends = Sends { audio: media.audio(), video: media.video() };
                 Self::Program(program, program.start(role, sends))

@@ -60,6 +60,12 @@ matrix! {
     ahoy_calls_gstreamer_that_has_no_bundle: Native, GStreamerUnbundled, one_medium;
     gstreamer_without_a_bundle_calls_ahoy: GStreamerUnbundled, Native, one_medium;
 
+    ahoy_calls_aiortc_with_audio: Native, Aiortc, audio;
+    ahoy_calls_aiortc_with_video: Native, Aiortc, video;
+    ahoy_calls_aiortc_with_both_and_each_toggles: Native, Aiortc, both_toggle;
+    aiortc_calls_ahoy_with_audio: Aiortc, Native, audio;
+    aiortc_calls_ahoy_with_video: Aiortc, Native, video;
+    aiortc_calls_ahoy_with_both_and_each_toggles: Aiortc, Native, both_toggle;
 }
 
 #[tokio::test]

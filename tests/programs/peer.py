@@ -1,7 +1,7 @@
 """One end of a call that is a program: JSON lines on stdin and stdout, as `ahoy-peer` has them.
 
 It speaks the six messages of Ahoy's signaling and no other, and reports what it sees and hears in `media` events.
-The `Connection` of gstreamer.py is the program's own WebRTC.
+The `Connection` of gstreamer.py or aiortc_peer.py is the program's own WebRTC.
 """
 
 import argparse

@@ -23,6 +23,8 @@ pub enum Program {
     GStreamer,
     /// webrtcbin as it is by default: a connection for each medium, without BUNDLE.
     GStreamerUnbundled,
+    /// aiortc.
+    Aiortc,
 }
 
 /// Which media a program sends.
@@ -75,17 +77,24 @@ impl Program {
     fn module(self) -> &'static str {
         match self {
             Self::GStreamer | Self::GStreamerUnbundled => "gstreamer",
+            Self::Aiortc => "aiortc_peer",
         }
     }
 
     /// A Python that has what the program needs.
     fn python(self) -> Result<&'static Path, &'static str> {
         static GSTREAMER: OnceLock<Option<PathBuf>> = OnceLock::new();
+        static AIORTC: OnceLock<Option<PathBuf>> = OnceLock::new();
         let (found, missing) = match self {
             Self::GStreamer | Self::GStreamerUnbundled => {
                 // Another one may be first on the PATH, without the system's modules.
                 let found = GSTREAMER.get_or_init(|| self.find(["python3", "/usr/bin/python3"].map(PathBuf::from)));
                 (found, "Python finds no GStreamer with webrtcbin, libnice, VP8 and Opus; `./dev test` installs it")
+            }
+            Self::Aiortc => {
+                let of_dev = folder().join("../../target/aiortc/bin/python");
+                let found = AIORTC.get_or_init(|| self.find([of_dev, PathBuf::from("python3")]));
+                (found, "aiortc is not there; `./dev test` installs it")
             }
         };
         found.as_deref().ok_or(missing)
