@@ -43,6 +43,18 @@ matrix! {
     ahoy_mutes_and_turns_its_camera_off_as_caller_of_ahoy: Native, Native, caller_toggles;
     ahoy_mutes_and_turns_its_camera_off_as_callee_of_ahoy: Native, Native, callee_toggles;
 
+    chromium_holds_and_resumes_as_caller_of_ahoy: Chromium, Native, browser_holds;
+    chromium_holds_and_resumes_as_callee_of_ahoy: Native, Chromium, browser_holds;
+
+    chromium_adds_video_to_its_audio_call_to_ahoy: Chromium, Native, caller_adds_video;
+    ahoy_adds_video_to_an_audio_call_from_chromium: Chromium, Native, callee_adds_video;
+    ahoy_adds_video_to_its_audio_call_to_chromium: Native, Chromium, caller_adds_video;
+    chromium_adds_video_to_an_audio_call_from_ahoy: Native, Chromium, callee_adds_video;
+
+    chromium_offers_two_videos_to_ahoy: Chromium, Native, two_videos;
+    chromium_adds_a_second_video_to_its_call_to_ahoy: Chromium, Native, browser_adds_second_video;
+    chromium_adds_a_second_video_to_a_call_from_ahoy: Native, Chromium, browser_adds_second_video;
+
     // What the page itself is worth: without these, a failure above says little.
     chromium_calls_chromium_with_audio: Chromium, Chromium, audio;
     chromium_calls_chromium_with_video: Chromium, Chromium, video;
@@ -183,6 +195,83 @@ fn command(peer: &Peer, command: &str) -> f64 {
     unix_ms()
 }
 
+/// The browser holds the call by the directions of its descriptions and resumes it. Then it stops sending and
+/// starts again.
+async fn browser_holds(caller: Kind, callee: Kind) {
+    let mut call = Call::start(caller, callee, Media::Both).await;
+    call.receive(0.0, "test pattern", Content::shows_pattern).await;
+    call.receive(0.0, "test tone", Content::sounds_tone).await;
+
+    let held = command(call.page().peer(), "hold");
+    call.receive(held, "darkness on hold", Content::ends_dark).await;
+    call.receive(held, "silence on hold", Content::ends_silent).await;
+    let resumed = command(call.page().peer(), "resume");
+    call.receive(resumed, "test pattern after the hold", Content::shows_pattern).await;
+    call.receive(resumed, "test tone after the hold", Content::sounds_tone).await;
+
+    let stopped = command(call.page().peer(), "stop-sending");
+    call.ahoy().receives(stopped, "darkness", Content::ends_dark).await;
+    call.ahoy().receives(stopped, "silence", Content::ends_silent).await;
+    let alone = unix_ms();
+    call.page().receives(alone, "test pattern while it sends nothing", Content::shows_pattern).await;
+    call.page().receives(alone, "test tone while it sends nothing", Content::sounds_tone).await;
+    let resumed = command(call.page().peer(), "resume");
+    call.ahoy().receives(resumed, "test pattern again", Content::shows_pattern).await;
+    call.ahoy().receives(resumed, "test tone again", Content::sounds_tone).await;
+    call.assert_others_spoke_six_messages();
+    matrix::passed(caller, callee, "browser-holds");
+}
+
+async fn caller_adds_video(caller: Kind, callee: Kind) {
+    adds_video(caller, callee, Role::Call).await;
+    matrix::passed(caller, callee, "caller-adds-video");
+}
+
+async fn callee_adds_video(caller: Kind, callee: Kind) {
+    adds_video(caller, callee, Role::Answer).await;
+    matrix::passed(caller, callee, "callee-adds-video");
+}
+
+/// One side adds its camera to an audio call.
+async fn adds_video(caller: Kind, callee: Kind, by: Role) {
+    let mut call = Call::start_without_cameras(caller, callee).await;
+    call.receive(0.0, "test tone", Content::sounds_tone).await;
+    call.receive(0.0, "darkness", Content::ends_dark).await;
+
+    let (near, far) = if by == Role::Call { call.both() } else { call.both_turned() };
+    let is_ahoy = matches!(near, End::Native(..));
+    let added = command(near.peer(), if is_ahoy { "camera-on" } else { "add-video" });
+    far.receives(added, "test pattern", Content::shows_pattern).await;
+    far.receives(added, "test tone beside the pattern", Content::sounds_tone).await;
+    near.receives(added, "test tone", Content::sounds_tone).await;
+    call.assert_others_spoke_six_messages();
+}
+
+/// The browser's first offer has two videos. Ahoy takes one, refuses the other, and says so.
+async fn two_videos(caller: Kind, callee: Kind) {
+    let callee_end = End::start(callee, Role::Answer, Media::Both).await;
+    let options = Options { two_videos: true, ..Options::new(Role::Call) };
+    let caller_end = End::Page(browser::open(&options).await);
+    let mut call = Call::connect(caller_end, callee_end).await;
+    call.receive(0.0, "test pattern", Content::shows_pattern).await;
+    call.receive(0.0, "test tone", Content::sounds_tone).await;
+    call.ahoy_refuses_second_video(0).await;
+    matrix::passed(caller, callee, "two-videos");
+}
+
+/// The browser adds a second video to the call. Ahoy refuses it, and the camera goes on.
+async fn browser_adds_second_video(caller: Kind, callee: Kind) {
+    let mut call = Call::start(caller, callee, Media::Both).await;
+    call.receive(0.0, "test pattern", Content::shows_pattern).await;
+    let position = call.ahoy().peer().position();
+    command(call.page().peer(), "add-video");
+    call.ahoy_refuses_second_video(position).await;
+    let refused = unix_ms();
+    call.receive(refused, "test pattern after the refusal", Content::shows_pattern).await;
+    call.receive(refused, "test tone after the refusal", Content::sounds_tone).await;
+    matrix::passed(caller, callee, "second-video");
+}
+
 struct Call {
     caller: End,
     callee: End,
@@ -196,6 +285,21 @@ impl Call {
         Self::connect(caller, callee).await
     }
 
+    /// As [`Self::start`], with sound alone. Ahoy has a camera that is off, the browser has none.
+    async fn start_without_cameras(caller: Kind, callee: Kind) -> Self {
+        let start = async |kind, role| {
+            let media = if kind == Kind::Native { Media::Both } else { Media::Audio };
+            let end = End::start(kind, role, media).await;
+            if kind == Kind::Native {
+                command(end.peer(), "camera-off");
+            }
+            end
+        };
+        let callee = start(callee, Role::Answer).await;
+        let caller = start(caller, Role::Call).await;
+        Self::connect(caller, callee).await
+    }
+
     async fn connect(caller: End, callee: End) -> Self {
         peer::connect(caller.peer(), callee.peer());
         for end in [&caller, &callee] {
@@ -205,6 +309,38 @@ impl Call {
             }
         }
         Self { caller, callee }
+    }
+
+    /// The end that adds something, and the other one.
+    fn both(&mut self) -> (&mut End, &mut End) {
+        (&mut self.caller, &mut self.callee)
+    }
+
+    fn both_turned(&mut self) -> (&mut End, &mut End) {
+        (&mut self.callee, &mut self.caller)
+    }
+
+    /// The end in a browser.
+    fn page(&mut self) -> &mut End {
+        self.ends().into_iter().find(|end| matches!(end, End::Page(_))).expect("one end is a browser")
+    }
+
+    /// The end that is an `ahoy-peer`.
+    fn ahoy(&mut self) -> &mut End {
+        self.ends().into_iter().find(|end| matches!(end, End::Native(..))).expect("one end is Ahoy")
+    }
+
+    /// Waits until Ahoy, after `position` of its lines, answers with one video taken and one refused, and reports it.
+    async fn ahoy_refuses_second_video(&mut self, position: usize) {
+        let ahoy = self.ahoy().peer();
+        let sections = |sdp: &str, start: &str| sdp.lines().filter(|line| line.starts_with(start)).count();
+        ahoy.wait_after(position, "answer that refuses a second video", |lines| {
+            let mut answers = lines.iter().filter_map(|line| line.pointer("/payload/sdp")?.as_str());
+            answers.find(|sdp| sections(sdp, "m=video 0 ") == 1 && sections(sdp, "m=video ") == 2).map(drop)
+        })
+        .await;
+        let told = ahoy.event_after(position, "problem").await;
+        assert!(told.to_string().contains("a second video"), "{told}");
     }
 
     /// Gives both sides a command, and says when.

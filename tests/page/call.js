@@ -63,6 +63,18 @@ export class Call {
     await video?.sender.replaceTrack(on ? track : null);
   }
 
+  // Holds the call, or takes it back: 'inactive', 'recvonly', 'sendonly' or 'sendrecv' for all media.
+  async direct(direction) {
+    for (const transceiver of this.#connection.getTransceivers()) transceiver.direction = direction;
+    await this.#sendOffer();
+  }
+
+  // Another track in the running call: a medium that it did not send, or a second one of a kind.
+  async add(track) {
+    this.#connection.addTrack(track, new MediaStream([track]));
+    await this.#sendOffer();
+  }
+
   stats() {
     return this.#connection.getStats();
   }

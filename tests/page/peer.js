@@ -18,6 +18,8 @@ const options = {
   height: Number(query.get('height')),
   fps: Number(query.get('fps')),
   sends: query.get('sends') !== 'false',
+  // A second video beside the camera's, as of a screen.
+  twoVideos: query.get('videos') === '2',
   bitrateKbps: Number(query.get('bitrate')),
   ceilingKbps: Number(query.get('ceiling')),
 };
@@ -74,13 +76,26 @@ const commands = {
   unmute: () => setEnabled('audio', true),
   'camera-off': () => call.sendVideo(false),
   'camera-on': () => call.sendVideo(true),
+  // As a phone does: nothing either way, nothing from here, and back.
+  hold: () => call.direct('inactive'),
+  'stop-sending': () => call.direct('recvonly'),
+  resume: () => call.direct('sendrecv'),
+  // The camera of a call that began with sound, or another one beside it.
+  'add-video': () => addVideo(),
   hangup: () => call.hangUp(),
   'stop-watching': () => stopWatching(),
 };
 
+async function addVideo() {
+  const [track] = await openTracks({ ...options, audio: false, video: true });
+  tracks.push(track);
+  await call.add(track);
+}
+
 // One at a time, in their order: a candidate must not overtake the description that it belongs to.
-let queue = (options.sends ? openTracks(options) : Promise.resolve([])).then((opened) => {
+let queue = (options.sends ? openTracks(options) : Promise.resolve([])).then(async (opened) => {
   tracks = opened;
+  if (options.twoVideos) tracks.push(...(await openTracks({ ...options, audio: false })));
   if (options.role === 'call') {
     sendPayload({ type: 'call-request', media: { audio: options.audio, video: options.video } });
   }

@@ -86,6 +86,8 @@ pub struct Options {
     pub video: bool,
     /// Where both come from.
     pub source: Source,
+    /// Whether it sends a second video beside the first.
+    pub two_videos: bool,
     /// Width, height and rate of its pictures.
     pub format: (u32, u32, u32),
     /// Whether it sends what it could; else it only receives.
@@ -106,6 +108,7 @@ impl Options {
             audio: true,
             video: true,
             source: Source::TestSignal,
+            two_videos: false,
             format: (640, 360, 30),
             sends: true,
             bitrate_kbps: None,
@@ -126,9 +129,10 @@ impl Options {
         let (width, height, fps) = self.format;
         let (bitrate, ceiling) = (self.bitrate_kbps.unwrap_or_default(), self.ceiling_kbps.unwrap_or_default());
         let Self { audio, video, sends, .. } = self;
+        let videos = if self.two_videos { 2 } else { 1 };
         format!(
-            "role={role}&source={source}&audio={audio}&video={video}&sends={sends}&width={width}&height={height}\
-             &fps={fps}&bitrate={bitrate}&ceiling={ceiling}"
+            "role={role}&source={source}&audio={audio}&video={video}&videos={videos}&sends={sends}&width={width}\
+             &height={height}&fps={fps}&bitrate={bitrate}&ceiling={ceiling}"
         )
     }
 }
