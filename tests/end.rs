@@ -6,8 +6,9 @@ use std::{
 };
 
 use ahoy_test_support::{
-    browser::{self, Browser, Options, Role},
+    browser::{self, Browser, Engine, Options, Role},
     content::Content,
+    firefox,
     native::{self, Native},
     peer::{LIMIT, Peer},
     program::{Program, Running, Sends},
@@ -26,6 +27,8 @@ pub enum Kind {
     Native,
     /// A page in Chromium.
     Chromium,
+    /// A page in Firefox.
+    Firefox,
     /// GStreamer's webrtcbin with all media in one connection.
     GStreamer,
     /// GStreamer's webrtcbin as it is by default, without BUNDLE.
@@ -37,12 +40,15 @@ pub enum Kind {
 impl Kind {
     /// Whether this machine has it; says so if not, for a test that is then skipped.
     pub fn available(self) -> bool {
-        self.program().is_none_or(Program::available)
+        match self {
+            Self::Firefox => firefox::available(),
+            _ => self.program().is_none_or(Program::available),
+        }
     }
 
     fn program(self) -> Option<Program> {
         match self {
-            Self::Native | Self::Chromium => None,
+            Self::Native | Self::Chromium | Self::Firefox => None,
             Self::GStreamer => Some(Program::GStreamer),
             Self::GStreamerUnbundled => Some(Program::GStreamerUnbundled),
             Self::Aiortc => Some(Program::Aiortc),
@@ -55,6 +61,7 @@ impl fmt::Display for Kind {
         f.write_str(match self {
             Self::Native => "Ahoy",
             Self::Chromium => "Chromium",
+            Self::Firefox => "Firefox",
             Self::GStreamer => "GStreamer",
             Self::GStreamerUnbundled => "GStreamer-unbundled",
             Self::Aiortc => "aiortc",
@@ -100,8 +107,9 @@ impl End {
     /// Starts a peer that sends the test signal.
     pub async fn start(kind: Kind, role: Role, media: Media) -> Self {
         match kind {
-            Kind::Chromium => {
-                let options = Options { audio: media.audio(), video: media.video(), ..Options::new(role) };
+            Kind::Chromium | Kind::Firefox => {
+                let engine = if kind == Kind::Firefox { Engine::Firefox } else { Engine::Chromium };
+                let options = Options { engine, audio: media.audio(), video: media.video(), ..Options::new(role) };
                 Self::Page(browser::open(&options).await)
             }
             Kind::Native => {

@@ -2,7 +2,7 @@
 //! messages of the schema and no more. What arrives is judged by its content.
 
 use ahoy_test_support::{
-    browser::{self, Options, Role, Source},
+    browser::{self, Engine, Options, Role, Source},
     content::Content,
     peer::{self, Peer},
     program::{Program, Running},
@@ -14,7 +14,8 @@ use ahoy_tests::{
 
 /// One test of the matrix a line: its name, who calls whom, and what is to be seen.
 macro_rules! matrix {
-    ($($name:ident: $caller:ident, $callee:ident, $check:expr;)*) => {$(
+    ($($(#[$attribute:meta])* $name:ident: $caller:ident, $callee:ident, $check:expr;)*) => {$(
+        $(#[$attribute])*
         #[tokio::test]
         async fn $name() {
             if Kind::$caller.available() && Kind::$callee.available() {
@@ -43,15 +44,36 @@ matrix! {
     ahoy_mutes_and_turns_its_camera_off_as_caller_of_ahoy: Native, Native, caller_toggles;
     ahoy_mutes_and_turns_its_camera_off_as_callee_of_ahoy: Native, Native, callee_toggles;
 
+    #[ignore = "the sound of a page in Firefox does not always start"]
+    ahoy_calls_firefox_with_audio: Native, Firefox, audio;
+    ahoy_calls_firefox_with_video: Native, Firefox, video;
+    #[ignore = "the sound of a page in Firefox does not always start"]
+    ahoy_calls_firefox_with_both_and_each_toggles: Native, Firefox, both_toggle;
+    #[ignore = "the sound of a page in Firefox does not always start"]
+    firefox_calls_ahoy_with_audio: Firefox, Native, audio;
+    firefox_calls_ahoy_with_video: Firefox, Native, video;
+    #[ignore = "the sound of a page in Firefox does not always start"]
+    firefox_calls_ahoy_with_both_and_each_toggles: Firefox, Native, both_toggle;
+
     chromium_holds_and_resumes_as_caller_of_ahoy: Chromium, Native, browser_holds;
     chromium_holds_and_resumes_as_callee_of_ahoy: Native, Chromium, browser_holds;
+    #[ignore = "the sound of a page in Firefox does not always start"]
+    firefox_holds_and_resumes_as_caller_of_ahoy: Firefox, Native, browser_holds;
+    #[ignore = "the sound of a page in Firefox does not always start"]
+    firefox_holds_and_resumes_as_callee_of_ahoy: Native, Firefox, browser_holds;
 
     chromium_adds_video_to_its_audio_call_to_ahoy: Chromium, Native, caller_adds_video;
     ahoy_adds_video_to_an_audio_call_from_chromium: Chromium, Native, callee_adds_video;
     ahoy_adds_video_to_its_audio_call_to_chromium: Native, Chromium, caller_adds_video;
     chromium_adds_video_to_an_audio_call_from_ahoy: Native, Chromium, callee_adds_video;
+    #[ignore = "the sound of a page in Firefox does not always start"]
+    firefox_adds_video_to_its_audio_call_to_ahoy: Firefox, Native, caller_adds_video;
+    #[ignore = "the sound of a page in Firefox does not always start"]
+    ahoy_adds_video_to_an_audio_call_from_firefox: Firefox, Native, callee_adds_video;
 
     chromium_offers_two_videos_to_ahoy: Chromium, Native, two_videos;
+    #[ignore = "the sound of a page in Firefox does not always start"]
+    firefox_offers_two_videos_to_ahoy: Firefox, Native, two_videos;
     chromium_adds_a_second_video_to_its_call_to_ahoy: Chromium, Native, browser_adds_second_video;
     chromium_adds_a_second_video_to_a_call_from_ahoy: Native, Chromium, browser_adds_second_video;
 
@@ -249,9 +271,12 @@ async fn adds_video(caller: Kind, callee: Kind, by: Role) {
 
 /// The browser's first offer has two videos. Ahoy takes one, refuses the other, and says so.
 async fn two_videos(caller: Kind, callee: Kind) {
+    let page = async |engine| {
+        let options = Options { engine, two_videos: true, ..Options::new(Role::Call) };
+        End::Page(browser::open(&options).await)
+    };
     let callee_end = End::start(callee, Role::Answer, Media::Both).await;
-    let options = Options { two_videos: true, ..Options::new(Role::Call) };
-    let caller_end = End::Page(browser::open(&options).await);
+    let caller_end = page(if caller == Kind::Firefox { Engine::Firefox } else { Engine::Chromium }).await;
     let mut call = Call::connect(caller_end, callee_end).await;
     call.receive(0.0, "test pattern", Content::shows_pattern).await;
     call.receive(0.0, "test tone", Content::sounds_tone).await;

@@ -61,6 +61,11 @@ export class Call {
     const video = this.#connection.getTransceivers().find(({ receiver }) => receiver.track.kind === 'video');
     const track = this.#options.tracks.find(({ kind }) => kind === 'video');
     await video?.sender.replaceTrack(on ? track : null);
+    // Firefox sends the last frame again, once a second, of a track that was taken away.
+    const parameters = video?.sender.getParameters();
+    if (!parameters?.encodings?.length) return;
+    for (const encoding of parameters.encodings) encoding.active = on;
+    await video.sender.setParameters(parameters);
   }
 
   // Holds the call, or takes it back: 'inactive', 'recvonly', 'sendonly' or 'sendrecv' for all media.

@@ -107,9 +107,15 @@ onLine((line) => {
 const report = setInterval(async () => {
   if (!call) return;
   const sound = audioProbe?.take() ?? { levels: [], beeps: [] };
-  const stats = [...(await call.stats()).values()].filter(({ type }) => /^(in|out)bound-rtp$/.test(type));
+  const stats = [...(await statsInTime()).values()].filter(({ type }) => /^(in|out)bound-rtp$/.test(type));
   emit('media', { frames: videoProbe.take(), ...sound, stats });
 }, REPORT_MS);
+
+// Firefox does not answer on hold. What was seen and heard does not wait for the statistics.
+function statsInTime() {
+  const none = new Promise((resolve) => setTimeout(resolve, REPORT_MS, new Map()));
+  return Promise.race([call.stats(), none]);
+}
 
 function stopWatching() {
   clearInterval(report);

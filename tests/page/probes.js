@@ -108,9 +108,19 @@ function readBits(data, row) {
 
 const modulo = (value, modulus) => ((value % modulus) + modulus) % modulus;
 
+// Firefox gets one for all: with a second one, a page in it more often stopped for good.
+const sharesContext = !globalThis.MediaStreamTrackGenerator;
+let shared;
+
+export function audioContext() {
+  const made = (sharesContext && shared) || new AudioContext({ sampleRate: 48000, latencyHint: 'interactive' });
+  shared = made;
+  return made;
+}
+
 // Measures a remote audio track: levels and beeps, as sound-worklet.js finds them.
 export class AudioProbe {
-  #context = new AudioContext({ sampleRate: 48000, latencyHint: 'interactive' });
+  #context = audioContext();
   #levels = [];
   #beeps = [];
 
@@ -141,7 +151,7 @@ export class AudioProbe {
   }
 
   stop() {
-    this.#context.close();
+    if (!sharesContext) this.#context.close();
   }
 
   // When a sample at `at` seconds of the context is heard.

@@ -9,6 +9,9 @@ const BEEP_SAMPLES = 240;
 // Far over what 440 Hz leaves in the short window, far under the beep.
 const BEEP_THRESHOLD = 0.1;
 
+// As much as one call of process() gets.
+const SILENCE = new Float32Array(128);
+
 // One bin of a Fourier transform, sample by sample.
 class Bin {
   constructor(hz) {
@@ -43,7 +46,8 @@ class Sound extends AudioWorkletProcessor {
   beeping = false;
 
   process([[samples]]) {
-    samples?.forEach((sample, n) => this.add(sample, currentTime + n / sampleRate));
+    // Without a channel there is silence: Firefox gives none for a track that is on hold.
+    (samples ?? SILENCE).forEach((sample, n) => this.add(sample, currentTime + n / sampleRate));
     return true;
   }
 

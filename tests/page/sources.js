@@ -2,6 +2,7 @@
 
 import { TestPattern } from './pattern.js';
 import { unixMs } from './line.js';
+import { audioContext } from './probes.js';
 
 // Names as the tests give them; `device` is what getUserMedia has.
 export async function openTracks({ source, audio, video, width, height, fps }) {
@@ -16,19 +17,17 @@ async function openDevices({ audio, video, width, height, fps }) {
   return stream.getTracks();
 }
 
-// Frames are written as planes, not drawn on a canvas: reading a canvas back would be counted as part of the call.
 function testPattern(width, height, fps) {
-  const generator = new MediaStreamTrackGenerator({ kind: 'video' });
-  const writer = generator.writable.getWriter();
+  const { track, write } = globalThis.MediaStreamTrackGenerator ? generatedTrack() : canvasTrack(width, height);
   const pattern = new TestPattern(width, height);
   const start = performance.now();
   let counter = 0;
 
   const tick = () => {
-    if (generator.readyState === 'ended') return;
+    if (track.readyState === 'ended') return;
     const data = pattern.draw(counter, Math.floor(unixMs()));
     const timestamp = Math.round((performance.now() - start) * 1000);
-    writer.write(new VideoFrame(data, { format: 'I420', codedWidth: width, codedHeight: height, timestamp }));
+    write(new VideoFrame(data, { format: 'I420', codedWidth: width, codedHeight: height, timestamp }));
     counter += 1;
     // The next instant of the grid that is still to come: a late frame delays no other, and a stall is not made up for.
     const elapsed = performance.now() - start;
@@ -36,7 +35,26 @@ function testPattern(width, height, fps) {
     setTimeout(tick, due - elapsed);
   };
   tick();
-  return generator;
+  return track;
+}
+
+// Frames are written as planes, not drawn on a canvas: reading a canvas back would be counted as part of the call.
+function generatedTrack() {
+  const track = new MediaStreamTrackGenerator({ kind: 'video' });
+  const writer = track.writable.getWriter();
+  return { track, write: (frame) => writer.write(frame) };
+}
+
+// Firefox has no such generator for a page.
+function canvasTrack(width, height) {
+  const canvas = Object.assign(document.createElement('canvas'), { width, height });
+  const context = canvas.getContext('2d');
+  const [track] = canvas.captureStream().getTracks();
+  const write = (frame) => {
+    context.drawImage(frame, 0, 0);
+    frame.close();
+  };
+  return { track, write };
 }
 
 const TONE_HZ = 440;
@@ -48,7 +66,7 @@ const BEEP_SECONDS = 0.05;
 const SCHEDULE_AHEAD_MS = 500;
 
 function testTone() {
-  const context = new AudioContext({ sampleRate: 48000, latencyHint: 'interactive' });
+  const context = audioContext();
   const destination = new MediaStreamAudioDestinationNode(context, { channelCount: 1 });
   oscillator(context, TONE_HZ, TONE_AMPLITUDE).connect(destination);
   const beep = oscillator(context, BEEP_HZ, 0);

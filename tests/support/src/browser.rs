@@ -1,4 +1,4 @@
-//! A page in Chromium as one end of a call: `tests/page`, served on loopback, with its line on a WebSocket.
+//! A page in a browser as one end of a call: `tests/page`, served on loopback, with its line on a WebSocket.
 //!
 //! No WebDriver: everything that a test wants of the page goes through that line.
 
@@ -23,10 +23,12 @@ use tokio::{net::TcpListener, process::Command, task::JoinSet};
 
 use crate::{
     content::Content,
+    firefox,
     net::namespace::Namespace,
     peer::{self, Carrier, Peer, Unstarted},
     process::ProcessGroup,
     report,
+    sound::SoundDaemon,
 };
 
 /// Names that Chromium goes by; `CHROMIUM` in the environment goes before them.
@@ -55,6 +57,15 @@ const FLAGS: [&str; 14] = [
 /// A camera and a microphone that need no hardware.
 const FAKE_DEVICES: &str = "--use-fake-device-for-media-stream";
 
+/// Which browser has the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// Chromium, or Chrome.
+    Chromium,
+    /// Firefox.
+    Firefox,
+}
+
 /// Which side of the call the page is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -78,6 +89,8 @@ pub enum Source {
 /// What the page is to be.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// The browser.
+    pub engine: Engine,
     /// Its side of the call.
     pub role: Role,
     /// Whether it sends and wants sound.
@@ -104,6 +117,7 @@ impl Options {
     /// Sound and pictures of the test signal, small enough for a busy machine.
     pub fn new(role: Role) -> Self {
         Self {
+            engine: Engine::Chromium,
             role,
             audio: true,
             video: true,
@@ -152,13 +166,32 @@ impl Browser {
     }
 }
 
-/// Starts Chromium with the page.
+/// Starts the browser with the page.
 ///
 /// # Panics
-/// Where Chromium cannot be found or started.
+/// Where the browser cannot be found or started.
 pub async fn open(options: &Options) -> Browser {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port on loopback");
-    open_with(Command::new(program()), listener, options)
+    match options.engine {
+        Engine::Chromium => open_with(Command::new(program()), listener, options),
+        Engine::Firefox => open_firefox(listener, options),
+    }
+}
+
+fn open_firefox(listener: TcpListener, options: &Options) -> Browser {
+    let (unstarted, carrier) = peer::line();
+    let server = Server::start(listener, carrier);
+    let profile = firefox::profile();
+    // Without a device nothing that a page plays or listens to runs.
+    let sound = SoundDaemon::start();
+    let mut command = Command::new(firefox::program().expect("Firefox"));
+    command.args(firefox::FLAGS).arg("--profile").arg(profile.path());
+    command.arg(format!("http://{}/?{}", server.address, options.query()));
+    command.envs(sound.environment()).envs(options.environment.iter().cloned());
+    let processes = ProcessGroup::start(command.stdin(Stdio::null()).stdout(Stdio::null()));
+    let life = (server, profile, sound);
+    let peer = unstarted.started(format!("Firefox ({:?})", options.role), processes.log(), life);
+    Browser { processes, peer }
 }
 
 /// As [`open`], on the machine that `namespace` is.
@@ -208,16 +241,17 @@ fn start(mut command: Command, url: &str, name: &str, unstarted: Unstarted, serv
     Browser { processes, peer }
 }
 
-/// The browser's program.
+/// Where a program of this name is on the PATH.
+pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
+    let folders = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&folders).map(|folder| folder.join(name)).find(|at| at.is_file())
+}
+
+/// Chromium's program.
 ///
 /// # Panics
 /// Where there is none.
 pub fn program() -> PathBuf {
-    let on_path = |name: &str| {
-        env::split_paths(&env::var_os("PATH").unwrap_or_default())
-            .map(|folder| folder.join(name))
-            .find(|at| at.is_file())
-    };
     env::var_os("CHROMIUM")
         .map(PathBuf::from)
         .or_else(|| PROGRAMS.into_iter().find_map(on_path))

@@ -3,7 +3,7 @@
 //!
 //! Both ends of a call look the same from here: a [`Peer`](peer::Peer) takes JSON lines and gives JSON lines. An `ahoy-peer`
 //! has them on its stdin and stdout ([`native`]), and so has a program around another WebRTC ([`program`]). A page
-//! in Chromium has them on a WebSocket ([`browser`]). [`peer::connect`] carries
+//! in a browser has them on a WebSocket ([`browser`]). [`peer::connect`] carries
 //! the envelopes of one to the other, which makes a test the signaling server of its call. The
 //! whole app without its window ([`bridge`]) finds its peers by itself; its line carries what its page would say.
 //!
@@ -24,6 +24,7 @@ pub mod camera;
 pub mod content;
 pub mod desktop;
 pub mod eye;
+pub mod firefox;
 pub mod native;
 pub mod net;
 pub mod peer;
