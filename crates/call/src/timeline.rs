@@ -108,6 +108,7 @@ impl Timeline {
             LinkEvent::Failed(_) => json!({"ice": "failed"}),
             LinkEvent::RemoteDescriptionRefused(_) => json!({"ice": "description-refused"}),
             LinkEvent::MediumRefused(_) => json!({"ice": "medium-refused"}),
+            LinkEvent::Absent(_) => json!({"ice": "medium-absent"}),
             LinkEvent::CandidateRefused(_) => json!({"ice": "candidate-refused"}),
         };
         call.add(now, Some(peer), what);
