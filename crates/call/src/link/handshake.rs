@@ -44,6 +44,8 @@ const WAITS: [Duration; 8] = [
 ];
 /// A flight that is asked for is sent again at most so often: one that was sent less long ago may just not have come yet.
 const ASKED_SPACING: Duration = Duration::from_millis(100);
+/// A flight is not sent again for a message that is repeated more often than this: the handshake has failed by then.
+const MAX_ASKED: usize = 30;
 /// Datagrams of one flight: a certificate chain in fragments has fewer.
 const MAX_DATAGRAMS: usize = 8;
 /// Datagrams that follow each other within this time are of one flight.
@@ -61,11 +63,13 @@ struct Flight {
     answered: bool,
     /// The other side has repeated the flight before it.
     asked: bool,
+    /// How often that was answered.
+    asked_before: usize,
     /// The newest message that came, of all flights.
     heard: Option<Message>,
 }
 
-/// Where a message stands in a handshake. What is encrypted, all of which is the last message of its side, comes last.
+/// Position of a message in the handshake. An encrypted one is the last of its side, so it sorts last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Message {
     /// By its number.
@@ -108,9 +112,12 @@ impl Flight {
         true
     }
 
-    /// A datagram came; true: when the flight is due has changed.
-    fn received(&mut self, now: Instant, datagram: &[u8]) -> bool {
-        let Some(first) = datagram.first() else { return false };
+    /// A datagram came from `from`; true: when the flight is due has changed.
+    fn received(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> bool {
+        let same = |to: &SocketAddr| (to.ip().to_canonical(), to.port()) == (from.ip().to_canonical(), from.port());
+        // Nobody else has a say in this handshake.
+        let is_stranger = !self.datagrams.is_empty() && !self.datagrams.iter().any(|(to, _)| same(to));
+        let Some(first) = datagram.first().filter(|_| !is_stranger) else { return false };
         if MEDIA.contains(first) || GONE_ON.contains(first) {
             self.answered = true;
             return false;
@@ -121,7 +128,7 @@ impl Flight {
             return false;
         }
         let lately = self.left.is_none_or(|left| now.saturating_duration_since(left) < ASKED_SPACING);
-        self.asked |= !self.answered && !lately;
+        self.asked |= !self.answered && !lately && self.asked_before < MAX_ASKED;
         self.asked
     }
 
@@ -131,7 +138,9 @@ impl Flight {
             return self.left;
         }
         let wait: Duration = WAITS.get(..=self.repeats)?.iter().sum();
-        Some(self.sent.filter(|_| !self.answered)? + wait)
+        let left = self.left.filter(|_| !self.answered)?;
+        let soonest = if self.asked_before > 0 { left + ASKED_SPACING } else { left };
+        Some(soonest.max(self.sent? + wait))
     }
 
     /// What is to be sent again at `now`.
@@ -139,7 +148,10 @@ impl Flight {
         if self.due().is_none_or(|due| due > now) {
             return Vec::new();
         }
-        self.repeats += usize::from(!std::mem::take(&mut self.asked));
+        match std::mem::take(&mut self.asked) {
+            true => self.asked_before += 1,
+            false => self.repeats += 1,
+        }
         self.left = Some(now);
         self.datagrams.clone()
     }
@@ -223,8 +235,12 @@ impl AsyncUdpSocket for HandshakeSocket {
         let now = Instant::now();
         let mut flight = self.shared.lock();
         // Segments that came as one are of one kind, and records follow each other in one as in several.
-        let came = bufs.iter().zip(meta.iter()).take(count).filter_map(|(buffer, meta)| buffer.get(..meta.len));
-        if came.fold(false, |changed, datagram| flight.received(now, datagram) || changed) {
+        let came = bufs
+            .iter()
+            .zip(meta.iter())
+            .take(count)
+            .filter_map(|(buffer, meta)| Some((meta.addr, buffer.get(..meta.len)?)));
+        if came.fold(false, |changed, (from, datagram)| flight.received(now, from, datagram) || changed) {
             self.shared.changed.notify_one();
         }
         Poll::Ready(Ok(count))
@@ -274,7 +290,7 @@ mod tests {
         for (first, ends) in [(23, true), (128, true), (191, true), (0, false), (1, false), (22, false), (64, false)] {
             let (mut flight, start) = (Flight::default(), Instant::now());
             flight.sent(start, TO, &RECORD);
-            flight.received(start, &[first]);
+            flight.received(start, TO, &[first]);
             assert_eq!(repeats(&mut flight, start).is_empty(), ends, "{first}");
         }
     }
@@ -283,18 +299,37 @@ mod tests {
     fn a_message_that_is_new_is_an_answer_and_one_that_is_repeated_asks_for_the_flight_again() {
         let (mut flight, start) = (Flight::default(), Instant::now());
         let hello = record(22, 0, 1);
-        assert!(!flight.received(start, &hello));
+        assert!(!flight.received(start, TO, &hello));
         flight.sent(start, TO, &RECORD);
-        assert!(!flight.received(start + ms(50), &hello), "ours may just not have come yet");
-        assert!(flight.received(start + ms(110), &hello));
+        assert!(!flight.received(start + ms(50), TO, &hello), "ours may just not have come yet");
+        assert!(flight.received(start + ms(110), TO, &hello));
         assert!(flight.take(start + ms(110)).len() == 1 && flight.take(start + ms(110)).is_empty());
-        assert!(!flight.received(start + ms(150), &hello), "not so soon again");
+        assert!(!flight.received(start + ms(150), TO, &hello), "not so soon again");
         // Several records in one datagram: the newest counts. Encrypted is newer than any number.
         let finished = [record(22, 0, 2), record(20, 0, 0), record(22, 1, 77)].concat();
-        assert!(!flight.received(start + ms(220), &finished));
+        assert!(!flight.received(start + ms(220), TO, &finished));
         assert_eq!(flight.due(), None, "answered");
         flight.sent(start + ms(221), TO, &RECORD);
-        assert!(flight.received(start + ms(400), &record(22, 1, 3)), "the last flight is asked for as well");
+        assert!(flight.received(start + ms(400), TO, &record(22, 1, 3)), "the last flight is asked for as well");
+    }
+
+    #[test]
+    fn a_stranger_and_a_flood_of_repeats_do_not_make_us_send() {
+        let (mut flight, start) = (Flight::default(), Instant::now());
+        let hello = record(22, 0, 1);
+        flight.received(start, TO, &hello);
+        flight.sent(start, TO, &RECORD);
+        let stranger = SocketAddr::new(TO.ip(), 10);
+        for datagram in [&hello[..], &[23], &[128]] {
+            assert!(!flight.received(start + ms(140), stranger, datagram));
+        }
+        assert!(flight.due().is_some(), "not answered");
+        let mut sent = 0;
+        for step in 0..20_000 {
+            flight.received(start + ms(step), TO, &hello);
+            sent += flight.take(start + ms(step)).len();
+        }
+        assert!((MAX_ASKED..=MAX_ASKED + WAITS.len()).contains(&sent), "{sent}");
     }
 
     #[test]
@@ -315,7 +350,7 @@ mod tests {
         // The stack's own timer.
         flight.sent(start + ms(1000), TO, &[22, 1]);
         assert_eq!(flight.datagrams, [(TO, vec![22, 1])]);
-        flight.received(start + ms(1001), &record(22, 0, 2));
+        flight.received(start + ms(1001), TO, &record(22, 0, 2));
         flight.sent(start + ms(1001), TO, &[22, 2]);
         assert_eq!(flight.datagrams, [(TO, vec![22, 2])]);
     }

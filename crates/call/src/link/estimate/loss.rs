@@ -54,10 +54,11 @@ pub(super) enum LossVerdict {
     Restore(f64),
 }
 
-/// A missing packet that may still arrive.
+/// A packet whose fate is not known for certain: a missing one may still arrive.
 #[derive(Clone, Copy, Debug)]
 struct Undecided {
     number: u16,
+    arrived: bool,
     packet: (u32, u16),
     departure: Instant,
     due: Instant,
@@ -115,11 +116,9 @@ impl LossControl {
         if self.reported.len() > MAX_REPORTED {
             self.reported.pop_front();
         }
-        if report.arrived {
-            self.decided.push_back((now, false));
-        } else if report.is_twcc && self.undecided.len() < MAX_UNDECIDED {
-            let (number, due) = (report.twcc_sequence_number, now + GRACE);
-            self.undecided.push_back(Undecided { number, packet, departure, due, overtaken: None });
+        if (report.arrived || report.is_twcc) && self.undecided.len() < MAX_UNDECIDED {
+            let (number, arrived, due) = (report.twcc_sequence_number, report.arrived, now + GRACE);
+            self.undecided.push_back(Undecided { number, arrived, packet, departure, due, overtaken: None });
         }
     }
 
@@ -130,15 +129,19 @@ impl LossControl {
             missing.overtaken =
                 Some(newest.map_or(Duration::ZERO, |at| at.saturating_duration_since(missing.departure)));
         }
-        while let Some(missing) = self.undecided.front().copied().filter(|missing| missing.due <= now) {
+        while let Some(packet) = self.undecided.front().copied().filter(|packet| packet.due <= now) {
             self.undecided.pop_front();
-            match coverage.said(now, missing.number) {
-                Some(Said::Missing) if self.may_be_dropped(now, missing) => {}
+            let said = if packet.arrived { Some(Said::Arrived) } else { coverage.said(now, packet.number) };
+            if !packet.arrived && said == Some(Said::Arrived) {
+                self.note_reordering(now, packet.overtaken.unwrap_or_default());
+            }
+            // Left out whatever became of it, or those that arrived would outweigh those that were lost.
+            if self.is_ambiguous(now, packet) {
+                continue;
+            }
+            match said {
                 Some(Said::Missing) => self.decided.push_back((now, true)),
-                Some(Said::Arrived) => {
-                    self.note_reordering(now, missing.overtaken.unwrap_or_default());
-                    self.decided.push_back((now, false));
-                }
+                Some(Said::Arrived) => self.decided.push_back((now, false)),
                 // No feedback was about it: that was lost, and says nothing of the packet.
                 None => {}
             }
@@ -155,11 +158,11 @@ impl LossControl {
         }
     }
 
-    /// Whether the packet may have arrived behind its own retransmission, and been dropped as a copy: then it is not known
-    /// whether it was lost. Packets that do not overtake each other so far are not.
-    fn may_be_dropped(&self, now: Instant, missing: Undecided) -> bool {
+    /// Whether a copy of the packet may have overtaken it. The receiver then dropped the packet itself as a copy, so
+    /// nothing is known of it. If packets do not overtake each other by that much, it was lost.
+    fn is_ambiguous(&self, now: Instant, packet: Undecided) -> bool {
         let reordering = self.reordering.filter(|(_, at)| now.saturating_duration_since(*at) <= REORDERING_KEPT);
-        let again = self.reported.iter().find(|one| one.packet == missing.packet).and_then(|one| one.again);
+        let again = self.reported.iter().find(|one| one.packet == packet.packet).and_then(|one| one.again);
         again.zip(reordering).is_some_and(|(again, (reordering, _))| again <= reordering)
     }
 
@@ -226,6 +229,7 @@ impl LossControl {
     /// What was lost before is not to be answered again.
     pub(super) fn forget_window(&mut self) {
         self.decided.clear();
+        self.undecided.clear();
     }
 
     /// Another path: what the last one lost is of no use.
@@ -341,7 +345,7 @@ mod tests {
             loss.reported(now, &report(number, number < 60, now));
         }
         loss.settle(now, &coverage);
-        assert_eq!(loss.loss(), Some(0.0), "nothing is decided at once");
+        assert_eq!(loss.loss(), None, "nothing is decided at once");
         loss.settle(now + GRACE, &coverage);
         assert_eq!(loss.loss(), Some(0.2));
     }

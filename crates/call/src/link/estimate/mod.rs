@@ -190,6 +190,12 @@ const GROWN: f64 = 1.15;
 const GROWN_BY: Duration = Duration::from_millis(5);
 /// A queue is not ours where less than this share leaves of what arrived when it was noticed.
 const LESS_SENT: f64 = 0.96;
+/// A delay that has not changed for so long is no queue. Where another flow fills the queue, its rate is steady for a while as
+/// well: that of CUBIC near its last maximum.
+const LONGER_AFTER: Duration = Duration::from_millis(1200);
+const LONGER_WHERE_CONTESTED: Duration = Duration::from_secs(4);
+/// Where the rate before is not known, this multiple of the present one is taken for it.
+const RATE_BEFORE: f64 = 2.0;
 /// On a longer path this share of the rate before is probed.
 const LONGER_PATH: f64 = 0.9;
 
@@ -335,6 +341,8 @@ impl Estimator {
         let took = now.saturating_duration_since(since);
         if queue <= QUEUE_LOW {
             self.state = State::Rising;
+            // What overflowed has been answered.
+            self.loss.forget_window();
             if let Some(capacity) = self.capacity.get(now) {
                 self.target = self.target.max(capacity * AFTER_DRAIN);
             }
@@ -354,13 +362,16 @@ impl Estimator {
     /// Whether the queue stays exactly as it is while less is sent and nothing overflows: then packets do not wait, they travel
     /// further.
     fn is_longer_path(&mut self, now: Instant, queue: Duration) -> bool {
-        if !self.steadiness.has_lasted(now, queue) || queue <= QUEUE_LOW {
+        let lasted = self.steadiness.lasted(now, queue);
+        if queue <= QUEUE_LOW {
             return false;
         }
         let less_sent = match self.state {
             State::Rising => false,
-            State::Draining { arriving, .. } => self.limited.rate().is_some_and(|rate| rate < arriving * LESS_SENT),
-            State::Contested { .. } => true,
+            State::Draining { arriving, .. } => {
+                lasted >= LONGER_AFTER && self.limited.rate().is_some_and(|rate| rate < arriving * LESS_SENT)
+            }
+            State::Contested { .. } => lasted >= LONGER_WHERE_CONTESTED,
         };
         let overflows = self.loss.loss().is_some_and(|loss| loss > self.loss.inherent() + CONTESTED_LOSS);
         less_sent && !overflows
@@ -370,7 +381,7 @@ impl Estimator {
     fn follow_path(&mut self, now: Instant) {
         let before = match self.state {
             State::Draining { before, .. } => before,
-            State::Rising | State::Contested { .. } => 2.0 * self.target,
+            State::Rising | State::Contested { .. } => RATE_BEFORE * self.target,
         };
         self.state = State::Rising;
         self.queue.forget();
@@ -413,6 +424,7 @@ impl Estimator {
         // alone must leave enough room for video to come back.
         let limited = self.limited.is_limited(self.target) && self.target >= self.limited.least_room();
         if queue > QUEUE_LOW.max(self.high() / 2) || self.loss.is_trying() || limited {
+            self.near_since = None;
             return;
         }
         let most = self.limited.most().max(self.target);
@@ -452,6 +464,10 @@ impl Estimator {
             }
         }
         let calm = matches!(self.state, State::Rising) && !self.loss.is_trying() && self.before_outage.is_none();
+        if !calm {
+            // An order that was not carried out yet has lost its reason.
+            self.control.lock().order = None;
+        }
         if !calm || !self.turn.take(self.ticket, now) {
             return;
         }

@@ -16,7 +16,7 @@ const MAX_WAITING: usize = 1024;
 /// A padding packet is at most this large.
 const MAX_PADDING: usize = 1100;
 /// A probe has at least so many packets, if padding has a say in it.
-const PROBE_PACKETS: usize = 8;
+const PROBE_PACKETS: usize = 10;
 /// A probe begins at most so long after the last video: twice the longest interval of the ladder's frames.
 const PROBE_AFTER_VIDEO: Duration = Duration::from_millis(300);
 /// Bytes of a padding packet without filling.
@@ -356,8 +356,8 @@ mod tests {
                 assert!(read.payload.is_empty() && read.header.padding);
             }
         }
-        assert!(sizes.iter().all(|size| (960..=1000).contains(size)), "{sizes:?}");
-        assert_eq!(sizes.len(), 9);
+        assert!(sizes.iter().all(|size| (760..=800).contains(size)), "{sizes:?}");
+        assert_eq!(sizes.len(), 11);
     }
 
     #[test]
