@@ -16,7 +16,7 @@ use crate::{
     engine::{PeerStats, figures::between},
     event::CallEvent,
     id::{CallId, PeerId},
-    message::IceCandidate,
+    message::{HangupReason, IceCandidate},
     state::LinkEvent,
 };
 
@@ -217,7 +217,11 @@ fn told(event: &CallEvent) -> (Option<&PeerId>, Value) {
         CallEvent::Heard { silence } => (None, json!({"event": "heard", "silence": silence})),
         CallEvent::Replaced { .. } => (None, json!({"event": "replaced"})),
         CallEvent::Problem(problem) => (None, json!({"event": "problem", "code": problem.code})),
-        CallEvent::Ended { reason, by, .. } => (None, json!({"event": "ended", "reason": reason.as_str(), "by": by})),
+        CallEvent::Ended { reason, by, .. } => {
+            // Any other word is the other side's own text.
+            let reason = if matches!(reason, HangupReason::Other(_)) { "other" } else { reason.as_str() };
+            (None, json!({"event": "ended", "reason": reason, "by": by}))
+        }
     }
 }
 
@@ -242,7 +246,7 @@ mod tests {
         engine::AudioIn,
         event::{Problem, ProblemCode, Side},
         link::LinkStats,
-        message::{HangupReason, MediaState},
+        message::MediaState,
     };
 
     fn id(text: &str) -> CallId {
