@@ -1,5 +1,5 @@
-//! Ahoy and other programs, each at either end of a call: the matrix of docs/interop.md. The others speak the six
-//! messages of the schema and no more. What arrives is judged by its content.
+//! Ahoy and other programs, each at either end of a call: the matrix of docs/interop.md. The others speak the
+//! six messages of the schema and no more. What arrives is judged by its content.
 
 use ahoy_test_support::{
     browser::{self, Engine, Options, Role, Source},
@@ -168,8 +168,8 @@ async fn both_toggle(caller: Kind, callee: Kind) {
     matrix::passed(caller, callee, "callee-toggles");
 }
 
-/// One end wants a connection for each medium. Ahoy carries the first medium and reports that it leaves out the
-/// second.
+/// One end wants a connection for each medium. Ahoy carries the first medium and reports that it leaves out
+/// the second.
 async fn one_medium(caller: Kind, callee: Kind) {
     let mut call = Call::start(caller, callee, Media::Both).await;
     call.receive(0.0, "test tone", Content::sounds_tone).await;
@@ -355,7 +355,8 @@ impl Call {
         self.ends().into_iter().find(|end| matches!(end, End::Native(..))).expect("one end is Ahoy")
     }
 
-    /// Waits until Ahoy, after `position` of its lines, answers with one video taken and one refused, and reports it.
+    /// Waits until Ahoy, after `position` of its lines, answers with one video taken and one refused, and
+    /// reports it.
     async fn ahoy_refuses_second_video(&mut self, position: usize) {
         let ahoy = self.ahoy().peer();
         let sections = |sdp: &str, start: &str| sdp.lines().filter(|line| line.starts_with(start)).count();

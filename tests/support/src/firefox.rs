@@ -13,7 +13,8 @@ pub(crate) const FLAGS: [&str; 2] = ["--headless", "--no-remote"];
 
 /// Preferences that differ from the defaults, each with its value as JavaScript.
 const PREFERENCES: [(&str, &str); 23] = [
-    // Both ends are on this machine, which may have no other network, and no mDNS to resolve hidden addresses.
+    // Both ends are on this machine, which may have no other network, and no mDNS to resolve hidden
+    // addresses.
     ("media.peerconnection.ice.loopback", "true"),
     ("media.peerconnection.ice.obfuscate_host_addresses", "false"),
     // No question about the camera and the microphone.
@@ -22,8 +23,8 @@ const PREFERENCES: [(&str, &str); 23] = [
     ("media.autoplay.default", "0"),
     ("media.autoplay.blocking_policy", "0"),
     ("media.autoplay.block-webaudio", "false"),
-    // The page's process opens the sound device itself. By way of Firefox's sound server the sound of a page did not
-    // always start on a busy machine.
+    // The page's process opens the sound device itself. By way of Firefox's sound server the sound of a page
+    // did not always start on a busy machine.
     ("media.cubeb.sandbox", "false"),
     ("security.sandbox.content.level", "0"),
     // The page of the test is the only one, and nothing goes to any other server.

@@ -1,11 +1,12 @@
 //! A DTLS handshake that a lossy path does not hold up.
 //!
-//! The stack sends a flight of the handshake again after 1 s, then 2, and so on (RFC 6347 section 4.2.4.1), and offers no
-//! setting for it. At 20 % loss both ways one of the six flights is lost more often than not, and a call that is accepted
-//! stays silent for seconds. So a socket keeps the newest flight and sends its datagrams again, soon, until the other side
-//! shows that it has gone on: by a message of the handshake that is new, or by media. A message that it repeats says the
-//! opposite: it waits for our flight, which is sent again at once (section 4.2.4). The stack's own timer begins anew with each
-//! repeated message, so it never fires then. A receiver drops what it has already (section 4.2.2).
+//! The stack sends a flight of the handshake again after 1 s, then 2, and so on (RFC 6347 section 4.2.4.1),
+//! and offers no setting for it. At 20 % loss both ways one of the six flights is lost more often than not,
+//! and a call that is accepted stays silent for seconds. So a socket keeps the newest flight and sends its
+//! datagrams again, soon, until the other side shows that it has gone on: by a message of the handshake that
+//! is new, or by media. A message that it repeats says the opposite: it waits for our flight, which is sent
+//! again at once (section 4.2.4). The stack's own timer begins anew with each repeated message, so it never
+//! fires then. A receiver drops what it has already (section 4.2.2).
 
 use std::{
     io::{self, IoSliceMut},
@@ -27,7 +28,8 @@ const HANDSHAKE: [u8; 2] = [20, 22];
 const GONE_ON: [u8; 2] = [21, 23];
 /// A record of the handshake (RFC 5246 section 6.2.1).
 const MESSAGE: u8 = 22;
-/// Bytes of a record's header, and of a message's until its number has ended (RFC 6347 sections 4.1 and 4.2.2).
+/// Bytes of a record's header, and of a message's until its number has ended (RFC 6347 sections 4.1 and
+/// 4.2.2).
 const RECORD_HEADER: usize = 13;
 const NUMBER_END: usize = 6;
 /// When a flight is sent again, each time after the time before. The first is more than the round trip of most paths, so
@@ -42,9 +44,11 @@ const WAITS: [Duration; 8] = [
     Duration::from_millis(1000),
     Duration::from_millis(1000),
 ];
-/// A flight that is asked for is sent again at most so often: one that was sent less long ago may just not have come yet.
+/// A flight that is asked for is sent again at most so often: one that was sent less long ago may just not
+/// have come yet.
 const ASKED_SPACING: Duration = Duration::from_millis(100);
-/// A flight is not sent again for a message that is repeated more often than this: the handshake has failed by then.
+/// A flight is not sent again for a message that is repeated more often than this: the handshake has failed
+/// by then.
 const MAX_ASKED: usize = 30;
 /// Datagrams of one flight: a certificate chain in fragments has fewer.
 const MAX_DATAGRAMS: usize = 8;

@@ -1,8 +1,9 @@
 //! Lip sync: when a received picture is to be shown, and how far sound and picture are apart.
 //!
-//! Sound sets the pace: it cannot be held back or hurried at once without being heard. A frame is held until its sound is
-//! about to be played, and never longer than 400 ms. Where frames keep coming after their sound, because lost packets had to
-//! be sent again, sound is slowed down a little until it is no further ahead than goes unnoticed ([`SoundHold`]).
+//! Sound sets the pace: it cannot be held back or hurried at once without being heard. A frame is held until
+//! its sound is about to be played, and never longer than 400 ms. Where frames keep coming after their sound,
+//! because lost packets had to be sent again, sound is slowed down a little until it is no further ahead than
+//! goes unnoticed ([`SoundHold`]).
 
 use std::time::{Duration, Instant};
 
@@ -62,7 +63,8 @@ impl LipSync {
     }
 }
 
-/// Sound may be ahead of its video by this much, in seconds; it is noticed from 45 ms on (ITU-R BT.1359-1 figure 2).
+/// Sound may be ahead of its video by this much, in seconds; it is noticed from 45 ms on (ITU-R BT.1359-1
+/// figure 2).
 const AHEAD: f64 = 0.03;
 /// What is over or under that by less is left as it is.
 const TOLERANCE: f64 = 0.01;
@@ -88,8 +90,8 @@ pub struct SoundHold {
 }
 
 impl SoundHold {
-    /// A frame is shown whose sound is heard this much later (seconds, negative where the sound came first). Gives the
-    /// delay where it changes.
+    /// A frame is shown whose sound is heard this much later (seconds, negative where the sound came first).
+    /// Gives the delay where it changes.
     pub fn shown(&mut self, now: Instant, skew: Option<f64>) -> Option<Duration> {
         self.shown = Some(now);
         let skew = skew?;
@@ -138,8 +140,8 @@ mod tests {
         }
     }
 
-    /// Shows 30 frames a second that need `needs` seconds more than their sound, which is delayed as it is told. The skew and the
-    /// hold at the end.
+    /// Shows 30 frames a second that need `needs` seconds more than their sound, which is delayed as it is
+    /// told. The skew and the hold at the end.
     fn settle(hold: &mut SoundHold, start: Instant, seconds: u32, needs: f64) -> (f64, f64) {
         let (mut delay, mut skew) = (hold.hold, 0.0);
         for frame in 0..seconds * 30 {

@@ -91,8 +91,8 @@ pub enum LinkEvent {
     /// A medium that a description of either side has is not part of the call. What happened, in words; a link says the
     /// same once.
     MediumRefused(String),
-    /// No description has a section for these media, so sending one of them takes another offer. Reported after each
-    /// exchange that leaves any.
+    /// No description has a section for these media, so sending one of them takes another offer. Reported
+    /// after each exchange that leaves any.
     Absent(MediaState),
     /// A candidate of the other side cannot be used. Why, in words.
     CandidateRefused(String),

@@ -493,8 +493,8 @@ impl Participant {
         self.offer_absent(local, out);
     }
 
-    /// Offers a section for a medium that is to be sent and has none, because the other side began the call without
-    /// it. If an exchange is still open, the link reports again after it.
+    /// Offers a section for a medium that is to be sent and has none, because the other side began the call
+    /// without it. If an exchange is still open, the link reports again after it.
     fn offer_absent(&mut self, local: Local, out: &mut Outbox) {
         let given = if local.held { MediaState::NONE } else { local.given() };
         let lacks = (self.absent.audio && given.audio) || (self.absent.video && given.video);

@@ -165,8 +165,9 @@ impl AudioStream {
         self.control.shared.set_gain(gain);
     }
 
-    /// Delays the sound by so much more than the network asks for, so that video which comes later keeps up with it. Reached by
-    /// stretching, within about a second; the whole delay never exceeds [`JitterSettings::max_delay`].
+    /// Delays the sound by so much more than the network asks for, so that video which comes later keeps up
+    /// with it. Reached by stretching, within about a second; the whole delay never exceeds
+    /// [`JitterSettings::max_delay`].
     pub fn set_extra_delay(&self, delay: Duration) {
         self.control.shared.set_extra_delay(delay);
     }

@@ -1,5 +1,6 @@
-//! `./dev bench soak`: one long call between two Ahoys while rate, loss, jitter and delay change by a seed. Says whether
-//! anything grows: sound and video apart, delay, memory; and whether video stops where the path does not explain it.
+//! `./dev bench soak`: one long call between two Ahoys while rate, loss, jitter and delay change by a seed.
+//! Says whether anything grows: sound and video apart, delay, memory; and whether video stops where the path
+//! does not explain it.
 
 use std::time::Duration;
 

@@ -68,7 +68,8 @@ impl Slot {
         let anywhere = Address { address: "0.0.0.0".to_owned(), ttl: None, range: None };
         let mut attributes: Vec<Attribute> = self.mid.iter().map(|mid| value("mid", mid.clone())).collect();
         attributes.push(flag("inactive"));
-        // RFC 9429 section 5.3.1 asks for none of them, but GStreamer 1.22 refuses a whole answer without them.
+        // RFC 9429 section 5.3.1 asks for none of them, but GStreamer 1.22 refuses a whole answer without
+        // them.
         attributes.extend(transport.iter().cloned());
         MediaDescription {
             media_name: MediaName {
@@ -111,9 +112,9 @@ pub(super) fn slots_of_offer(stable: &[Slot], absent: impl Fn(Kind) -> bool) -> 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ours {
     Offer {
-        /// Our DTLS role, once it is agreed. A later offer names it, because the role cannot change. If the offer
-        /// said `actpass` again, some programs would take the other role and lose the connection: GStreamer 1.22,
-        /// and Pion before September 2026.
+        /// Our DTLS role, once it is agreed. A later offer names it, because the role cannot change. If the
+        /// offer said `actpass` again, some programs would take the other role and lose the connection:
+        /// GStreamer 1.22, and Pion before September 2026.
         setup: Option<Setup>,
     },
     Answer {

@@ -29,8 +29,8 @@ impl LinkCapacity {
         self.seen = Some((rate, now));
     }
 
-    /// The path carries `rate` bits a second without a queue. A little more than the capacity corrects it; much more says that
-    /// the bottleneck is another one, of which nothing is known.
+    /// The path carries `rate` bits a second without a queue. A little more than the capacity corrects it;
+    /// much more says that the bottleneck is another one, of which nothing is known.
     pub(super) fn carried(&mut self, rate: f64) {
         match &mut self.seen {
             Some((capacity, _)) if rate > *capacity * (1.0 + OTHER) => self.seen = None,

@@ -20,8 +20,8 @@ use rtc::{
 
 /// What was said longer ago than this is of an earlier round of the 16-bit numbers.
 const KEPT: Duration = Duration::from_secs(5);
-/// Numbers that are remembered: 5 s of 800 packets a second. A power of two, so that numbers that follow each other across the
-/// end of their range have places that do.
+/// Numbers that are remembered: 5 s of 800 packets a second. A power of two, so that numbers that follow each
+/// other across the end of their range have places that do.
 const PLACES: usize = 4096;
 
 /// What feedback said of a packet.
@@ -37,8 +37,8 @@ pub(in crate::link) enum Said {
 #[derive(Clone, Debug, Default)]
 pub(in crate::link) struct Coverage(Arc<Mutex<Numbers>>);
 
-/// What was said of the newest number at each place: its number modulo [`PLACES`]. Repeated feedback, which jitter causes and a
-/// hostile peer may send, takes no more room.
+/// What was said of the newest number at each place: its number modulo [`PLACES`]. Repeated feedback, which
+/// jitter causes and a hostile peer may send, takes no more room.
 #[derive(Debug)]
 struct Numbers(Box<[Option<(u16, Said, Instant)>]>);
 

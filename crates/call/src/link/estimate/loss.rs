@@ -62,7 +62,8 @@ struct Undecided {
     packet: (u32, u16),
     departure: Instant,
     due: Instant,
-    /// How long after it the newest packet left that arrived before it; none until its report has been read to the end.
+    /// How long after it the newest packet left that arrived before it; none until its report has been read
+    /// to the end.
     overtaken: Option<Duration>,
 }
 
@@ -122,7 +123,8 @@ impl LossControl {
         }
     }
 
-    /// Decides about what has been missing for long enough. Called when a feedback packet has been read to its end.
+    /// Decides about what has been missing for long enough. Called when a feedback packet has been read to
+    /// its end.
     pub(super) fn settle(&mut self, now: Instant, coverage: &Coverage) {
         let newest = self.newest;
         for missing in self.undecided.iter_mut().rev().take_while(|missing| missing.overtaken.is_none()) {
@@ -158,8 +160,8 @@ impl LossControl {
         }
     }
 
-    /// Whether a copy of the packet may have overtaken it. The receiver then dropped the packet itself as a copy, so
-    /// nothing is known of it. If packets do not overtake each other by that much, it was lost.
+    /// Whether a copy of the packet may have overtaken it. The receiver then dropped the packet itself as a
+    /// copy, so nothing is known of it. If packets do not overtake each other by that much, it was lost.
     fn is_ambiguous(&self, now: Instant, packet: Undecided) -> bool {
         let reordering = self.reordering.filter(|(_, at)| now.saturating_duration_since(*at) <= REORDERING_KEPT);
         let again = self.reported.iter().find(|one| one.packet == packet.packet).and_then(|one| one.again);

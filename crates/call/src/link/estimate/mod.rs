@@ -11,14 +11,15 @@
 //!    Draining, Contested ──── the queue does not change at all ─────▶ Rising, on a longer path
 //! ```
 //!
-//! The rate follows the queue, not loss: while none stands it rises, slowly near the capacity that was last seen and fast
-//! otherwise; when one stands it falls under what the bottleneck carries until the queue is gone. A queue that stays although
-//! less is sent is another flow's: then the rate holds its share against it; one that does not even change is no queue but a
-//! longer path, as after a change of network ([`steady`]). Probes find what rising would take long for. Loss
-//! lowers the rate only where that makes less get lost ([`loss`]).
+//! The rate follows the queue, not loss: while none stands it rises, slowly near the capacity that was last
+//! seen and fast otherwise; when one stands it falls under what the bottleneck carries until the queue is
+//! gone. A queue that stays although less is sent is another flow's: then the rate holds its share against
+//! it; one that does not even change is no queue but a longer path, as after a change of network
+//! ([`steady`]). Probes find what rising would take long for. Loss lowers the rate only where that makes less
+//! get lost ([`loss`]).
 //!
-//! Not the crate's own estimate: measured at 5 % random loss and 100 ms round trip, with no bottleneck at all, it falls from
-//! 1.5 Mbit/s to under 0.6 and stays there.
+//! Not the crate's own estimate: measured at 5 % random loss and 100 ms round trip, with no bottleneck at
+//! all, it falls from 1.5 Mbit/s to under 0.6 and stays there.
 
 mod capacity;
 mod control;
@@ -81,8 +82,8 @@ const AFTER_DRAIN: f64 = 0.97;
 const CONTESTED_AFTER: Duration = Duration::from_millis(2500);
 /// While another flow fills the queue, the rate does not fall below this share of what arrived when that began...
 const CONTESTED_FLOOR: f64 = 0.7;
-/// ...and rises by so many bits a second each second, as TCP does by a packet each round trip (of 0.4 s, most of it queue), but by no
-/// more than this share of it...
+/// ...and rises by so many bits a second each second, as TCP does by a packet each round trip (of 0.4 s, most
+/// of it queue), but by no more than this share of it...
 const CONTESTED_RISE: f64 = 50_000.0;
 const CONTESTED_RISE_SHARE: f64 = 0.15;
 /// ...until more than this share is lost, which then lowers it by so much, at most once in an interval.
@@ -190,8 +191,8 @@ const GROWN: f64 = 1.15;
 const GROWN_BY: Duration = Duration::from_millis(5);
 /// A queue is not ours where less than this share leaves of what arrived when it was noticed.
 const LESS_SENT: f64 = 0.96;
-/// A delay that has not changed for so long is no queue. Where another flow fills the queue, its rate is steady for a while as
-/// well: that of CUBIC near its last maximum.
+/// A delay that has not changed for so long is no queue. Where another flow fills the queue, its rate is
+/// steady for a while as well: that of CUBIC near its last maximum.
 const LONGER_AFTER: Duration = Duration::from_millis(1200);
 const LONGER_WHERE_CONTESTED: Duration = Duration::from_secs(4);
 /// Where the rate before is not known, this multiple of the present one is taken for it.
@@ -320,7 +321,8 @@ impl Estimator {
         // The queue is young: only what arrived while it stood was at the bottleneck's rate.
         let lately = self.arrivals.rate_of_last(QUEUED_WINDOW_S, RATE_PACKETS).into_iter();
         let arriving = lately.chain(self.arrivals.rate(RATE_PACKETS)).reduce(f64::max).unwrap_or(self.target);
-        // A radio, or a busy machine, holds everything back for a moment: that looks like a slow path until the next look.
+        // A radio, or a busy machine, holds everything back for a moment: that looks like a slow path until
+        // the next look.
         let arriving = arriving.max(self.target * FIRST_DRAIN);
         self.state = State::Draining { since: now, arriving, before: self.target, deepest: queue };
         self.steadiness = Steadiness::default();
@@ -359,8 +361,8 @@ impl Estimator {
         }
     }
 
-    /// Whether the queue stays exactly as it is while less is sent and nothing overflows: then packets do not wait, they travel
-    /// further.
+    /// Whether the queue stays exactly as it is while less is sent and nothing overflows: then packets do not
+    /// wait, they travel further.
     fn is_longer_path(&mut self, now: Instant, queue: Duration) -> bool {
         let lasted = self.steadiness.lasted(now, queue);
         if queue <= QUEUE_LOW {
@@ -386,7 +388,8 @@ impl Estimator {
         self.state = State::Rising;
         self.queue.forget();
         self.capacity.forget();
-        // Probes say at once whether the path still carries what it did; where jitter hides it, rising says so soon.
+        // Probes say at once whether the path still carries what it did; where jitter hides it, rising says
+        // so soon.
         self.starting = true;
         self.probe.restart(before * LONGER_PATH);
         tracing::debug!(target = self.target, at = ?now, "the path has become longer");
@@ -420,8 +423,8 @@ impl Estimator {
         if let Some(rate) = self.arrivals.rate(RATE_PACKETS).filter(|_| queue < QUEUE_LOW) {
             self.capacity.carried(rate);
         }
-        // Between the two limits the queue is neither gone nor too long; and what is not sent proves nothing, except that sound
-        // alone must leave enough room for video to come back.
+        // Between the two limits the queue is neither gone nor too long; and what is not sent proves nothing,
+        // except that sound alone must leave enough room for video to come back.
         let limited = self.limited.is_limited(self.target) && self.target >= self.limited.least_room();
         if queue > QUEUE_LOW.max(self.high() / 2) || self.loss.is_trying() || limited {
             self.near_since = None;

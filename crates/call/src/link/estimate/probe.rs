@@ -16,8 +16,8 @@ use super::control::{ProbeOrder, ProbeSpan};
 const FIRST: [f64; 2] = [3.0, 6.0];
 /// The next probe, by what the last one found.
 const FURTHER: f64 = 2.0;
-/// A probe that filled nothing and found this much of its own rate is followed by a further one. The rest is what late timers
-/// take; at this share each further probe is still higher than the last one.
+/// A probe that filled nothing and found this much of its own rate is followed by a further one. The rest is
+/// what late timers take; at this share each further probe is still higher than the last one.
 const FOUND_ENOUGH: f64 = 0.55;
 /// A later probe, by the estimate.
 const PERIODIC: f64 = 2.0;
@@ -125,8 +125,8 @@ impl ProbeController {
         }
     }
 
-    /// Takes a report of a packet with `bytes` on the wire. On a short path the first packets are reported before the last ones
-    /// have left, so they are kept from the order on.
+    /// Takes a report of a packet with `bytes` on the wire. On a short path the first packets are reported
+    /// before the last ones have left, so they are kept from the order on.
     pub(super) fn reported(&mut self, report: &PacketReport, bytes: usize) {
         let inside = match self.stage {
             Stage::Idle => false,
@@ -204,8 +204,8 @@ fn judge(packets: &[(Instant, Option<Duration>, usize)]) -> Option<ProbeResult> 
     (!saturated || queue_grows(&arrived)).then_some(ProbeResult { rate: sending.min(arriving), saturated })
 }
 
-/// Whether each packet of the second half took longer than any of the first third. By chance that is so for one in 56 rows of
-/// ten packets, and for one in three rows of five: too few prove nothing.
+/// Whether each packet of the second half took longer than any of the first third. By chance that is so for
+/// one in 56 rows of ten packets, and for one in three rows of five: too few prove nothing.
 fn queue_grows(arrived: &[(Instant, Duration, usize)]) -> bool {
     let Some((origin, ..)) = arrived.first().filter(|_| arrived.len() >= PROOF_PACKETS) else { return false };
     // By departure: reports come in this order.

@@ -189,7 +189,8 @@ impl DelayEstimator {
         self.waits = self.loss > if self.waits { LOSS_LOW } else { LOSS_HIGH };
     }
 
-    /// How far playout should trail [`Self::base`]: one packet, what jitter and loss ask for, and the extra delay.
+    /// How far playout should trail [`Self::base`]: one packet, what jitter and loss ask for, and the extra
+    /// delay.
     pub fn target(&self) -> i64 {
         self.packet_length + (self.margin + self.extra).clamp(self.margin, self.limits.max.max(self.margin))
     }

@@ -12,8 +12,9 @@ use super::{
     Line,
 };
 
-/// Up to three calls run at once here, each with its sender and receiver. Three calls of Chromium at this size
-/// keep two cores busy; at the size of a single call they would be limited by the CPU and not by the path.
+/// Up to three calls run at once here, each with its sender and receiver. Three calls of Chromium at this
+/// size keep two cores busy; at the size of a single call they would be limited by the CPU and not by the
+/// path.
 const MEDIA: Media = Media { format: (640, 360, 30), ceiling_kbps: 4000 };
 
 /// What is to be reached on the paths of RFC 8867.
