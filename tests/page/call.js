@@ -38,6 +38,8 @@ export class Call {
   }
 
   async handle(payload) {
+    // Messages of the other side cross its own hang-up.
+    if (this.#connection.signalingState === 'closed') return;
     switch (payload.type) {
       case 'call-offer':
         return this.#onOffer(payload.sdp);

@@ -19,6 +19,6 @@ export function onLine(handle) {
 }
 
 // What went wrong in the page is for the test to see.
-const fail = (error) => emit('error', { message: String(error?.stack ?? error) });
+export const fail = (error) => emit('error', { message: String(error?.stack ?? error) });
 addEventListener('error', ({ error, message }) => fail(error ?? message));
 addEventListener('unhandledrejection', ({ reason }) => fail(reason));

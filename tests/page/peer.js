@@ -2,7 +2,7 @@
 // and commands, gives envelopes and events, and tells what it sees and hears in `media` events for the test to judge.
 
 import { Call } from './call.js';
-import { emit, onLine, send } from './line.js';
+import { emit, fail, onLine, send } from './line.js';
 import { AudioProbe, VideoProbe } from './probes.js';
 import { openTracks } from './sources.js';
 
@@ -26,13 +26,22 @@ const options = {
 
 const remote = document.getElementById('remote');
 remote.srcObject = new MediaStream();
-const videoProbe = new VideoProbe(remote, (size) => emit('first-video', size));
+let videoProbe = watch();
 let audioProbe;
 
 let channel = options.role === 'call' ? crypto.randomUUID() : null;
 let seq = 0;
 let call;
+// The call was hung up before it was accepted.
+let cancelled = false;
+let ringing;
+// What the page can send, and what it sends in this call.
+let sources;
 let tracks;
+
+function watch() {
+  return new VideoProbe(remote, (size) => emit('first-video', size));
+}
 
 function sendPayload(payload) {
   seq += 1;
@@ -51,15 +60,59 @@ function makeCall() {
   call = new Call({ tracks, receives, polite, bitrateKbps, ceilingKbps, send: sendPayload, emit, onTrack });
 }
 
+function accept() {
+  makeCall();
+  sendPayload({ type: 'call-ack' });
+}
+
+function cancel(reason) {
+  cancelled = true;
+  clearTimeout(ringing);
+  emit('ended', { reason });
+}
+
+function hangUp() {
+  if (call) {
+    call.hangUp();
+  } else if (channel && !cancelled) {
+    sendPayload({ type: 'call-hangup', reason: 'hangup' });
+    cancel('hangup');
+  }
+}
+
+function request() {
+  sendPayload({ type: 'call-request', media: { audio: options.audio, video: options.video } });
+}
+
+// Begins another call of the same page, once the one before is over. From then on the page reports events alone:
+// the `media` events of many calls would fill the memory of the test.
+function next({ role, audio, video, ring }) {
+  clearInterval(report);
+  videoProbe.stop();
+  audioProbe?.stop();
+  remote.srcObject = new MediaStream();
+  videoProbe = watch();
+  audioProbe = undefined;
+  Object.assign(options, { role, audio, video, ringMs: ring });
+  tracks = sources.filter(({ kind }) => options[kind]);
+  channel = role === 'call' ? crypto.randomUUID() : null;
+  seq = 0;
+  call = undefined;
+  cancelled = false;
+  if (role === 'call') request();
+}
+
 async function onEnvelope(envelope) {
   const { payload } = envelope;
-  if (payload.type === 'call-request' && options.role === 'answer' && !call) {
+  if (payload.type === 'call-request' && options.role === 'answer' && !channel) {
     channel = envelope.channel;
-    makeCall();
     emit('ringing');
-    sendPayload({ type: 'call-ack' });
-  } else if (envelope.channel !== channel) {
-    // Another call's.
+    if (options.ringMs) ringing = setTimeout(accept, options.ringMs);
+    else accept();
+  } else if (envelope.channel !== channel || cancelled) {
+    // Another call's, or one that is over.
+  } else if (payload.type === 'call-hangup' && !call) {
+    cancel(payload.reason ?? 'hangup');
   } else if (payload.type === 'call-ack' && options.role === 'call' && !call) {
     makeCall();
     emit('accepted');
@@ -82,7 +135,8 @@ const commands = {
   resume: () => call.direct('sendrecv'),
   // The camera of a call that began with sound, or another one beside it.
   'add-video': () => addVideo(),
-  hangup: () => call.hangUp(),
+  hangup: () => hangUp(),
+  next: (line) => next(line),
   'stop-watching': () => stopWatching(),
 };
 
@@ -94,14 +148,13 @@ async function addVideo() {
 
 // One at a time, in their order: a candidate must not overtake the description that it belongs to.
 let queue = (options.sends ? openTracks(options) : Promise.resolve([])).then(async (opened) => {
+  sources = opened;
   tracks = opened;
   if (options.twoVideos) tracks.push(...(await openTracks({ ...options, audio: false })));
-  if (options.role === 'call') {
-    sendPayload({ type: 'call-request', media: { audio: options.audio, video: options.video } });
-  }
+  if (options.role === 'call') request();
 });
 onLine((line) => {
-  queue = queue.then(() => (line.cmd ? commands[line.cmd]() : onEnvelope(line)));
+  queue = queue.then(() => (line.cmd ? commands[line.cmd](line) : onEnvelope(line))).catch(fail);
 });
 
 const report = setInterval(async () => {

@@ -130,6 +130,7 @@ export class AudioProbe {
 
   async #listen(track, onFirstSound) {
     await this.#context.audioWorklet.addModule(new URL('sound-worklet.js', import.meta.url));
+    if (this.#context.state === 'closed') return;
     const worklet = new AudioWorkletNode(this.#context, 'sound', { numberOfOutputs: 0, channelCount: 1, channelCountMode: 'explicit' });
     worklet.port.onmessage = ({ data: { level, beep } }) => {
       if (level) {
