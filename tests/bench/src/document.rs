@@ -11,12 +11,15 @@ pub enum Part {
     Net,
     /// `./dev bench soak`: one long call.
     Soak,
+    /// `./dev bench calls`: many calls, one after the other.
+    Calls,
 }
 
 /// What stands before each part but the first.
-const MARKS: [&str; 2] = [
+const MARKS: [&str; 3] = [
     "<!-- What follows is written by ./dev bench net. -->\n",
     "<!-- What follows is written by ./dev bench soak. -->\n",
+    "<!-- What follows is written by ./dev bench calls. -->\n",
 ];
 
 /// Replaces `part` in the document.
@@ -59,5 +62,6 @@ mod tests {
         assert_eq!(with(&all, Part::Net, "## net\n"), all, "written twice is written once");
         assert_eq!(with(&all, Part::Local, "# new\n"), all.replace("# local", "# new"));
         assert_eq!(with(&all, Part::Soak, "## long\n"), all.replace("## soak", "## long"));
+        assert_eq!(with(&all, Part::Calls, "## calls\n"), format!("{all}\n{}\n## calls\n", MARKS[2]));
     }
 }

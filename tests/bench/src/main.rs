@@ -2,6 +2,7 @@
 //! table and writes `docs/bench.md`.
 
 mod ahoy;
+mod calls;
 mod calm;
 mod chromium;
 mod cost;
@@ -65,6 +66,9 @@ async fn main() {
         ["net", ref rest @ ..] => return net::run(rest.first().unwrap_or(&""), rest.get(1).copied()).await,
         ["soak"] => return net::soak::run(net::soak::MINUTES).await,
         ["soak", minutes] => return net::soak::run(number(minutes)).await,
+        ["calls"] => return calls::run(calls::COUNT, "").await,
+        ["calls", count] => return calls::run(number(count), "").await,
+        ["calls", count, pair] => return calls::run(number(count), pair).await,
         [] => SECONDS,
         [seconds, ..] => number(seconds),
     };
@@ -80,7 +84,8 @@ async fn main() {
 fn number(text: &str) -> u32 {
     text.parse().unwrap_or_else(|_| {
         eprintln!(
-            "usage: ahoy-bench [SECONDS OF A CALL] | net [PART OF A PATH'S NAME [PART OF A CALL'S NAME]] | soak [MINUTES]"
+            "usage: ahoy-bench [SECONDS OF A CALL] | net [PART OF A PATH'S NAME [PART OF A CALL'S NAME]] | soak [MINUTES] \
+             | calls [COUNT [PART OF A PAIR'S NAME]]"
         );
         std::process::exit(2);
     })

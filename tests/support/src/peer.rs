@@ -5,6 +5,7 @@ use std::{any::Any, fmt::Write, time::Duration};
 use serde_json::{Value, json};
 use tokio::{
     sync::{mpsc, watch},
+    task::JoinSet,
     time::timeout,
 };
 
@@ -122,8 +123,11 @@ impl Peer {
         found.unwrap_or_else(|problem| panic!("{}: no {what}: {problem}{}", self.name, self.recent()))
     }
 
-    /// As [`Peer::wait_after`], and says why nothing was found.
-    async fn find<T>(
+    /// As [`Peer::wait_after`], with a limit of its own.
+    ///
+    /// # Errors
+    /// Why nothing was found.
+    pub async fn find<T>(
         &self,
         position: usize,
         limit: Duration,
@@ -176,21 +180,33 @@ pub fn connect(one: &Peer, other: &Peer) {
     connect_over(&whole, one, other);
 }
 
+/// As [`connect`], from a position of each peer's lines on, and until the result is dropped: peers that hold one
+/// call after another are connected anew for each.
+pub fn connect_after((one, one_position): (&Peer, usize), (other, other_position): (&Peer, usize)) -> JoinSet<()> {
+    let (_, whole) = watch::channel(true);
+    let (from_one, to_one) = one.envelopes();
+    let (from_other, to_other) = other.envelopes();
+    let mut wire = JoinSet::new();
+    wire.spawn(carry(whole.clone(), from_one, one_position, to_other));
+    wire.spawn(carry(whole, from_other, other_position, to_one));
+    wire
+}
+
 /// As [`connect`], over a line that can be cut: while `whole` is false, envelopes wait in their order, as in a connection
 /// that stands still.
 pub fn connect_over(whole: &watch::Receiver<bool>, one: &Peer, other: &Peer) {
     let (from_one, to_one) = one.envelopes();
     let (from_other, to_other) = other.envelopes();
-    tokio::spawn(carry(whole.clone(), from_one, to_other));
-    tokio::spawn(carry(whole.clone(), from_other, to_one));
+    tokio::spawn(carry(whole.clone(), from_one, 0, to_other));
+    tokio::spawn(carry(whole.clone(), from_other, 0, to_one));
 }
 
 async fn carry(
     mut whole: watch::Receiver<bool>,
     mut from: watch::Receiver<Vec<Value>>,
+    mut position: usize,
     to: mpsc::UnboundedSender<Value>,
 ) {
-    let mut position = 0;
     loop {
         // A line whose owner is gone stays as it is.
         if whole.wait_for(|whole| *whole).await.is_err() && !*whole.borrow() {

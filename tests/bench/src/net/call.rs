@@ -1,6 +1,6 @@
 //! One call over a path: who sends, who receives, and what was seen of it.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use ahoy_test_support::{
     browser::{self, Browser, Options, Role},
@@ -29,6 +29,15 @@ pub enum Program {
     Ahoy,
     /// A page in Chromium.
     Chromium,
+}
+
+impl fmt::Display for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ahoy => "Ahoy",
+            Self::Chromium => "Chromium",
+        })
+    }
 }
 
 /// Who sends to whom.

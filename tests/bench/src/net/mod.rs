@@ -1,13 +1,13 @@
 //! `./dev bench net`: calls over slow, lossy and late paths, Ahoy and Chromium through the same seeded path in one run.
 
-mod call;
+pub mod call;
 mod connect;
 mod document;
 mod goals;
 mod lines;
 mod measure;
 mod plot;
-mod report;
+pub mod report;
 mod several;
 pub mod soak;
 

@@ -2,11 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{
-    Line, Measured,
-    call::{Ends, Program},
-    measure::Outcome,
-};
+use super::{Line, Measured, call::Ends, measure::Outcome};
 
 const HEAD: &str = "| path | call | frames a second | frozen (%) | longest gap (ms) | queue p50 / p95 (ms) | used | 90 % used after (s) | kbit/s | lost / overflowed \
                     | sound made up (%) | size at the end | first video / sound after (ms) | reached |\n\
@@ -14,11 +10,7 @@ const HEAD: &str = "| path | call | frames a second | frozen (%) | longest gap (
 
 /// The name of a call's ends.
 pub fn who(ends: Ends) -> String {
-    let name = |program| match program {
-        Program::Ahoy => "Ahoy",
-        Program::Chromium => "Chromium",
-    };
-    format!("{} → {}", name(ends.sender), name(ends.receiver))
+    format!("{} → {}", ends.sender, ends.receiver)
 }
 
 /// All lines.
