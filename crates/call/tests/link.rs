@@ -54,24 +54,35 @@ fn end(role: Role, impairment: Option<Impairment>) -> End {
     End { link, reports, pictures, sounds }
 }
 
-/// Carries events between two links until both are connected.
+/// Carries events between two links until both are connected. Candidates may be reported before the description that they
+/// belong to; they are held back until that has been carried.
 async fn connect(a: &mut End, b: &mut End) {
-    let mut connected = 0;
+    let (mut connected, mut described, mut early) = (0, [false; 2], [Vec::new(), Vec::new()]);
     a.link.command(LinkCommand::CreateOffer { ice_restart: false });
     while connected < 2 {
-        let (report, to) = tokio::select! {
-            report = a.reports.recv() => (report, &b.link),
-            report = b.reports.recv() => (report, &a.link),
+        let (report, from, to) = tokio::select! {
+            report = a.reports.recv() => (report, 0, &b.link),
+            report = b.reports.recv() => (report, 1, &a.link),
         };
         let LinkReport::Event(event) = report.expect("the link runs") else { continue };
         match event {
             LinkEvent::LocalOffer(sdp) => to.command(LinkCommand::AcceptOffer { sdp }),
             LinkEvent::LocalAnswer(sdp) => to.command(LinkCommand::AcceptAnswer { sdp }),
-            LinkEvent::LocalCandidate(candidate) => to.command(LinkCommand::AddCandidate(candidate)),
-            LinkEvent::LocalCandidatesDone => {}
-            LinkEvent::Connected => connected += 1,
+            LinkEvent::LocalCandidate(candidate) => {
+                early[from].push(candidate);
+                if !described[from] {
+                    continue;
+                }
+            }
+            LinkEvent::LocalCandidatesDone => continue,
+            LinkEvent::Connected => {
+                connected += 1;
+                continue;
+            }
             other => panic!("{other:?}"),
         }
+        described[from] = true;
+        early[from].drain(..).for_each(|candidate| to.command(LinkCommand::AddCandidate(candidate)));
     }
 }
 
