@@ -5,8 +5,8 @@
 //! and a call that is accepted stays silent for seconds. So a socket keeps the newest flight and sends its
 //! datagrams again, soon, until the other side shows that it has gone on: by a message of the handshake that
 //! is new, or by media. A message that it repeats says the opposite: it waits for our flight, which is sent
-//! again at once (section 4.2.4). The stack's own timer begins anew with each repeated message, so it never
-//! fires then. A receiver drops what it has already (section 4.2.2).
+//! again at once (section 4.2.4). A repeated message also stops the stack's own timer for
+//! good. A receiver drops what it has already (section 4.2.2).
 
 use std::{
     io::{self, IoSliceMut},
