@@ -82,14 +82,17 @@ const AFTER_DRAIN: f64 = 0.97;
 const CONTESTED_AFTER: Duration = Duration::from_millis(2500);
 /// While another flow fills the queue, the rate does not fall below this share of what arrived when that began...
 const CONTESTED_FLOOR: f64 = 0.7;
-/// ...and rises by so many bits a second each second, as TCP does by a packet each round trip (of 0.4 s, most
+/// ...and rises by so many bits a second each second, as TCP does by a packet each round trip (of 0.3 s, most
 /// of it queue), but by no more than this share of it...
-const CONTESTED_RISE: f64 = 50_000.0;
+const CONTESTED_RISE: f64 = 100_000.0;
 const CONTESTED_RISE_SHARE: f64 = 0.15;
 /// ...until more than this share is lost, which then lowers it by so much, at most once in an interval.
 const CONTESTED_LOSS: f64 = 0.03;
 const CONTESTED_CUT: f64 = 0.85;
 const CONTESTED_INTERVAL: Duration = Duration::from_millis(1000);
+/// After so long it is tried again whether the queue drains where less is sent. Two flows that each take it for the
+/// other's would keep it full for good.
+const CONTESTED_TRIAL: Duration = Duration::from_secs(6);
 /// The other flow is gone when no queue has stood for so long.
 const UNCONTESTED_AFTER: Duration = Duration::from_millis(500);
 
@@ -180,6 +183,7 @@ enum State {
         deepest: Duration,
     },
     Contested {
+        since: Instant,
         floor: f64,
         calm: Option<Instant>,
         cut: Instant,
@@ -298,7 +302,7 @@ impl Estimator {
             State::Rising => self.rise(now, elapsed.min(1.0), queue),
             State::Draining { .. } | State::Contested { .. } if longer_path => self.follow_path(now),
             State::Draining { .. } => self.drain(now, queue),
-            State::Contested { floor, calm, cut } => self.contest(now, elapsed.min(1.0), queue, (floor, calm, cut)),
+            State::Contested { .. } => self.contest(now, elapsed.min(1.0), queue),
         }
         let queued = queue > QUEUE_LOW && matches!(self.state, State::Draining { .. } | State::Contested { .. });
         match self.loss.verdict(now, queued, before) {
@@ -351,7 +355,7 @@ impl Estimator {
         } else if took > CONTESTED_AFTER {
             let floor = began * CONTESTED_FLOOR;
             self.target = self.target.max(floor);
-            self.state = State::Contested { floor, calm: None, cut: now };
+            self.state = State::Contested { since: now, floor, calm: None, cut: now };
         } else if queue > deepest.mul_f64(GROWN) + GROWN_BY
             && let Some(arriving) = self.arrivals.rate(RATE_PACKETS)
         {
@@ -395,13 +399,11 @@ impl Estimator {
         tracing::debug!(target = self.target, at = ?now, "the path has become longer");
     }
 
-    fn contest(
-        &mut self,
-        now: Instant,
-        elapsed: f64,
-        queue: Duration,
-        (floor, calm, cut): (f64, Option<Instant>, Instant),
-    ) {
+    fn contest(&mut self, now: Instant, elapsed: f64, queue: Duration) {
+        let State::Contested { since, floor, calm, cut } = self.state else { return };
+        if now.saturating_duration_since(since) >= CONTESTED_TRIAL {
+            return self.begin_draining(now, queue);
+        }
         let calm = (queue <= self.high()).then(|| calm.unwrap_or(now));
         if calm.is_some_and(|since| now.saturating_duration_since(since) >= UNCONTESTED_AFTER) {
             self.state = State::Rising;
@@ -416,7 +418,7 @@ impl Estimator {
         } else if !lossy && !self.limited.is_limited(self.target) {
             self.target += CONTESTED_RISE.min(self.target * CONTESTED_RISE_SHARE) * elapsed;
         }
-        self.state = State::Contested { floor, calm, cut };
+        self.state = State::Contested { since, floor, calm, cut };
     }
 
     fn rise(&mut self, now: Instant, elapsed: f64, queue: Duration) {
