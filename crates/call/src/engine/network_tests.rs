@@ -79,7 +79,7 @@ impl Call {
         Self { judge: Judge::new(now), now, start: now, totals }
     }
 
-    /// Lets a second pass; what is told.
+    /// Feeds the judge one second of statistics. Returns the network state if it has changed.
     fn second(&mut self, weather: Weather) -> Option<NetworkState> {
         let Weather { connected, held, says, paused_there, .. } = weather;
         if connected || self.judge.connected.is_some() {
@@ -118,7 +118,7 @@ impl Call {
         self.judge.look(self.now, self.totals.clone())
     }
 
-    /// What is told, and in which second.
+    /// Feeds the judge one second each. Returns each change of the network state, with its second.
     fn passes(&mut self, seconds: u32, weather: Weather) -> Vec<(u64, NetworkState)> {
         (0..seconds)
             .filter_map(|_| {
