@@ -87,6 +87,11 @@ impl VideoFormat {
 
     /// 1280x720 at 30 frames a second: what a call starts with.
     pub const HD: Self = Self { width: 1280, height: 720, fps: 30 };
+
+    /// Pixels of a frame.
+    pub fn area(&self) -> u64 {
+        u64::from(self.width) * u64::from(self.height)
+    }
 }
 
 impl fmt::Display for VideoFormat {

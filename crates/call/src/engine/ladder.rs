@@ -213,8 +213,7 @@ fn highest(source: VideoFormat, top: usize, bps: f64, room: f64) -> usize {
 
 /// The highest rung that a limit allows; the lowest one at least.
 fn top(source: VideoFormat, limit: VideoLimit) -> usize {
-    let area = |format: VideoFormat| u64::from(format.width) * u64::from(format.height);
-    let fits = |index: &usize| rung(source, *index).is_some_and(|format| area(format) <= area(limit.format));
+    let fits = |index: &usize| rung(source, *index).is_some_and(|format| format.area() <= limit.format.area());
     let lowest = RUNGS.len() - 1;
     let largest = (0..RUNGS.len()).find(fits).unwrap_or(lowest);
     highest(source, largest, limit.bitrate.bps() as f64, 1.0).min(lowest)

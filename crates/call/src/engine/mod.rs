@@ -108,8 +108,7 @@ impl EngineConfig {
 
     /// What the camera is asked for.
     pub(crate) fn camera_format(&self) -> VideoFormat {
-        let area = |format: &VideoFormat| u64::from(format.width) * u64::from(format.height);
-        self.largest.into_iter().chain([self.video]).max_by_key(area).unwrap_or(self.video)
+        self.largest.into_iter().chain([self.video]).max_by_key(VideoFormat::area).unwrap_or(self.video)
     }
 
     /// With another limit of what is sent of the camera.
