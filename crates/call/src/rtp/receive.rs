@@ -6,7 +6,8 @@
 //!
 //! What leaves is decodable: a frame goes out only if every frame since the last key frame went out before it. A
 //! hole is first asked for again (NACK, RFC 4585 section 6.2.1); when that cannot be hoped to work any more, a key
-//! frame is asked for (PLI, section 6.3.1) and everything up to it is dropped.
+//! frame is asked for (PLI, section 6.3.1) and everything up to it is dropped. A hole between two frames whose numbers follow
+//! each other was padding, and is stepped over: libwebrtc does not send padding again.
 //!
 //! ```text
 //!             first packet of a key frame
@@ -23,7 +24,10 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 
-use super::{clock::SequenceUnwrapper, vp8::Descriptor};
+use super::{
+    clock::SequenceUnwrapper,
+    vp8::{Descriptor, PictureId},
+};
 
 /// A packet this late is asked for: long enough that the ordinary reordering of two queues on one path costs no NACK. Where
 /// packets are seen to come later than this by themselves, as much later is waited for.
@@ -178,6 +182,8 @@ pub struct VideoReceiver {
     unwrapper: SequenceUnwrapper,
     /// The packet that continues the stream. None while awaiting a key frame.
     next: Option<i64>,
+    /// The number of the frame that was given out last.
+    picture: Option<PictureId>,
     /// Everything below is settled: given out or given up.
     floor: Option<i64>,
     highest: Option<i64>,
@@ -197,6 +203,7 @@ impl Default for VideoReceiver {
         Self {
             unwrapper: SequenceUnwrapper::default(),
             next: None,
+            picture: None,
             floor: None,
             highest: None,
             buffer: BTreeMap::new(),
@@ -365,6 +372,16 @@ impl VideoReceiver {
         FrameAt::Incomplete
     }
 
+    /// The start of the next frame, if there is a hole before it that was nothing but padding.
+    fn behind_padding(&self, next: i64) -> Option<i64> {
+        if self.buffer.contains_key(&next) {
+            return None;
+        }
+        let (start, first) = self.buffer.range(next..).find(|(_, packet)| !packet.payload.is_empty())?;
+        let descriptor = Descriptor::parse(&first.payload).filter(|descriptor| descriptor.starts_frame)?;
+        descriptor.picture?.follows(self.picture?).then_some(*start)
+    }
+
     fn newest_whole_key_frame(&self) -> Option<i64> {
         self.key_frame_starts().find(|start| matches!(self.frame_at(*start), FrameAt::Whole { .. }))
     }
@@ -384,6 +401,8 @@ impl VideoReceiver {
     fn give_out(&mut self, start: i64, end: i64, key: bool) {
         let packets = self.buffer.range(start..=end).map(|(_, packet)| packet);
         let timestamp = packets.clone().next().map_or(0, |packet| packet.timestamp);
+        let descriptor = packets.clone().next().and_then(|first| Descriptor::parse(&first.payload));
+        self.picture = descriptor.and_then(|descriptor| descriptor.picture);
         let mut data = BytesMut::with_capacity(packets.clone().map(|packet| packet.payload.len()).sum());
         for packet in packets {
             if let Some(vp8) = Descriptor::parse(&packet.payload).and_then(|d| packet.payload.get(d.len..)) {
@@ -444,7 +463,6 @@ impl VideoReceiver {
         }
         for sequence in &due {
             if let Some(missing) = self.missing.get_mut(sequence) {
-                missing.first_asked.get_or_insert(now);
                 missing.asked = Some(now);
                 missing.times += 1;
             }

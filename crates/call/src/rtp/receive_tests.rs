@@ -184,6 +184,52 @@ fn padding_between_frames_is_stepped_over() {
 }
 
 #[test]
+fn padding_that_got_lost_holds_nothing_up() {
+    // (numbers of the padding between two frames, those of it that come, frames that come behind it)
+    for (padding, comes, frames) in
+        [(1, vec![], vec![0, 1]), (3, vec![], vec![0, 1]), (3, vec![1], vec![0, 1]), (3, vec![0, 2], vec![0, 1])]
+    {
+        let (mut sender, mut receiver, now) = (Sender::new(65_534), VideoReceiver::default(), Instant::now());
+        let first = sender.frame(true, 1000);
+        let end = sender.sequence;
+        for packet in first {
+            receiver.insert(now, packet);
+        }
+        for number in comes {
+            let sequence = end.wrapping_add(number);
+            receiver.insert(now, VideoPacket { sequence, timestamp: 0, marker: false, payload: Bytes::new() });
+        }
+        sender.sequence = end.wrapping_add(padding);
+        for packet in sender.frame(false, 3000) {
+            receiver.insert(now, packet);
+        }
+        assert_eq!(drain(&mut receiver), (frames, vec![], 0));
+        assert_eq!((receiver.stats().lost, receiver.next_deadline()), (0, None));
+    }
+}
+
+#[test]
+fn a_hole_that_may_have_been_video_is_waited_for() {
+    let lost = |sender: &mut Sender, which: &str| match which {
+        "a frame" => drop(sender.frame(false, 1000)),
+        // Padding that was lost, and the first packet of the frame behind it.
+        _ => sender.sequence += 2,
+    };
+    for which in ["a frame", "a start"] {
+        let (mut sender, mut receiver, now) = (Sender::new(0), VideoReceiver::default(), Instant::now());
+        for packet in sender.frame(true, 1000) {
+            receiver.insert(now, packet);
+        }
+        lost(&mut sender, which);
+        for packet in sender.frame(false, 3000).into_iter().skip(1) {
+            receiver.insert(now, packet);
+        }
+        assert_eq!(drain(&mut receiver).0, [0], "{which}");
+        assert!(receiver.next_deadline().is_some(), "{which}");
+    }
+}
+
+#[test]
 fn an_outage_is_not_asked_for_packet_by_packet() {
     let (mut sender, mut receiver, now) = (Sender::new(0), VideoReceiver::default(), Instant::now());
     for packet in sender.frame(true, 1000) {

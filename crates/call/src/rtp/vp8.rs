@@ -47,6 +47,23 @@ pub struct Descriptor {
     pub starts_frame: bool,
     /// Bytes of descriptor before the VP8 bytes.
     pub len: usize,
+    /// The number of the frame, where the sender numbers frames.
+    pub picture: Option<PictureId>,
+}
+
+/// The number of a frame, one more than that of the frame before it (RFC 7741 section 4.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PictureId {
+    number: u16,
+    /// 7 or 15 bits, all set.
+    mask: u16,
+}
+
+impl PictureId {
+    /// Whether this is the frame right behind `before`.
+    pub fn follows(self, before: Self) -> bool {
+        before.number.wrapping_add(1) & self.mask == self.number
+    }
 }
 
 impl Descriptor {
@@ -55,13 +72,20 @@ impl Descriptor {
         let mut rest = payload.iter().copied();
         let required = rest.next()?;
         let (extended, start, partition) = (required & 0x80 != 0, required & 0x10 != 0, required & 0x07);
-        let mut len = 1;
+        let (mut len, mut picture) = (1, None);
         if extended {
             let extension = rest.next()?;
             len += 1;
             if extension & 0x80 != 0 {
                 // I: PictureID of 7 or, with M, 15 bits
-                len += if rest.next()? & 0x80 != 0 { 2 } else { 1 };
+                let first = rest.next()?;
+                let long = first & 0x80 != 0;
+                len += if long { 2 } else { 1 };
+                picture = Some(if long {
+                    PictureId { number: u16::from_be_bytes([first & 0x7f, rest.next()?]), mask: 0x7fff }
+                } else {
+                    PictureId { number: first.into(), mask: 0x7f }
+                });
             }
             if extension & 0x40 != 0 {
                 len += 1; // L: TL0PICIDX
@@ -70,7 +94,7 @@ impl Descriptor {
                 len += 1; // T or K: TID, Y and KEYIDX share a byte
             }
         }
-        (payload.len() > len).then_some(Self { starts_frame: start && partition == 0, len })
+        (payload.len() > len).then_some(Self { starts_frame: start && partition == 0, len, picture })
     }
 
     /// Whether the packet begins a key frame: the P bit of the VP8 payload header is 0 (RFC 7741 section 4.3).
@@ -108,19 +132,38 @@ mod tests {
 
     #[test]
     fn descriptors_of_every_shape_are_measured() {
-        // (bytes, length of the descriptor, starts a frame), after the figures of RFC 7741 section 4.2
-        for (bytes, len, starts) in [
-            (&[0x10, 0][..], 1, true),
-            (&[0x00, 0], 1, false),
-            (&[0x11, 0], 1, false), // S with PartID 1: a later partition
-            (&[0x90, 0x80, 0x7f, 0], 3, true),
-            (&[0x90, 0x80, 0x80, 0x01, 0], 4, true),
-            (&[0x90, 0xc0, 0x80, 0x01, 0x05, 0], 5, true),
-            (&[0x90, 0xe0, 0x80, 0x01, 0x05, 0x20, 0], 6, true),
-            (&[0x90, 0xf0, 0x80, 0x01, 0x05, 0x21, 0], 6, true),
-            (&[0x90, 0x20, 0x20, 0], 3, true),
+        let (short, long) =
+            (|number| Some(PictureId { number, mask: 0x7f }), |number| Some(PictureId { number, mask: 0x7fff }));
+        // (bytes, length of the descriptor, starts a frame, its number), after the figures of RFC 7741 section 4.2
+        for (bytes, len, starts_frame, picture) in [
+            (&[0x10, 0][..], 1, true, None),
+            (&[0x00, 0], 1, false, None),
+            (&[0x11, 0], 1, false, None), // S with PartID 1: a later partition
+            (&[0x90, 0x80, 0x7f, 0], 3, true, short(0x7f)),
+            (&[0x90, 0x80, 0x80, 0x01, 0], 4, true, long(1)),
+            (&[0x90, 0xc0, 0xff, 0xfe, 0x05, 0], 5, true, long(0x7ffe)),
+            (&[0x90, 0xe0, 0x80, 0x01, 0x05, 0x20, 0], 6, true, long(1)),
+            (&[0x90, 0xf0, 0x80, 0x01, 0x05, 0x21, 0], 6, true, long(1)),
+            (&[0x90, 0x20, 0x20, 0], 3, true, None),
         ] {
-            assert_eq!(Descriptor::parse(bytes), Some(Descriptor { starts_frame: starts, len }), "{bytes:x?}");
+            assert_eq!(Descriptor::parse(bytes), Some(Descriptor { starts_frame, len, picture }), "{bytes:x?}");
+        }
+    }
+
+    #[test]
+    fn frames_are_numbered_over_the_wrap() {
+        let (short, long) = (|number| PictureId { number, mask: 0x7f }, |number| PictureId { number, mask: 0x7fff });
+        for (before, next, follows) in [
+            (long(7), long(8), true),
+            (long(7), long(9), false),
+            (long(7), long(7), false),
+            (long(8), long(7), false),
+            (long(0x7fff), long(0), true),
+            (short(0x7f), short(0), true),
+            // The number may grow from 7 bits to 15.
+            (short(0x7f), long(0x80), true),
+        ] {
+            assert_eq!(next.follows(before), follows, "{before:?} {next:?}");
         }
     }
 
