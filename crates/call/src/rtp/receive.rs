@@ -36,7 +36,8 @@ const REORDER_TOLERANCE: Duration = Duration::from_millis(5);
 const MAX_REORDER_TOLERANCE: Duration = Duration::from_millis(100);
 /// Of the lateness that was seen, this share is left after a second without any.
 const LATENESS_KEPT: f64 = 0.8;
-/// What comes sooner after it was asked for than this share of the round trip was on its way already.
+/// What is late by less than this share of the round trip was on its way all the time. (Later ones may have been sent again,
+/// and not only because we asked: libwebrtc sends again what transport-wide feedback shows to be lost.)
 const TOO_SOON: f64 = 0.9;
 /// Between two rounds of asking for one packet: a round trip and a little, but never less than this.
 const MIN_NACK_INTERVAL: Duration = Duration::from_millis(20);
@@ -170,8 +171,7 @@ impl Lateness {
 #[derive(Clone, Copy, Debug)]
 struct Missing {
     since: Instant,
-    /// When it was asked for first, and last.
-    first_asked: Option<Instant>,
+    /// When it was asked for last.
     asked: Option<Instant>,
     times: u32,
 }
@@ -296,17 +296,16 @@ impl VideoReceiver {
                 // A jump wider than the buffer is a new stream for all that matters; do not list it packet by packet.
                 let first = (highest + 1).max(sequence - MAX_BUFFERED as i64);
                 for hole in first..sequence {
-                    self.missing.insert(hole, Missing { since: now, first_asked: None, asked: None, times: 0 });
+                    self.missing.insert(hole, Missing { since: now, asked: None, times: 0 });
                 }
                 self.highest = Some(sequence);
             }
             Some(_) => {
                 let Some(missing) = self.missing.remove(&sequence) else { return };
                 self.stats.recovered += u64::from(missing.asked.is_some());
-                let answered =
-                    |first: Instant| now.saturating_duration_since(first) >= self.round_trip.mul_f64(TOO_SOON);
-                if !missing.first_asked.is_some_and(answered) {
-                    self.lateness.saw(now, now.saturating_duration_since(missing.since));
+                let late = now.saturating_duration_since(missing.since);
+                if late < self.round_trip.mul_f64(TOO_SOON) {
+                    self.lateness.saw(now, late);
                 }
             }
             None => self.highest = Some(sequence),
@@ -335,11 +334,19 @@ impl VideoReceiver {
                     self.settle_below(next + 1);
                     self.await_key_frame(now);
                 }
-                // A whole key frame behind the hole makes the hole irrelevant.
-                FrameAt::Incomplete => match self.newest_whole_key_frame() {
-                    Some(start) if start > next => self.continue_at(start),
-                    Some(_) | None => return,
-                },
+                FrameAt::Incomplete => {
+                    if let Some(start) = self.behind_padding(next) {
+                        // Nothing was lost there.
+                        self.missing = self.missing.split_off(&start);
+                        self.continue_at(start);
+                        continue;
+                    }
+                    // A whole key frame behind the hole makes the hole irrelevant.
+                    match self.newest_whole_key_frame() {
+                        Some(start) if start > next => self.continue_at(start),
+                        Some(_) | None => return,
+                    }
+                }
             }
         }
     }
