@@ -226,7 +226,7 @@ impl Actor {
         debug!(took = ?started.elapsed(), "link opened");
         let (gate, feedback) = (self.gate.clone(), stack.feedback.clone());
         tasks.spawn(outgoing::video(video, stack.video.clone(), gate.clone(), self.stats.clone(), feedback.clone()));
-        tasks.spawn(route::watch(stack.audio.clone(), self.stats.clone(), self.restarts.clone()));
+        tasks.spawn(route::watch((&stack).into(), self.stats.clone(), self.restarts.clone()));
         tasks.spawn(outgoing::audio(audio, stack.audio.clone(), gate.clone(), self.stats.clone(), feedback));
         loop {
             let command = tokio::select! {

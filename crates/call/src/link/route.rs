@@ -1,11 +1,27 @@
-//! Which way a link's media take: from machine to machine, or by a relay.
+//! Which way a link's media take: from machine to machine, or by a relay. And how long a check takes over it, for as long as
+//! nothing better is known of the round trip.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use rtc::peer_connection::transport::{RTCIceCandidate, RTCIceCandidateType};
+use rtc::{
+    peer_connection::transport::{RTCIceCandidate, RTCIceCandidateType},
+    statistics::StatsSelector,
+};
 use serde::{Deserialize, Serialize};
+use webrtc::peer_connection::PeerConnection;
 
-use super::{outgoing::OutgoingTrack, restart::Restarts, stats::SharedStats};
+use super::{
+    Connection,
+    incoming::lock,
+    outgoing::OutgoingTrack,
+    restart::Restarts,
+    stack::{Clocks, Stack},
+    stats::SharedStats,
+};
 
 /// How often the stack is asked, as it does not tell: a new way is shown within this time.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -33,8 +49,23 @@ impl Route {
     }
 }
 
-/// Keeps the figures' route up to date until the link goes down.
-pub(super) async fn watch(track: Arc<OutgoingTrack>, stats: SharedStats, restarts: Restarts) {
+/// The parts of a stack that are asked.
+pub(super) struct Watched {
+    connection: Connection,
+    track: Arc<OutgoingTrack>,
+    clocks: Clocks,
+}
+
+impl From<&Stack> for Watched {
+    fn from(stack: &Stack) -> Self {
+        Self { connection: stack.connection.clone(), track: stack.audio.clone(), clocks: stack.clocks.clone() }
+    }
+}
+
+/// Keeps the route in `stats` up to date until the link goes down, and what `clocks` know of the round trip until a report
+/// tells it.
+pub(super) async fn watch(stack: Watched, stats: SharedStats, restarts: Restarts) {
+    let Watched { connection, track, clocks } = stack;
     let mut due = tokio::time::interval(INTERVAL);
     due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -45,7 +76,21 @@ pub(super) async fn watch(track: Arc<OutgoingTrack>, stats: SharedStats, restart
         let known = ice.get_remote_candidates().await.unwrap_or_default();
         stats.lock().route = Some(Route::of(pair.local(), pair.remote(), &known));
         restarts.set_used(base(pair.local()));
+        if lock(&clocks).reported_round_trip.is_none()
+            && let Some(round_trip) = checked_round_trip(&*connection).await
+        {
+            lock(&clocks).checked_round_trip = Some(round_trip);
+            stats.lock().round_trip.get_or_insert(round_trip);
+        }
     }
+}
+
+/// How long the newest check of the selected pair took (RFC 8445 section 2.2).
+async fn checked_round_trip(connection: &dyn PeerConnection) -> Option<Duration> {
+    let report = connection.get_stats(Instant::now(), StatsSelector::None).await;
+    let pairs = report.candidate_pairs().filter(|pair| pair.nominated && pair.responses_received > 0);
+    let newest = pairs.map(|pair| pair.current_round_trip_time).min_by(f64::total_cmp)?;
+    Duration::try_from_secs_f64(newest).ok().filter(|newest| !newest.is_zero())
 }
 
 /// The address of the socket behind a local candidate: its own, or of a reflexive or relayed one the related address

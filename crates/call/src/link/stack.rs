@@ -122,6 +122,7 @@ pub(super) struct Stack {
     pub(super) session: description::Session,
     /// A stream came that no description declares.
     pub(super) undeclared: Arc<Notify>,
+    pub(super) clocks: Clocks,
     formats: Arc<SoundFormats>,
 }
 
@@ -238,7 +239,8 @@ pub(super) async fn build(
     let context = incoming::RtcpContext::new(handler.shared(), wall, estimate, sending, config.voice);
     tasks.spawn(incoming::read_rtcp(rtcp, context));
     let feedback = Feedback { wall, voice };
-    Ok(Stack { connection, video, audio, feedback, playing, session, undeclared, formats })
+    let clocks = Arc::clone(&handler.shared().clocks);
+    Ok(Stack { connection, video, audio, feedback, playing, session, undeclared, clocks, formats })
 }
 
 /// The payload types under which sound comes: those that our own description gives (RFC 3264 section 5.1).

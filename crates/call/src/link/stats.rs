@@ -52,7 +52,7 @@ pub struct StreamIn {
 pub struct LinkStats {
     /// Which way media take; none until it is known.
     pub route: Option<Route>,
-    /// Round trip, by receiver reports.
+    /// Round trip, by receiver reports; by the checks of the path before there is one.
     pub round_trip: Option<Duration>,
     /// What the path is thought to carry.
     pub estimate: Option<Bitrate>,

@@ -240,6 +240,6 @@ fn hand_on(packet: &rtc::rtp::Packet, arrival: Instant, formats: &SoundFormats, 
     any
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -43,7 +43,10 @@ pub(in crate::link) struct PeerClocks {
     pub(super) video: Option<u32>,
     /// The newest report of each SSRC, newest last.
     reports: VecDeque<SenderReport>,
-    pub(super) round_trip: Option<Duration>,
+    /// By the newest reception report.
+    pub(in crate::link) reported_round_trip: Option<Duration>,
+    /// By the newest check of the path.
+    pub(in crate::link) checked_round_trip: Option<Duration>,
 }
 
 impl PeerClocks {
@@ -56,6 +59,11 @@ impl PeerClocks {
             let oldest = self.reports.iter().position(|old| !in_use(old)).unwrap_or(0);
             self.reports.remove(oldest);
         }
+    }
+
+    /// A side that sends nothing gets no reports; the path is checked all the same.
+    pub(super) fn round_trip(&self) -> Option<Duration> {
+        self.reported_round_trip.or(self.checked_round_trip)
     }
 
     pub(super) fn sync(&self) -> LipSync {
@@ -193,7 +201,7 @@ impl RtcpContext {
             if let Some(round_trip) = round_trip(report, self.wall.ntp(arrival)) {
                 stats.round_trip = Some(round_trip);
                 drop(stats);
-                lock(&self.shared.clocks).round_trip = Some(round_trip);
+                lock(&self.shared.clocks).reported_round_trip = Some(round_trip);
             }
         }
     }

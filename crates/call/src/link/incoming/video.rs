@@ -128,7 +128,7 @@ impl IncomingVideo {
         }
         let mut clocks = lock(&self.shared.clocks);
         clocks.video = Some(self.ssrc);
-        if let Some(round_trip) = clocks.round_trip {
+        if let Some(round_trip) = clocks.round_trip() {
             self.receiver.set_round_trip(round_trip);
         }
         drop(clocks);
