@@ -134,9 +134,9 @@ const BURST_NEAR_S: f64 = 0.005;
 /// Retransmissions take at most so much of the target, and twice the share that is lost besides.
 const REPAIR_SHARE: f64 = 0.1;
 const MOST_REPAIR_SHARE: f64 = 0.45;
-/// From this share of loss on each packet of video is followed by so many copies: at 10 % both a packet and its copy are lost
-/// once in a hundred times, which is twice a second.
-const COPIES_FROM: [(f64, u8); 2] = [(0.03, 1), (0.07, 2)];
+/// From this share of loss on each packet of video is followed by so many copies: at 5 % both a packet and its copy are lost
+/// once in 400 times, which is every other second.
+const COPIES_FROM: [(f64, u8); 2] = [(0.02, 1), (0.04, 2)];
 /// They end when loss has fallen under this part of that.
 const COPIES_KEPT: f64 = 0.5;
 /// On a path with a shorter round trip what is lost is asked for, and comes in time.

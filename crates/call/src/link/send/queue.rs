@@ -135,7 +135,7 @@ impl SendQueue {
         if let Some(packet) = self.repairs.take(now, repair) {
             // What is asked for once must not have to be asked for twice.
             let copies = self.control.lock().copies;
-            self.repairs.copy(now, packet.header.sequence_number, copies);
+            self.repairs.copy(now, &packet.header, copies);
             self.count(now, wire_size(&packet));
             return Some(Released::Repair(packet));
         }
@@ -146,7 +146,7 @@ impl SendQueue {
             self.repairs.sent(now, &packet);
             self.media += bytes as f64 * 8.0 / MEDIA_S;
             let copies = self.control.lock().copies;
-            self.repairs.copy(now, packet.header.sequence_number, copies);
+            self.repairs.copy(now, &packet.header, copies);
             self.count(now, bytes);
             self.tell_backlog();
             return Some(Released::Media(packet));

@@ -2,6 +2,7 @@
 //!
 //! On a path that loses packets and has room, each packet is also sent a second time without being asked for, between its
 //! frame and the next: at 100 ms round trip a packet that has to be asked for stops video for longer than is not noticed.
+//! Where there is not room for all copies, each packet gets one before any gets a second.
 
 use std::{
     collections::VecDeque,
@@ -32,6 +33,19 @@ const COPY_AFTER: Duration = Duration::from_millis(4);
 const COPY_LIMIT: Duration = Duration::from_millis(60);
 /// Copies that may wait: those of a large frame.
 const MAX_COPIES: usize = 64;
+/// Second and later copies leave so much of what may leave at once to the first ones.
+const COPY_RESERVE: f64 = 0.5;
+
+/// Copies of one packet that are to follow.
+#[derive(Clone, Copy)]
+struct Copies {
+    /// When it left, or the copy before.
+    left: Instant,
+    number: u16,
+    count: u8,
+    /// The next one is the first.
+    first: bool,
+}
 
 struct Sent {
     packet: rtp::Packet,
@@ -45,8 +59,7 @@ pub(super) struct Repairs {
     /// By sequence number modulo [`KEPT`].
     sent: Vec<Option<Sent>>,
     waiting: VecDeque<u16>,
-    /// When each packet left of which copies are to follow, its number, and how many.
-    copies: VecDeque<(Instant, u16, u8)>,
+    copies: VecDeque<Copies>,
     /// Bytes that may leave now.
     tokens: f64,
     /// Bytes of copies that may leave now.
@@ -89,6 +102,8 @@ impl Repairs {
         }
         sent.waiting = true;
         self.waiting.push_back(number);
+        // It leaves sooner than the copies that are still to follow, and has copies of its own.
+        self.copies.retain(|copy| copy.number != number);
     }
 
     /// The next packet to send again, if the budget of `rate` bits a second has room for it.
@@ -125,10 +140,18 @@ impl Repairs {
         Some(self.updated + Duration::from_secs_f64((missing * 8.0 / rate.max(1000.0)).min(10.0)))
     }
 
-    /// So many copies of `number`, which leaves now, are to follow, one after the other.
-    pub(super) fn copy(&mut self, now: Instant, number: u16, copies: u8) {
-        if copies > 0 && self.copies.len() < MAX_COPIES {
-            self.copies.push_back((now, number, copies));
+    /// So many copies of a packet that leaves now are to follow, one after the other, and one more of the last packet of a frame:
+    /// where that is lost, nobody knows before the next frame.
+    pub(super) fn copy(&mut self, now: Instant, header: &rtp::header::Header, copies: u8) {
+        if copies > 0 {
+            let count = copies + u8::from(header.marker);
+            self.follow(Copies { left: now, number: header.sequence_number, count, first: true });
+        }
+    }
+
+    fn follow(&mut self, copies: Copies) {
+        if copies.count > 0 && self.copies.len() < MAX_COPIES {
+            self.copies.push_back(copies);
         }
     }
 
@@ -138,25 +161,23 @@ impl Repairs {
         let most = (rate / 8.0 * BURST.as_secs_f64()).max(LEAST_BURST);
         self.copy_tokens = (self.copy_tokens + passed * rate / 8.0).min(most);
         self.copies_updated = now;
-        while let Some((left, number, copies)) = self.copies.front().copied() {
-            let age = now.saturating_duration_since(left);
+        while let Some(copies) = self.copies.front().copied() {
+            let age = now.saturating_duration_since(copies.left);
             if age < COPY_AFTER {
                 return None;
             }
             self.copies.pop_front();
             let tokens = self.copy_tokens;
-            // One that was asked for meanwhile leaves, or has left, as a retransmission.
-            let Some(sent) = self.find(number).filter(|sent| sent.repaired.is_none() && !sent.waiting) else {
-                continue;
-            };
+            let Some(sent) = self.find(copies.number) else { continue };
             let bytes = wire_size(&sent.packet) as f64;
-            if age > COPY_LIMIT || bytes > tokens {
+            let reserve = if copies.first || sent.packet.header.marker { 0.0 } else { most * COPY_RESERVE };
+            if age > COPY_LIMIT || bytes > tokens - reserve {
                 continue;
             }
             // Who asks for the packet may have lost the copy as well, so a copy holds up no retransmission.
             let packet = sent.packet.clone();
             self.copy_tokens -= bytes;
-            self.copy(now, number, copies - 1);
+            self.follow(Copies { left: now, count: copies.count - 1, first: false, ..copies });
             return Some(packet);
         }
         None
@@ -164,7 +185,7 @@ impl Repairs {
 
     /// When the next copy is due; none where none waits.
     pub(super) fn copy_due(&self) -> Option<Instant> {
-        self.copies.front().map(|(left, ..)| *left + COPY_AFTER)
+        self.copies.front().map(|copies| copies.left + COPY_AFTER)
     }
 
     fn find(&mut self, number: u16) -> Option<&mut Sent> {
@@ -175,6 +196,8 @@ impl Repairs {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     const ROUND_TRIP: Duration = Duration::from_millis(100);
@@ -186,6 +209,13 @@ mod tests {
     fn packet(number: u16) -> rtp::Packet {
         let header = rtp::header::Header { version: 2, sequence_number: number, ..Default::default() };
         rtp::Packet { header, payload: vec![0; 1000].into() }
+    }
+
+    /// With as much room for copies as there can be.
+    fn rested(now: Instant, packet: &rtp::Packet) -> Repairs {
+        let mut repairs = Repairs::new(now.checked_sub(MAX_AGE).expect("the machine has run for a second"));
+        repairs.sent(now, packet);
+        repairs
     }
 
     fn repairs(now: Instant, numbers: impl IntoIterator<Item = u16>) -> Repairs {
@@ -235,7 +265,7 @@ mod tests {
     fn copies_follow_their_packets_within_their_rate_unless_they_were_asked_for() {
         let start = Instant::now();
         let mut repairs = repairs(start, 0..10);
-        (0..10).for_each(|number| repairs.copy(start, number, 1));
+        (0..10).for_each(|number| repairs.copy(start, &packet(number).header, 1));
         assert_eq!(repairs.take_copy(start + COPY_AFTER - ms(1), 4e6), None, "too soon");
         repairs.request(start + ms(2), 0, ROUND_TRIP);
         assert!(repairs.take(start + ms(2), 10e6).is_some());
@@ -249,10 +279,57 @@ mod tests {
     #[test]
     fn two_copies_follow_one_after_the_other() {
         let start = Instant::now();
-        let mut repairs = repairs(start, [7]);
-        repairs.copy(start, 7, 2);
+        let mut repairs = rested(start, &packet(7));
+        repairs.copy(start, &packet(7).header, 2);
         let left: Vec<u64> = (0..100).filter(|step| repairs.take_copy(start + ms(*step), 10e6).is_some()).collect();
         assert_eq!(left, [4, 8]);
+    }
+
+    #[test]
+    fn the_last_packet_of_a_frame_has_one_copy_more() {
+        let start = Instant::now();
+        let mut last = packet(7);
+        last.header.marker = true;
+        let mut repairs = rested(start, &last);
+        repairs.copy(start, &last.header, 2);
+        let left: Vec<u64> = (0..100).filter(|step| repairs.take_copy(start + ms(*step), 10e6).is_some()).collect();
+        assert_eq!(left, [4, 8, 12]);
+    }
+
+    #[test]
+    fn a_retransmission_has_copies_as_well() {
+        let start = Instant::now();
+        let mut repairs = rested(start, &packet(7));
+        repairs.copy(start, &packet(7).header, 2);
+        repairs.request(start + ms(1), 7, ROUND_TRIP);
+        assert!(repairs.take(start + ms(1), 10e6).is_some());
+        repairs.copy(start + ms(1), &packet(7).header, 2);
+        let left: Vec<u64> = (0..100).filter(|step| repairs.take_copy(start + ms(*step), 10e6).is_some()).collect();
+        assert_eq!(left, [5, 9], "in place of those that were to follow before");
+    }
+
+    #[test]
+    fn where_room_is_short_each_packet_has_one_copy_before_any_has_two() {
+        let start = Instant::now();
+        let mut repairs = Repairs::new(start);
+        let mut copies = BTreeMap::<u16, u8>::new();
+        // A frame of 5 packets every 40 ms for 4 s: 1 Mbit/s, and 1.3 Mbit/s of room for copies.
+        for step in 0..4000 {
+            let now = start + ms(step);
+            if step % 40 == 0 {
+                for number in (step / 8) as u16..(step / 8) as u16 + 5 {
+                    repairs.sent(now, &packet(number));
+                    repairs.copy(now, &packet(number).header, 2);
+                }
+            }
+            while let Some(copy) = repairs.take_copy(now, 1.4e6) {
+                *copies.entry(copy.header.sequence_number).or_default() += 1;
+            }
+        }
+        let some = (50..490).filter(|number| copies.get(number).is_some_and(|count| *count >= 1)).count();
+        let twice = (50..490).filter(|number| copies.get(number) == Some(&2)).count();
+        assert_eq!(some, 440);
+        assert!((80..220).contains(&twice), "{twice}");
     }
 
     #[test]
