@@ -91,7 +91,7 @@ impl Call {
         link.round_trip = Some(Duration::from_millis(weather.round_trip));
         let loss = weather.loss;
         let (target, queue, limit) = (Bitrate::from_kbps(1000), Duration::ZERO, weather.limit);
-        *estimate = Some(Estimate { target, loss, queue, limit });
+        *estimate = Some(Estimate { target, loss, protection: loss, queue, limit });
         let frames = video.map_or(0, |video| video.encoder.frames) + 30;
         let format = weather.video.and_then(|video| match video {
             SentVideo::Paused => None,

@@ -33,8 +33,6 @@ type Notices = mpsc::UnboundedSender<Notice>;
 const SOUND_SHARE: Bitrate = Bitrate::from_kbps(75);
 /// Share of video's packets that is headers: 58 bytes of some 1,000.
 const HEADERS: f64 = 0.06;
-/// What is lost is sent again, at the expense of new frames, up to this share.
-const MOST_REPAIRS: f64 = 0.3;
 
 /// One participant's link and the place of its sound.
 pub(super) struct Peer {
@@ -247,7 +245,7 @@ impl Running {
 /// What the video encoder may make of an estimate: sound, headers and repairs come first.
 fn video_share(estimate: Estimate, voice: Bitrate) -> Bitrate {
     let rest = estimate.target.bps().saturating_sub(voice.bps()) as f64;
-    Bitrate::from_bps((rest * (1.0 - HEADERS) * (1.0 - estimate.loss.min(MOST_REPAIRS))) as u64)
+    Bitrate::from_bps((rest * (1.0 - HEADERS) * (1.0 - estimate.protection)) as u64)
 }
 
 fn link_config(config: &EngineConfig, peer: &PeerId) -> LinkConfig {

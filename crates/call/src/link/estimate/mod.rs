@@ -59,8 +59,8 @@ pub(super) use self::{
 const START: Bitrate = Bitrate::from_kbps(300);
 /// Under this not even sound is worth sending.
 const MIN_BITRATE: Bitrate = Bitrate::from_kbps(40);
-/// Room over the video's ceiling, for sound, copies, retransmissions and key frames.
-const HEADROOM: f64 = 3.5;
+/// Room over the video's ceiling, for sound, two copies of all video, retransmissions and key frames.
+const HEADROOM: f64 = 4.0;
 /// The crate counts a packet without SRTP's tag, UDP and IPv4.
 const UNCOUNTED: usize = 10 + 8 + 20;
 
@@ -137,6 +137,10 @@ const MOST_REPAIR_SHARE: f64 = 0.45;
 /// From this share of loss on each packet of video is followed by so many copies: at 5 % both a packet and its copy are lost
 /// once in 400 times, which is every other second.
 const COPIES_FROM: [(f64, u8); 2] = [(0.02, 1), (0.04, 2)];
+/// Where the target limits video, copies get this share of it: one each has half, none beyond that.
+const COPIES_SHARE: [f64; 3] = [0.0, 0.33, 0.5];
+/// Retransmissions get as much as is lost, and at most this share.
+const MOST_RETRANSMITTED: f64 = 0.3;
 /// They end when loss has fallen under this part of that.
 const COPIES_KEPT: f64 = 0.5;
 /// On a path with a shorter round trip what is lost is asked for, and comes in time.
@@ -151,6 +155,8 @@ pub struct Estimate {
     pub target: Bitrate,
     /// Share of our packets that are lost, 0 to 1.
     pub loss: f64,
+    /// Share of the target that video leaves to its retransmissions and copies, 0 to 1.
+    pub protection: f64,
     /// How long packets wait in the path's queue.
     pub queue: Duration,
     /// Why the target is not higher.
@@ -245,8 +251,13 @@ impl Estimator {
     ) -> (Self, watch::Receiver<Estimate>) {
         let max = most(ceiling);
         let target = (START.bps() as f64).min(max);
-        let estimate =
-            Estimate { target: Bitrate::from_bps(target as u64), loss: 0.0, queue: Duration::ZERO, limit: Limit::None };
+        let estimate = Estimate {
+            target: Bitrate::from_bps(target as u64),
+            loss: 0.0,
+            protection: 0.0,
+            queue: Duration::ZERO,
+            limit: Limit::None,
+        };
         let (tell, hear) = watch::channel(estimate);
         let this = Self {
             state: State::Rising,
@@ -494,7 +505,11 @@ impl Estimator {
             State::Rising => Limit::None,
         };
         let loss = self.loss.loss().unwrap_or(0.0);
-        let estimate = Estimate { target: Bitrate::from_bps(self.target as u64), loss, queue, limit };
+        let copies = usize::from(self.control.lock().copies);
+        let copied = COPIES_SHARE.get(copies).copied().unwrap_or_default();
+        let protection = copied.max(loss.min(MOST_RETRANSMITTED));
+        let target = Bitrate::from_bps(self.target as u64);
+        let estimate = Estimate { target, loss, protection, queue, limit };
         self.tell.send_if_modified(|old| std::mem::replace(old, estimate) != estimate);
         self.due = Some(now + TICK);
     }
@@ -510,6 +525,9 @@ impl Estimator {
         control.repair = self.target * repair;
         control.target = self.target;
         let loss = self.loss.loss().unwrap_or(0.0);
+        // What a queue overflows is not mended by sending more.
+        let queued = matches!(self.state, State::Draining { .. } | State::Contested { .. });
+        let loss = if queued { loss.min(self.loss.inherent()) } else { loss };
         // On a path of one frame's length a packet that is asked for comes in time.
         let long = control.round_trip > COPIES_ROUND_TRIP;
         let from = |share: f64, copies| if control.copies >= copies { share * COPIES_KEPT } else { share };

@@ -248,6 +248,7 @@ mod tests {
         let estimate = Estimate {
             target: Bitrate::from_kbps(300),
             loss: 0.0,
+            protection: 0.0,
             queue: Duration::ZERO,
             limit: crate::link::Limit::None,
         };
