@@ -350,7 +350,8 @@ impl Estimator {
         self.capacity.saturated(now, arriving);
         let share = (queue.as_secs_f64() / DRAIN.as_secs_f64()).clamp(DRAIN_SHARE.0, DRAIN_SHARE.1);
         let capacity = self.capacity.get(now).unwrap_or(arriving).min(arriving * 1.05);
-        self.target = self.target.min(capacity * (1.0 - share));
+        // Whatever arrived in this moment, what was sent before was too much.
+        self.target = self.target.min(capacity) * (1.0 - share);
     }
 
     fn drain(&mut self, now: Instant, queue: Duration) {
@@ -385,8 +386,9 @@ impl Estimator {
         }
         let less_sent = match self.state {
             State::Rising => false,
-            State::Draining { arriving, .. } => {
-                lasted >= LONGER_AFTER && self.limited.rate().is_some_and(|rate| rate < arriving * LESS_SENT)
+            State::Draining { arriving, before, .. } => {
+                let enough = arriving.min(before) * LESS_SENT;
+                lasted >= LONGER_AFTER && self.limited.rate().is_some_and(|rate| rate < enough)
             }
             State::Contested { .. } => lasted >= LONGER_WHERE_CONTESTED,
         };

@@ -88,7 +88,7 @@ fn run(path: &Path, ceiling: f64, seconds: f64) -> Seen {
     let coverage = Coverage::default();
     let ceiling_rate = Bitrate::from_bps(ceiling as u64);
     let control = SendControl::default();
-    let (mut estimator, _hear) = Estimator::new(ceiling_rate, ProbeTurn::default(), coverage.clone(), control.clone());
+    let (mut estimator, hear) = Estimator::new(ceiling_rate, ProbeTurn::default(), coverage.clone(), control.clone());
     let start = Instant::now() + Duration::from_secs(100);
     let at = |seconds: f64| start + Duration::from_secs_f64(seconds);
     let mut queue = SendQueue::new(control.clone(), start);
@@ -125,7 +125,8 @@ fn run(path: &Path, ceiling: f64, seconds: f64) -> Seen {
             wire(120, &mut seen);
         }
         if step % 33 == 0 && control.lock().backlog < Duration::from_millis(150) {
-            let video = ((estimator.target_bitrate() - 48e3) * 0.92).clamp(20e3, ceiling);
+            let kept = 0.92 * (1.0 - hear.borrow().protection);
+            let video = ((estimator.target_bitrate() - 48e3) * kept).clamp(20e3, ceiling);
             let bytes = (video / 30.0 / 8.0 * (0.7 + 0.6 * sizes.f64())) as usize;
             let packets = bytes.div_ceil(1100).max(1);
             for packet in 0..packets {
