@@ -21,7 +21,7 @@ use super::{actor::Notice, routes::Routes};
 use crate::{
     id::PeerId,
     link::{OutgoingAudio, ReceivedAudio, Sinks},
-    rtp::{VIDEO_CLOCK_HZ, receive::ReceivedFrame, sync::Playout, timeline::Timeline},
+    rtp::{VIDEO_CLOCK_HZ, media_time::MediaTime, receive::ReceivedFrame, sync::Playout},
 };
 
 /// One peer's place in the mixer, shared by the link that fills it and the engine that reads its figures.
@@ -63,7 +63,7 @@ pub(super) fn sinks(
 ) -> Sinks {
     let (video_echo, audio_echo) = (echo.clone().map(|to| (to, peer.clone())), echo.map(|to| (to, peer.clone())));
     let pictures = hub.open(stream, move || drop(notices.send(Notice::RemoteKeyFrameWanted(peer.clone()))));
-    let (mut timeline, mut size) = (Timeline::new(VIDEO_CLOCK_HZ), (0, 0));
+    let (mut media_time, mut size) = (MediaTime::new(VIDEO_CLOCK_HZ), (0, 0));
     let (playing, hearing, holding) = (sound.cloned(), sound.cloned(), sound.cloned());
     Sinks {
         audio: Box::new(move |audio| {
@@ -88,7 +88,7 @@ pub(super) fn sinks(
                 size = frame_size(&frame.data).unwrap_or(size);
             }
             let (captured_at, (width, height)) = (Instant::now(), size);
-            let timestamp = timeline.at(frame.timestamp, captured_at);
+            let timestamp = media_time.at(frame.timestamp, captured_at);
             let frame = EncodedFrame { data: frame.data, key: frame.key, width, height, captured_at };
             pictures.push(&frame, timestamp);
             if let Some((routes, peer)) = &video_echo {

@@ -1,12 +1,12 @@
 //! RTP as this engine speaks it: VP8 payloads, clocks and reports, loss recovery. All of it sans-IO.
 
 pub mod clock;
+pub mod media_time;
 pub mod playout;
 pub mod receive;
 pub mod red;
 pub mod report;
 pub mod sync;
-pub mod timeline;
 pub mod voice;
 pub mod vp8;
 

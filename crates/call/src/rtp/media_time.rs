@@ -1,27 +1,27 @@
-//! From a sender's RTP timestamps to the time line of the stream that readers get.
+//! Converts a sender's RTP timestamps to the media time of the stream that readers get.
 //!
-//! A sender's timestamps are its own affair: they wrap, begin anew with another SSRC, stand still or jump by hours (a
-//! suspended machine, a gateway that switches sources, an attack). Readers seek, buffer and record by the time line,
-//! so it follows the timestamps only where the arrival of frames agrees with them.
+//! A sender may choose its timestamps freely: they wrap, start again with another SSRC, stand still or jump by
+//! hours (a suspended machine, a gateway that switches sources, an attack). Readers seek, buffer and record by
+//! media time, so media time follows the timestamps only where the arrival of frames agrees with them.
 
 use std::time::{Duration, Instant};
 
-/// The time line may run ahead of the arrival of frames by this, 3 s: a burst after a stall of the network brings frames
-/// faster than they were captured, and receivers give up on older ones. A jump beyond it is not media time.
+/// Media time may run ahead of the arrival of frames by this, 3 s: a burst after a stall of the network brings
+/// frames faster than they were captured, and receivers give up on older ones. A larger jump is not followed.
 const MAX_LEAD: i128 = 3 * NANOS;
-/// What it is ahead shrinks by one part in this many of the time that passes, so that a sender's fast clock never
-/// uses up [`MAX_LEAD`]: clocks are within 0.1 %, this forgives 1.5 %.
+/// The lead shrinks by one part in this many of the time that passes, so that a sender's fast clock never uses
+/// up [`MAX_LEAD`]: clocks are within 0.1 %, this forgives 1.5 %.
 const FORGIVEN_DRIFT: i128 = 64;
 
 const NANOS: i128 = 1_000_000_000;
 
-/// Turns RTP timestamps into time since the stream's first frame. Never goes backwards, and never runs ahead of the
-/// clock on the wall by more than 3 s.
+/// Converts RTP timestamps to the time since the stream's first frame. Media time never goes backwards, and
+/// never runs ahead of the wall clock by more than 3 s.
 ///
-/// Inside, times are nanoseconds times `hz`: both a tick and a nanosecond are whole numbers then, and nothing is lost
-/// however many frames there are.
+/// Internally, times are nanoseconds times `hz`: both a tick and a nanosecond are then whole numbers, and no
+/// rounding error adds up however many frames there are.
 #[derive(Debug)]
-pub struct Timeline {
+pub struct MediaTime {
     hz: i128,
     last: Option<(u32, Instant)>,
     time: i128,
@@ -29,7 +29,7 @@ pub struct Timeline {
     lead: i128,
 }
 
-impl Timeline {
+impl MediaTime {
     /// For a stream with `hz` ticks a second.
     pub fn new(hz: u32) -> Self {
         Self { hz: i128::from(hz.max(1)), last: None, time: 0, lead: 0 }
@@ -70,10 +70,10 @@ mod tests {
     /// Times of frames with the given timestamps, each after so many milliseconds, in milliseconds.
     fn times(frames: &[(u32, u64)]) -> Vec<u128> {
         let mut now = Instant::now();
-        let mut timeline = Timeline::new(HZ);
+        let mut media_time = MediaTime::new(HZ);
         let time = |&(timestamp, after): &(u32, u64)| {
             now += Duration::from_millis(after);
-            timeline.at(timestamp, now).as_millis()
+            media_time.at(timestamp, now).as_millis()
         };
         frames.iter().map(time).collect()
     }
@@ -122,11 +122,11 @@ mod tests {
 
     #[test]
     fn many_small_jumps_do_not_add_up() {
-        let (mut now, mut timeline) = (Instant::now(), Timeline::new(HZ));
+        let (mut now, mut media_time) = (Instant::now(), MediaTime::new(HZ));
         let (start, mut timestamp) = (now, 0_u32);
         for _ in 0..10_000 {
             (timestamp, now) = (timestamp.wrapping_add(2 * HZ), now + Duration::from_millis(33));
-            let time = timeline.at(timestamp, now);
+            let time = media_time.at(timestamp, now);
             // 1/64 a second is forgiven, and then taken again.
             let most = (now - start).mul_f64(1.0 + 1.0 / FORGIVEN_DRIFT as f64) + Duration::from_secs(3);
             assert!(time <= most, "{time:?} after {:?}", now - start);
@@ -140,13 +140,13 @@ mod tests {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (random >> 32) as u32
         };
-        let (mut now, mut timeline) = (Instant::now(), Timeline::new(HZ));
+        let (mut now, mut media_time) = (Instant::now(), MediaTime::new(HZ));
         let mut last = Duration::ZERO;
         for _ in 0..100_000 {
             let after = Duration::from_millis(u64::from(next() % 100));
             now += after;
             let timestamp = next() >> (next() % 32);
-            let time = timeline.at(timestamp, now);
+            let time = media_time.at(timestamp, now);
             assert!(time >= last && time - last <= after + 2 * Duration::from_secs(3));
             last = time;
         }
@@ -155,13 +155,13 @@ mod tests {
     #[test]
     fn a_clock_that_is_off_by_a_little_is_followed_for_a_whole_day() {
         for (ticks, case) in [(3003, "fast by 1000 ppm"), (2997, "slow by 1000 ppm"), (3000, "exact")] {
-            let (mut now, mut timeline, mut timestamp) = (Instant::now(), Timeline::new(HZ), 0_u32);
-            timeline.at(timestamp, now);
+            let (mut now, mut media_time, mut timestamp) = (Instant::now(), MediaTime::new(HZ), 0_u32);
+            media_time.at(timestamp, now);
             let mut last = Duration::ZERO;
             for frame in 0..24 * 3600 * 30 {
                 now += Duration::from_nanos(33_333_333);
                 timestamp = timestamp.wrapping_add(ticks);
-                let time = timeline.at(timestamp, now);
+                let time = media_time.at(timestamp, now);
                 let step = time - last;
                 let expected = Duration::from_nanos(u64::from(ticks) * 1_000_000_000 / u64::from(HZ));
                 assert!(step.abs_diff(expected) < Duration::from_micros(1), "{case}, frame {frame}: {step:?}");
