@@ -357,5 +357,5 @@ impl Judge {
 }
 
 #[cfg(test)]
-#[path = "network_tests.rs"]
+#[path = "judge_tests.rs"]
 mod tests;
