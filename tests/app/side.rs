@@ -19,8 +19,8 @@ use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 
 use crate::devices::FakeDevices;
 
-/// Figures come once a second.
-const FIGURES_LIMIT: Duration = Duration::from_secs(3);
+/// Stats come once a second.
+const STATS_LIMIT: Duration = Duration::from_secs(3);
 
 /// Where the media of a side's calls run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -235,18 +235,18 @@ impl Side {
     pub async fn receives(&mut self, moment: f64, what: &str, judge: impl Fn(&Content) -> bool) {
         if let Err(content) = arrives(|| self.content(), moment, judge).await {
             let page = self.page.as_ref().map(|page| page.browser.peer.recent()).unwrap_or_default();
-            let figures = self.figures().await;
-            panic!("no {what} within {LIMIT:?}: {content}\n{figures}{}{page}", self.app.peer.recent());
+            let stats = self.stats().await;
+            panic!("no {what} within {LIMIT:?}: {content}\n{stats}{}{page}", self.app.peer.recent());
         }
     }
 
     /// What the app measures of the call, for a failure's message; empty where the page has the call.
-    async fn figures(&self) -> String {
+    async fn stats(&self) -> String {
         let from = self.app.peer.position();
         let watched = self.app.ask("stats_watch", json!({"on": true})).await;
-        let figures = self.app.event(from, "figures", |event| (event["type"] == "stats").then(|| event.to_string()));
+        let stats = self.app.event(from, "stats", |event| (event["type"] == "stats").then(|| event.to_string()));
         match (self.mode, watched) {
-            (Mode::Native, Ok(_)) => timeout(FIGURES_LIMIT, figures).await.unwrap_or_default(),
+            (Mode::Native, Ok(_)) => timeout(STATS_LIMIT, stats).await.unwrap_or_default(),
             (Mode::Native | Mode::Browser, _) => String::new(),
         }
     }

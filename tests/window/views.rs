@@ -98,10 +98,10 @@ async fn every_view(theme: &'static str) {
     // That this desktop shows no notifications.
     app.click_at("[data-test=notice] button").await;
     audit.look(app, "call").await;
-    app.click("figures").await;
-    app.sees("[data-figure=bitrate] path").await;
-    audit.look(app, "call-figures").await;
-    app.click("figures").await;
+    app.click("stats").await;
+    app.sees("[data-stat=bitrate] path").await;
+    audit.look(app, "call-stats").await;
+    app.click("stats").await;
     app.click("devices").await;
     app.sees(&test("device-menu")).await;
     audit.look(app, "call-devices").await;

@@ -37,10 +37,10 @@ const SHOTS = [
   ['incoming-audio', 'incoming-audio', (page) => page.waitForSelector($('incoming'))],
   ['ringing', 'ringing', (page) => page.waitForSelector($('own-picture'))],
   ['call', 'call', picture],
-  ['call-figures', 'call', async (page) => {
+  ['call-stats', 'call', async (page) => {
     await picture(page);
-    await page.click($('figures'));
-    await page.waitForSelector('[data-figure="bitrate"] path');
+    await page.click($('stats'));
+    await page.waitForSelector('[data-stat="bitrate"] path');
   }],
   ['call-devices', 'call', async (page) => {
     await picture(page);

@@ -132,8 +132,8 @@ describe('a call in the webview’s own WebRTC', () => {
     callee.tell({ phase: 'active', heldHere: false });
     await until(() => grows(callee.page, 'audio sent'), 'sound after hold');
 
-    await caller.page.click('[data-test=figures]');
-    await caller.page.waitForSelector('[data-figure=bitrate] path');
+    await caller.page.click('[data-test=stats]');
+    await caller.page.waitForSelector('[data-stat=bitrate] path');
     for (const each of sides) each.tell({ phase: 'ended', end: { reason: 'hangup', text: '' } });
     await until(
       () => caller.page.evaluate(() => (window as unknown as { connections: RTCPeerConnection[] }).connections.every(({ connectionState }) => connectionState === 'closed')),

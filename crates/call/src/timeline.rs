@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    engine::{PeerStats, figures::between},
+    engine::{PeerStats, interval::between},
     event::CallEvent,
     id::{CallId, PeerId},
     message::{HangupReason, IceCandidate},

@@ -227,8 +227,8 @@ struct Side {
 }
 
 impl Side {
-    /// A figure over the call's settled seconds.
-    fn figures(&self, pointer: &str) -> Vec<f64> {
+    /// Returns the values of the stat at `pointer` in the call's settled seconds.
+    fn values(&self, pointer: &str) -> Vec<f64> {
         self.active().skip(SETTLING_SECONDS).filter_map(|line| line.pointer(pointer)?.as_f64()).collect()
     }
 
@@ -241,7 +241,7 @@ impl Side {
     }
 
     fn median(&self, pointer: &str) -> Option<f64> {
-        percentile(&self.figures(pointer), 0.5)
+        percentile(&self.values(pointer), 0.5)
     }
 
     /// Pictures a second, by when they came, first and last second left out.
@@ -272,7 +272,7 @@ impl Side {
     }
 
     fn rows(&self) -> Vec<(&'static str, &'static str, Option<f64>)> {
-        let skew: Vec<f64> = self.figures("/in/av_skew_ms").into_iter().map(f64::abs).collect();
+        let skew: Vec<f64> = self.values("/in/av_skew_ms").into_iter().map(f64::abs).collect();
         let settled = self.pictures.ages_ms.get(SETTLING_SECONDS * 30..).unwrap_or(&self.pictures.ages_ms);
         let played = self.sum("/in/played_ms");
         vec![
@@ -296,7 +296,7 @@ impl Side {
             ("out_kbps", "sent (kbit/s)", self.median("/out/kbps")),
             ("encode_ms", "encoding a picture (ms)", self.median("/out/encode_ms")),
             ("cpu_percent", "CPU (% of a core)", self.median("/cpu_percent")),
-            ("rss_mb", "resident memory (MB)", self.figures("/rss_mb").last().copied()),
+            ("rss_mb", "resident memory (MB)", self.values("/rss_mb").last().copied()),
         ]
     }
 }
@@ -312,7 +312,7 @@ impl Report {
         let columns: Vec<_> = self.sides.iter().map(Side::rows).collect();
         if let [caller, callee] = columns.as_slice() {
             for ((_, label, left), (_, _, right)) in caller.iter().zip(callee) {
-                let cell = |figure: &Option<f64>| figure.map_or("-".to_owned(), |figure| format!("{figure:.1}"));
+                let cell = |stat: &Option<f64>| stat.map_or("-".to_owned(), |stat| format!("{stat:.1}"));
                 println!("{label:<42}{:>10}{:>10}", cell(left), cell(right));
             }
         }
@@ -323,10 +323,10 @@ impl Report {
 
     fn to_json(&self, options: &DemoOptions) -> Value {
         let sides = self.sides.iter().map(|side| {
-            let mut figures: serde_json::Map<String, Value> =
-                side.rows().into_iter().map(|(key, _, figure)| (key.to_owned(), figure.into())).collect();
-            figures.insert("flowed".to_owned(), side.flowed(options).into());
-            (side.name.to_owned(), Value::Object(figures))
+            let mut stats: serde_json::Map<String, Value> =
+                side.rows().into_iter().map(|(key, _, stat)| (key.to_owned(), stat.into())).collect();
+            stats.insert("flowed".to_owned(), side.flowed(options).into());
+            (side.name.to_owned(), Value::Object(stats))
         });
         let mut report: serde_json::Map<String, Value> = sides.collect();
         report.insert("ack_to_picture_ms".to_owned(), self.ack_to_picture_ms.into());

@@ -5,7 +5,7 @@ use std::time::Instant;
 use ahoy_call::{
     engine::{
         PeerStats,
-        figures::{Received, Sent, between, rounded},
+        interval::{Received, Sent, between, rounded},
     },
     link::Route,
 };
@@ -42,7 +42,7 @@ pub struct StatsLine {
     pub rss_mb: Option<f64>,
 }
 
-/// Turns totals into figures of the time between.
+/// Turns totals into the stats of the time between two lines.
 #[derive(Debug)]
 pub struct Statistics {
     before: Option<(Instant, PeerStats)>,

@@ -40,7 +40,7 @@ pub enum AppEvent {
     Devices { devices: Devices },
     /// How loud a device under test is, 0 to 1.
     Level { kind: DeviceKind, peak: f32 },
-    /// The figures of the last second.
+    /// The stats of the last second.
     Stats { stats: Stats },
     /// Something that the user should know.
     Notice { notice: Notice },

@@ -1,4 +1,4 @@
-//! Live figures of a call, once a second.
+//! Live stats of a call, once a second.
 
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
@@ -42,7 +42,7 @@ pub struct StatsIn {
     pub skew_ms: Option<f64>,
 }
 
-/// The figures of one second.
+/// The stats of one second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct Stats {

@@ -14,14 +14,13 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::{
     App,
     call::{Note, Running, media_state},
-    choice,
-    figures::{Figures, Measured},
-    now,
+    choice, now,
+    stats::{Measured, StatsMeter},
 };
 use crate::api::{AppEvent, Call, CallMode, CallPhase, Direction, Notice, SignalPayload};
 
-/// Between two lines of figures.
-const FIGURES_INTERVAL: Duration = Duration::from_secs(1);
+/// Between two measurements of the stats.
+const STATS_INTERVAL: Duration = Duration::from_secs(1);
 
 impl App {
     /// Calls a contact. Where that contact is ringing here, its call is taken.
@@ -165,7 +164,7 @@ impl App {
         (runs && state.caller.signal(id, payload)).then_some(()).ok_or_else(no_call)
     }
 
-    /// Whether the page wants the figures of the call, once a second.
+    /// Whether the page wants the stats of the call, once a second.
     pub fn stats_watch(&self, on: bool) {
         self.state().watching = on;
     }
@@ -307,16 +306,16 @@ impl App {
     fn watch(&self) {
         let this = self.this.clone();
         let ticking = tokio::spawn(async move {
-            let mut ticks = interval(FIGURES_INTERVAL);
+            let mut ticks = interval(STATS_INTERVAL);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            let mut figures = Figures::default();
+            let mut meter = StatsMeter::default();
             loop {
                 ticks.tick().await;
                 let Some(app) = this.upgrade() else { return };
                 let caller = app.state().caller.clone();
                 let Some(stats) = caller.stats().await else { continue };
-                if let Some(measured) = figures.next(stats, now()) {
-                    app.on_figures(measured);
+                if let Some(measured) = meter.next(stats, now()) {
+                    app.on_measured(measured);
                 }
             }
         });
@@ -325,7 +324,7 @@ impl App {
         }
     }
 
-    fn on_figures(&self, Measured { stats, route }: Measured) {
+    fn on_measured(&self, Measured { stats, route }: Measured) {
         let (watching, changed) = {
             let mut state = self.state();
             let watching = state.watching;

@@ -18,13 +18,13 @@ mod contacts;
 mod database;
 mod devices;
 mod echo;
-mod figures;
 mod history;
 mod network;
 mod opened;
 mod preview;
 mod qr;
 mod rings;
+mod stats;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -101,7 +101,7 @@ struct State {
     running: Option<Running>,
     /// Ends with the call.
     ticking: Option<JoinHandle<()>>,
-    /// Somebody looks at the figures.
+    /// The page shows the stats.
     watching: bool,
     /// What the user wants to be seen as.
     presence: Presence,

@@ -58,7 +58,7 @@ export const SHORTCUTS: readonly Shortcut[] = [
   { key: 'd', label: 'keys.mute', group: 'call', run: inCall((app) => app.call.toggleAudio()) },
   { key: 'e', label: 'keys.camera', group: 'call', run: inCall((app) => app.call.toggleVideo()) },
   { key: 'h', label: 'keys.hold', group: 'call', run: inCall((app) => app.call.toggleHold()) },
-  { key: 'i', label: 'keys.figures', group: 'call', run: inCall((app) => app.call.watch(!app.call.watching)) },
+  { key: 'i', label: 'keys.stats', group: 'call', run: inCall((app) => app.call.watch(!app.call.watching)) },
   { key: 'F11', label: 'keys.full-screen', group: 'call', run: (_, page) => page.fullScreen() },
   { key: 'h', shift: true, label: 'keys.hang-up', group: 'call', run: inCall((app) => app.call.hangUp()) },
 ];

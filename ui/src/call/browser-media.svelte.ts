@@ -19,7 +19,7 @@ function problem(what: 'audio' | 'video' | 'negotiation'): Notice {
   }
 }
 
-/** The webview tells its figures only when asked. */
+/** The webview gives its stats only when asked. */
 const STATS_MS = 1000;
 
 /** Signals that wait for their call: an offer, and more candidates than the shell lets through. */

@@ -1,6 +1,6 @@
 import type { Stats } from '../ipc/types';
 
-/** Counters of one report, from which the next report's figures are told. */
+/** Counters of one report, from which the next report's stats are computed. */
 export interface Counters {
   at: number;
   inBytes: number;
@@ -16,7 +16,7 @@ export interface Counters {
 
 const sum = (values: unknown[]) => values.reduce((all: number, value) => all + (Number(value) || 0), 0);
 
-/** The webview's report (W3C webrtc-stats) in the shape of the engine's figures: since the report before, if there was one. */
+/** The webview's report (W3C webrtc-stats) in the shape of the engine's stats: since the report before, if there was one. */
 export function toStats(report: Iterable<Record<string, unknown>>, before: Counters | null): [Stats, Counters] {
   const all = [...report];
   const of = (type: string) => all.filter((entry) => entry.type === type);

@@ -181,7 +181,7 @@ describe('signals of a call in the webview', () => {
   });
 });
 
-describe('the figures', () => {
+describe('the stats', () => {
   it('are kept while they are watched, and begin anew with each call', async () => {
     call();
     model.apply({ type: 'stats', stats: stats(1, 1) });

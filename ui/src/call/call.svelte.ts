@@ -7,12 +7,12 @@ import type { DevicesModel } from '../settings/devices.svelte';
 import type { SettingsModel } from '../settings/settings.svelte';
 import { BrowserMedia } from './browser-media.svelte';
 import { type Corner, isConnected, isLive } from './describe';
-import { appended, figures } from './figures';
+import { appended, graphs } from './stats';
 
 /** The call that runs, rings or has just ended. */
 export class CallModel {
   current = $state.raw<Call | null>(null);
-  /** The panel of figures is open. */
+  /** The stats panel is open. */
   watching = $state(false);
   stats = $state.raw<Stats[]>([]);
   corner = $state<Corner>('bottom-right');
@@ -20,7 +20,7 @@ export class CallModel {
   readonly local: LivePicture;
   readonly browser: BrowserMedia;
   readonly live = $derived(isLive(this.current));
-  readonly figures = $derived(figures(this.stats));
+  readonly graphs = $derived(graphs(this.stats));
   readonly newest = $derived(this.stats[this.stats.length - 1] ?? null);
 
   constructor(

@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     Adapted, PeerStats,
-    figures::{between, since},
+    interval::{between, since},
 };
 use crate::{
     link::Limit,
@@ -38,7 +38,7 @@ const BUSY: f64 = 0.85;
 
 /// What is measured of a second; each is worse the larger it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Figure {
+enum Stat {
     /// Percent of our packets that got lost.
     LossOut,
     /// Round trip and jitter buffer, in ms.
@@ -56,19 +56,19 @@ enum Figure {
     SmallerThere,
 }
 
-/// The values at which a figure makes the quality fair and poor. Talkers begin to interrupt each other from
+/// The values at which a stat makes the quality fair and poor. Talkers begin to interrupt each other from
 /// some 400 ms there and back on (ITU-T G.114: 150 ms one way are not noticed, 400 ms are too much);
 /// concealment is heard from a few percent on. Of freezes, one in the window is fair and two are poor. Half
 /// of the pixels (960x540 of 1280x720) are not noticed in a window; a quarter is, and under a twentieth a
 /// face is hard to read.
-const LIMITS: [(Figure, f64, f64); 7] = [
-    (Figure::LossOut, 3.0, 10.0),
-    (Figure::Delay, 300.0, 600.0),
-    (Figure::Freezes, 0.2, 0.4),
-    (Figure::Concealed, 30.0, 100.0),
-    (Figure::Unsent, 25.0, 60.0),
-    (Figure::Smaller, 1.5, 4.5),
-    (Figure::SmallerThere, 1.5, 4.5),
+const LIMITS: [(Stat, f64, f64); 7] = [
+    (Stat::LossOut, 3.0, 10.0),
+    (Stat::Delay, 300.0, 600.0),
+    (Stat::Freezes, 0.2, 0.4),
+    (Stat::Concealed, 30.0, 100.0),
+    (Stat::Unsent, 25.0, 60.0),
+    (Stat::Smaller, 1.5, 4.5),
+    (Stat::SmallerThere, 1.5, 4.5),
 ];
 
 /// One second of a call.
@@ -88,15 +88,15 @@ struct Second {
 }
 
 impl Second {
-    fn get(&self, figure: Figure) -> f64 {
-        match figure {
-            Figure::LossOut => self.loss_out,
-            Figure::Delay => self.delay,
-            Figure::Freezes => self.freezes,
-            Figure::Concealed => self.concealed,
-            Figure::Unsent => self.unsent,
-            Figure::Smaller => self.smaller,
-            Figure::SmallerThere => self.smaller_there,
+    fn get(&self, stat: Stat) -> f64 {
+        match stat {
+            Stat::LossOut => self.loss_out,
+            Stat::Delay => self.delay,
+            Stat::Freezes => self.freezes,
+            Stat::Concealed => self.concealed,
+            Stat::Unsent => self.unsent,
+            Stat::Smaller => self.smaller,
+            Stat::SmallerThere => self.smaller_there,
         }
     }
 
@@ -128,7 +128,7 @@ impl Second {
     }
 
     fn mean(window: &VecDeque<Self>) -> Self {
-        let mean = |figure: fn(&Self) -> f64| window.iter().map(figure).sum::<f64>() / window.len().max(1) as f64;
+        let mean = |stat: fn(&Self) -> f64| window.iter().map(stat).sum::<f64>() / window.len().max(1) as f64;
         Self {
             loss_out: mean(|second| second.loss_out),
             delay: mean(|second| second.delay),
@@ -145,7 +145,7 @@ impl Second {
     /// The quality, where each limit is scaled by `share`.
     fn quality(&self, share: f64) -> Quality {
         let reaches = |limit: fn(f64, f64) -> f64| {
-            LIMITS.iter().any(|(figure, fair, poor)| self.get(*figure) >= share * limit(*fair, *poor))
+            LIMITS.iter().any(|(stat, fair, poor)| self.get(*stat) >= share * limit(*fair, *poor))
         };
         if reaches(|_, poor| poor) {
             Quality::Poor
@@ -156,31 +156,31 @@ impl Second {
         }
     }
 
-    /// The figure that is furthest over its limit for `quality`; `before` stays as long as it would keep the
+    /// The stat that is furthest over its limit for `quality`; `before` stays as long as it would keep the
     /// quality.
-    fn worst(&self, quality: Quality, before: Option<Figure>) -> Option<Figure> {
-        let share = |(figure, fair, poor): &(Figure, f64, f64)| {
-            (*figure, self.get(*figure) / if quality == Quality::Poor { *poor } else { *fair })
+    fn worst(&self, quality: Quality, before: Option<Stat>) -> Option<Stat> {
+        let share = |(stat, fair, poor): &(Stat, f64, f64)| {
+            (*stat, self.get(*stat) / if quality == Quality::Poor { *poor } else { *fair })
         };
         let shares = || LIMITS.iter().map(share);
         shares()
-            .find(|(figure, share)| Some(*figure) == before && *share >= BETTER)
+            .find(|(stat, share)| Some(*stat) == before && *share >= BETTER)
             .or_else(|| shares().max_by(|(_, one), (_, other)| one.total_cmp(other)))
-            .map(|(figure, _)| figure)
+            .map(|(stat, _)| stat)
     }
 
-    /// What a figure means to a person.
-    fn reason(&self, figure: Figure, adapted: Adapted) -> (Reason, Option<Flow>) {
+    /// What a stat means to a person.
+    fn reason(&self, stat: Stat, adapted: Adapted) -> (Reason, Option<Flow>) {
         let late = if self.loss_in >= LOSSY { Reason::Loss } else { Reason::Delay };
         let few = if self.load > BUSY { Reason::Processor } else { Reason::Bandwidth };
-        match figure {
-            Figure::LossOut => (Reason::Loss, Some(Flow::Sending)),
-            Figure::Delay => (Reason::Delay, None),
-            Figure::Freezes | Figure::Concealed => (late, Some(Flow::Receiving)),
-            Figure::Unsent => (few, Some(Flow::Sending)),
-            Figure::Smaller if adapted == Adapted::Processor => (Reason::Processor, Some(Flow::Sending)),
-            Figure::Smaller => (Reason::Bandwidth, Some(Flow::Sending)),
-            Figure::SmallerThere => (Reason::Bandwidth, Some(Flow::Receiving)),
+        match stat {
+            Stat::LossOut => (Reason::Loss, Some(Flow::Sending)),
+            Stat::Delay => (Reason::Delay, None),
+            Stat::Freezes | Stat::Concealed => (late, Some(Flow::Receiving)),
+            Stat::Unsent => (few, Some(Flow::Sending)),
+            Stat::Smaller if adapted == Adapted::Processor => (Reason::Processor, Some(Flow::Sending)),
+            Stat::Smaller => (Reason::Bandwidth, Some(Flow::Sending)),
+            Stat::SmallerThere => (Reason::Bandwidth, Some(Flow::Receiving)),
         }
     }
 }
@@ -230,7 +230,7 @@ pub(super) struct Judge {
     window: VecDeque<Second>,
     /// Not that of an outage, which does not last beyond it.
     quality: Option<Quality>,
-    worst: Option<Figure>,
+    worst: Option<Stat>,
     told: Option<NetworkState>,
 }
 
@@ -296,7 +296,7 @@ impl Judge {
             let quality = self.judge(&mean, paused)?;
             self.worst = (quality > Quality::Good).then(|| mean.worst(quality, self.worst)).flatten();
             let adapted = totals.video.map_or(Adapted::No, |video| video.adapted);
-            let reason = self.worst.map(|figure| mean.reason(figure, adapted));
+            let reason = self.worst.map(|stat| mean.reason(stat, adapted));
             (quality, reason.map(|(reason, _)| reason), reason.and_then(|(_, flow)| flow))
         };
         let video = totals.video.as_ref();

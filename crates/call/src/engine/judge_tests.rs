@@ -138,7 +138,7 @@ impl Call {
 }
 
 #[test]
-fn each_figure_has_its_quality_and_its_reason() {
+fn each_stat_has_its_quality_and_its_reason() {
     use Flow::{Receiving, Sending};
     use Quality::{Fair, Good, Poor};
     use Reason::{Bandwidth, Delay, Loss, Processor};
@@ -202,7 +202,7 @@ fn nothing_is_told_before_the_call_is_connected() {
 }
 
 #[test]
-fn a_figure_about_its_limit_is_told_once() {
+fn a_stat_about_its_limit_is_told_once() {
     for (below, above) in [
         (Weather { loss: 0.025, ..FINE }, Weather { loss: 0.036, ..FINE }),
         (Weather { round_trip: 250, ..FINE }, Weather { round_trip: 360, ..FINE }),

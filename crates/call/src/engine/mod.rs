@@ -15,8 +15,8 @@
 
 mod actor;
 mod device;
-pub mod figures;
 mod hearing;
+pub mod interval;
 mod judge;
 mod keyframes;
 mod ladder;

@@ -24,7 +24,7 @@ use crate::{
     rtp::{VIDEO_CLOCK_HZ, media_time::MediaTime, receive::ReceivedFrame, sync::Playout},
 };
 
-/// One peer's place in the mixer, shared by the link that fills it and the engine that reads its figures.
+/// One peer's place in the mixer, shared by the link that fills it and the engine that reads its stats.
 #[derive(Clone)]
 pub(super) struct RemoteSound(Arc<Mutex<AudioStream>>);
 

@@ -58,7 +58,7 @@ async fn a_call_flows_both_ways_and_the_callers_hang_up_ends_both() {
         assert_eq!(phone.count(|event| first_video(event).is_some()), 1);
         assert_eq!(phone.count(|event| first_audio(event).is_some()), 1);
         assert_eq!(phone.count(|event| matches!(event, CallEvent::Problem(_))), 0, "{:#?}", phone.seen);
-        assert!(phone.engine.stats().await.is_empty(), "an ended call has figures");
+        assert!(phone.engine.stats().await.is_empty(), "an ended call has stats");
     }
 }
 

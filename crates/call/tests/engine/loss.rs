@@ -26,11 +26,11 @@ async fn five_percent_loss_freezes_little_and_shows_nothing_broken() {
     ];
     sleep(MEDIA).await;
     let Call { mut caller, mut callee, .. } = call;
-    let figures = [callee.stats().await, caller.stats().await];
+    let measured = [callee.stats().await, caller.stats().await];
     caller.does(ahoy_call::engine::EngineCommand::HangUp);
     caller.until_ended().await;
     callee.until_ended().await;
-    for (screen, stats) in screens.into_iter().zip(figures) {
+    for (screen, stats) in screens.into_iter().zip(measured) {
         // A frame that does not decode is a panic of the screen.
         let shown = screen.rest().await;
         let counters: Vec<_> = shown.iter().map(|shown| shown.cells.expect("a whole picture").counter).collect();

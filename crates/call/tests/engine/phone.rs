@@ -20,7 +20,7 @@ use super::exchange::Exchange;
 
 /// What is waited for here takes a second or two; a busy machine gets fifteen times that.
 pub const LIMIT: Duration = Duration::from_secs(30);
-/// How often figures are looked at.
+/// How often stats are polled.
 const GLANCE: Duration = Duration::from_millis(50);
 
 /// Test pattern and test tone, small enough for a dozen engines on two cores.
@@ -127,13 +127,13 @@ impl Phone {
         self.seen.iter().filter(|seen| kind(&seen.event)).count()
     }
 
-    /// The figures of the one other peer.
+    /// The stats of the one other peer.
     pub async fn stats(&self) -> PeerStats {
         let [stats] = <[PeerStats; 1]>::try_from(self.engine.stats().await).expect("a call with one peer runs");
         stats
     }
 
-    /// Waits until the figures are as wanted.
+    /// Waits until the stats are as wanted.
     pub async fn until_stats(&self, what: &str, wanted: impl Fn(&PeerStats) -> bool) -> PeerStats {
         let settled = async {
             loop {
@@ -146,18 +146,18 @@ impl Phone {
         };
         match timeout(LIMIT, settled).await {
             Ok(stats) => stats,
-            Err(_) => panic!("{}: {what} never came; figures: {:#?}", self.name, self.stats().await),
+            Err(_) => panic!("{}: {what} never came; stats: {:#?}", self.name, self.stats().await),
         }
     }
 
-    /// Waits until a figure has stood still for `still`; gives the time until it did.
-    pub async fn until_still(&self, what: &str, still: Duration, figure: impl Fn(&PeerStats) -> u64) -> Duration {
+    /// Waits until a stat has stood still for `still`; gives the time until it did.
+    pub async fn until_still(&self, what: &str, still: Duration, stat: impl Fn(&PeerStats) -> u64) -> Duration {
         let start = Instant::now();
-        let (mut last, mut since) = (figure(&self.stats().await), start);
+        let (mut last, mut since) = (stat(&self.stats().await), start);
         while since.elapsed() < still {
             assert!(start.elapsed() < LIMIT, "{}: {what} went on", self.name);
             sleep(GLANCE).await;
-            let now = figure(&self.stats().await);
+            let now = stat(&self.stats().await);
             if now != last {
                 (last, since) = (now, Instant::now());
             }
@@ -180,10 +180,10 @@ impl Phone {
         }
     }
 
-    /// Waits until a figure has grown by some.
-    pub async fn until_grown(&self, what: &str, by: u64, figure: impl Fn(&PeerStats) -> u64) {
-        let start = figure(&self.stats().await);
-        self.until_stats(what, |stats| figure(stats) >= start + by).await;
+    /// Waits until a stat has grown by some.
+    pub async fn until_grown(&self, what: &str, by: u64, stat: impl Fn(&PeerStats) -> u64) {
+        let start = stat(&self.stats().await);
+        self.until_stats(what, |stats| stat(stats) >= start + by).await;
     }
 }
 

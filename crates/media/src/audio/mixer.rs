@@ -2,7 +2,7 @@
 //!
 //! [`mixer`] makes two ends. [`Mixer`] belongs to the sound device's callback: [`Mixer::render`] takes no lock, allocates
 //! and frees nothing and makes no system call. [`MixerHandle`] belongs to everybody else. Between them are rings: packets
-//! and new streams go one way, streams to be freed go the other; figures come back through atomics.
+//! and new streams go one way, streams to be freed go the other; stats come back through atomics.
 
 mod limiter;
 mod shared;

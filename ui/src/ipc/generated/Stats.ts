@@ -3,7 +3,7 @@ import type { StatsIn } from "./StatsIn";
 import type { StatsOut } from "./StatsOut";
 
 /**
- * The figures of one second.
+ * The stats of one second.
  */
 export type Stats = { 
 /**

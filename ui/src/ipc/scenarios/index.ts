@@ -77,7 +77,7 @@ export function scenarioIpc(name: string): Ipc {
   let settings: Settings = { ...start.settings, ...(language ? { language } : {}) };
   let { contacts, call, mediaMode } = start;
   let meter: ReturnType<typeof setInterval> | undefined;
-  let figures: ReturnType<typeof setInterval> | undefined;
+  let statsTimer: ReturnType<typeof setInterval> | undefined;
   let seconds = 60;
 
   const setCall = (more: Partial<Call>) => {
@@ -152,10 +152,10 @@ export function scenarioIpc(name: string): Ipc {
       history_list: () => [],
       history_seen: () => ipc.emit({ type: 'history', entries: start.history.map((entry) => ({ ...entry, seen: true })) }),
       stats_watch({ on }) {
-        clearInterval(figures);
+        clearInterval(statsTimer);
         if (!on) return;
         for (let index = 0; index < seconds; index += 1) ipc.emit({ type: 'stats', stats: stats(index, Date.now()) });
-        figures = setInterval(() => ipc.emit({ type: 'stats', stats: stats((seconds += 1), Date.now()) }), 1000);
+        statsTimer = setInterval(() => ipc.emit({ type: 'stats', stats: stats((seconds += 1), Date.now()) }), 1000);
       },
     },
     drawnMedia(),

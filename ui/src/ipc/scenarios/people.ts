@@ -80,7 +80,7 @@ export const devices: Devices = {
   ],
 };
 
-/** Believable figures of the second `index`. */
+/** Believable stats of the second `index`. */
 export function stats(index: number, now: number): Stats {
   const wave = (period: number, size: number) => Math.sin((index / period) * Math.PI * 2) * size + Math.sin(index * 1.7) * size * 0.3;
   const bad = index % 60 > 34 && index % 60 < 40;

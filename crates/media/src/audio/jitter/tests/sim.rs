@@ -168,7 +168,7 @@ impl Speaker {
         self.buffer.stats()
     }
 
-    /// The figures as they were at `at`.
+    /// The stats as they were at `at`.
     pub fn stats_at(&self, at: i64) -> JitterStats {
         self.heard.iter().find(|heard| heard.at >= at).unwrap().stats
     }

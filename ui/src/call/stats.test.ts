@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { stats } from '../ipc/scenarios/people';
-import { appended, figures, path, range, SHOWN, totals } from './figures';
+import { appended, graphs, path, range, SHOWN, totals } from './stats';
 import { toStats } from './browser-stats';
 
 describe('the graphs', () => {
@@ -10,7 +10,7 @@ describe('the graphs', () => {
     for (let second = 0; second < 80; second += 1) all = appended(all, stats(second, second));
     expect(all).toHaveLength(SHOWN);
     expect(all[0]?.at).toBe(20);
-    expect(figures(all)[0]?.lines[0]).toHaveLength(SHOWN);
+    expect(graphs(all)[0]?.lines[0]).toHaveLength(SHOWN);
   });
 
   it('are summed up for what happens now and then', () => {
@@ -43,7 +43,7 @@ describe('the webview’s report', () => {
     { type: 'candidate-pair', nominated: true, state: 'succeeded', timestamp: at, currentRoundTripTime: 0.02, availableOutgoingBitrate: 900_000 },
   ];
 
-  it('becomes figures of the time since the last one', () => {
+  it('becomes stats of the time since the last one', () => {
     const [, before] = toStats(report(1000, 50_000, 0), null);
     const [now, after] = toStats(report(3000, 300_000, 25, 3, 960), before);
     expect(now.in).toMatchObject({ kbps: 1000, fps: 30, width: 1280, height: 720, lost: 25, freezes: 2, recovered: 0, concealedMs: 10 });

@@ -1,4 +1,4 @@
-//! The figures of a second, from the totals before and after it.
+//! Stats of an interval, from the totals at its start and at its end.
 
 use std::time::Duration;
 
@@ -157,8 +157,8 @@ pub fn since(now: u64, before: u64) -> u64 {
 }
 
 /// To a hundredth: more digits would claim more than is measured.
-pub fn rounded(figure: f64) -> f64 {
-    (figure * 100.0).round() / 100.0
+pub fn rounded(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
 }
 
 fn rounded_ms(time: Duration) -> f64 {
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn figures_are_of_the_time_between_two_looks() {
+    fn stats_are_of_the_time_between_two_looks() {
         for (elapsed, share) in [(1000, 1.0), (500, 2.0), (2000, 0.5)] {
             let (sent, received) = between(&after(7), &after(8), Duration::from_millis(elapsed));
             assert_eq!((sent.kbps, sent.fps), (1000.0 * share, 30.0 * share), "{elapsed} ms");
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn two_looks_at_once_give_figures_that_can_be_shown() {
+    fn two_looks_at_once_give_stats_that_can_be_shown() {
         let (sent, received) = between(&after(1), &after(2), Duration::ZERO);
         assert!(sent.kbps.is_finite() && sent.fps.is_finite() && received.kbps.is_finite() && received.fps.is_finite());
     }

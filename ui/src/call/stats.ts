@@ -4,7 +4,7 @@ import type { Stats } from '../ipc/types';
 /** Seconds that the graphs show. */
 export const SHOWN = 60;
 
-export interface Figure {
+export interface Graph {
   key: string;
   label: Key;
   unit: Key;
@@ -12,21 +12,21 @@ export interface Figure {
   lines: (number | null)[][];
 }
 
-/** The newest figures, of which there is one a second. */
+/** The newest stats, which come once a second. */
 export function appended(all: Stats[], newest: Stats): Stats[] {
   return [...all, newest].slice(-SHOWN);
 }
 
-/** What the panel shows of them. */
-export function figures(all: Stats[]): Figure[] {
+/** The graphs that the panel shows. */
+export function graphs(all: Stats[]): Graph[] {
   const line = (value: (stats: Stats) => number | null) => all.map(value);
   return [
-    { key: 'bitrate', label: 'figures.bitrate', unit: 'figures.kbps', lines: [line((s) => s.in.kbps), line((s) => s.out.kbps)] },
-    { key: 'frames', label: 'figures.frames', unit: 'figures.fps', lines: [line((s) => s.in.fps), line((s) => s.out.fps)] },
-    { key: 'loss', label: 'figures.loss', unit: 'figures.percent', lines: [line((s) => s.lossPercent)] },
-    { key: 'rtt', label: 'figures.rtt', unit: 'figures.ms', lines: [line((s) => s.rttMs)] },
-    { key: 'jitter', label: 'figures.jitter', unit: 'figures.ms', lines: [line((s) => s.in.jitterBufferMs)] },
-    { key: 'skew', label: 'figures.skew', unit: 'figures.ms', lines: [line((s) => s.in.skewMs)] },
+    { key: 'bitrate', label: 'stats.bitrate', unit: 'stats.kbps', lines: [line((s) => s.in.kbps), line((s) => s.out.kbps)] },
+    { key: 'frames', label: 'stats.frames', unit: 'stats.fps', lines: [line((s) => s.in.fps), line((s) => s.out.fps)] },
+    { key: 'loss', label: 'stats.loss', unit: 'stats.percent', lines: [line((s) => s.lossPercent)] },
+    { key: 'rtt', label: 'stats.rtt', unit: 'stats.ms', lines: [line((s) => s.rttMs)] },
+    { key: 'jitter', label: 'stats.jitter', unit: 'stats.ms', lines: [line((s) => s.in.jitterBufferMs)] },
+    { key: 'skew', label: 'stats.skew', unit: 'stats.ms', lines: [line((s) => s.in.skewMs)] },
   ];
 }
 

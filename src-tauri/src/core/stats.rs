@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use ahoy_call::{
     engine::{
         PeerStats,
-        figures::{between, rounded},
+        interval::{between, rounded},
     },
     link,
 };
@@ -13,9 +13,9 @@ use ahoy_store::UnixMs;
 
 use crate::api::{Route, Stats, StatsIn, StatsOut};
 
-/// Keeps the totals of the last look.
+/// Turns totals into stats: keeps the totals of the last look.
 #[derive(Default)]
-pub struct Figures {
+pub struct StatsMeter {
     before: Option<(Instant, PeerStats)>,
 }
 
@@ -26,8 +26,8 @@ pub struct Measured {
     pub route: Option<Route>,
 }
 
-impl Figures {
-    /// The figures since the last look; none at the first.
+impl StatsMeter {
+    /// The stats since the last look; none at the first.
     pub fn next(&mut self, totals: PeerStats, at: UnixMs) -> Option<Measured> {
         let now = Instant::now();
         let (before_at, before) = self.before.replace((now, totals.clone()))?;
@@ -76,11 +76,11 @@ mod tests {
 
     #[test]
     fn the_route_is_the_links() {
-        let mut figures = Figures::default();
-        assert!(figures.next(totals(), UnixMs(0)).is_none());
-        assert_eq!(figures.next(totals(), UnixMs(1)).unwrap().route, None);
+        let mut meter = StatsMeter::default();
+        assert!(meter.next(totals(), UnixMs(0)).is_none());
+        assert_eq!(meter.next(totals(), UnixMs(1)).unwrap().route, None);
         let mut relayed = totals();
         relayed.link.route = Some(link::Route::Relayed);
-        assert_eq!(figures.next(relayed, UnixMs(2)).unwrap().route, Some(Route::Relayed));
+        assert_eq!(meter.next(relayed, UnixMs(2)).unwrap().route, Some(Route::Relayed));
     }
 }
