@@ -5,7 +5,7 @@ use std::time::Duration;
 use ahoy_call::{
     id::CallId,
     message::{Envelope, HangupReason, IceCandidate, MediaState, Paused, Payload},
-    state::{CallState, Input, LinkEvent, Output},
+    state::{CallState, Input, LinkEvent, Output, Path},
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
@@ -21,10 +21,10 @@ fn payload(chances: &mut StdRng) -> Payload {
         6 => Payload::IceCandidate { candidate: Some(IceCandidate::end()) },
         7 => Payload::Ringing,
         8 => Payload::MediaState {
-            media: MediaState::NONE,
+            media: media(chances),
             hears: chances.random(),
             dred: Some(chances.random_range(11..14)),
-            paused: None,
+            paused: chances.random::<bool>().then_some(Paused::Bandwidth),
         },
         9 => Payload::CallHold { held: chances.random() },
         10 => Payload::Unknown,
@@ -32,8 +32,12 @@ fn payload(chances: &mut StdRng) -> Payload {
     }
 }
 
+fn media(chances: &mut StdRng) -> MediaState {
+    MediaState { audio: chances.random(), video: chances.random() }
+}
+
 fn link_event(chances: &mut StdRng) -> LinkEvent {
-    match chances.random_range(0..12) {
+    match chances.random_range(0..15) {
         0 | 1 => LinkEvent::LocalOffer("o".into()),
         2 | 3 => LinkEvent::LocalAnswer("a".into()),
         4 => LinkEvent::LocalCandidate(IceCandidate::default()),
@@ -42,23 +46,30 @@ fn link_event(chances: &mut StdRng) -> LinkEvent {
         8 => LinkEvent::Disconnected,
         9 => LinkEvent::CandidateRefused("x".into()),
         10 => LinkEvent::RemoteDescriptionRefused("x".into()),
+        11 => LinkEvent::MediumRefused("x".into()),
+        12 | 13 => LinkEvent::Absent(media(chances)),
         _ => LinkEvent::Failed("x".into()),
     }
 }
 
 fn input(chances: &mut StdRng, channel: &CallId, peer: &str) -> Input {
-    match chances.random_range(0..18) {
+    match chances.random_range(0..20) {
         0 | 1 => Input::Accept { media: MediaState::BOTH },
         2 => Input::Decline,
         3 => Input::HangUp,
         4 => Input::Hold,
         5 => Input::Resume,
-        6 => Input::SetMedia(MediaState { audio: chances.random(), video: chances.random() }),
+        6 => Input::SetMedia(media(chances)),
         7 => Input::SendFailed { to: peer.into(), error: "x".into() },
         8 => Input::Tick,
-        9 => Input::SetAvailable(MediaState { audio: chances.random(), video: chances.random() }),
+        9 => Input::SetAvailable(media(chances)),
         10 => Input::SetPaused(chances.random::<bool>().then_some(Paused::Bandwidth)),
-        11..14 => Input::Link { peer: peer.into(), event: link_event(chances) },
+        11 => Input::Hears { peer: peer.into(), hears: chances.random() },
+        12 => {
+            let path = [Path::Gone, Path::Moved, Path::Joined][chances.random_range(0..3)];
+            Input::NetworkChanged { peer: peer.into(), path }
+        }
+        13..16 => Input::Link { peer: peer.into(), event: link_event(chances) },
         _ => {
             let envelope = Envelope::new(channel.clone(), chances.random_range(0..20), payload(chances));
             Input::Received { from: peer.into(), envelope }
