@@ -242,7 +242,7 @@ mod tests {
     use crate::{
         engine::Adapted,
         link::Route,
-        quality::{Flow, Quality, Reason, SentVideo},
+        quality::{Flow, NetworkReason, Quality, SentVideo},
     };
 
     #[test]
@@ -266,7 +266,7 @@ mod tests {
                     peer: "p".into(),
                     network: NetworkState {
                         quality: Quality::Poor,
-                        reason: Some(Reason::Bandwidth),
+                        reason: Some(NetworkReason::Bandwidth),
                         flow: Some(Flow::Sending),
                         video: Some(SentVideo::Paused),
                         adapted: Adapted::Network,

@@ -7,6 +7,7 @@ use crate::{engine::Adapted, link::Route};
 
 /// How well the network carries a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[serde(rename_all = "kebab-case")]
 pub enum Quality {
     /// Nothing can be noticed.
@@ -21,8 +22,9 @@ pub enum Quality {
 
 /// Why the quality is not good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[serde(rename_all = "kebab-case")]
-pub enum Reason {
+pub enum NetworkReason {
     /// Packets get lost.
     Loss,
     /// Packets take long, or arrive too late to be of use.
@@ -37,6 +39,7 @@ pub enum Reason {
 
 /// Which of the two directions suffers most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[serde(rename_all = "kebab-case")]
 pub enum Flow {
     /// What we send.
@@ -62,7 +65,7 @@ pub struct NetworkState {
     /// How well.
     pub quality: Quality,
     /// Why it is not good; none where it is.
-    pub reason: Option<Reason>,
+    pub reason: Option<NetworkReason>,
     /// Which direction the reason is about; none where it is about both.
     pub flow: Option<Flow>,
     /// Our video; none while the camera is off.

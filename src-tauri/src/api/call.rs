@@ -1,5 +1,9 @@
 //! The call that runs.
 
+use ahoy_call::{
+    link::Route,
+    quality::{Flow, NetworkReason, Quality},
+};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
@@ -44,56 +48,6 @@ pub enum Direction {
     Outgoing,
     /// The other side.
     Incoming,
-}
-
-/// Which way the media take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(rename_all = "kebab-case")]
-pub enum Route {
-    /// From machine to machine.
-    Direct,
-    /// By a relay (TURN).
-    Relayed,
-}
-
-/// How well the connection carries the call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(rename_all = "kebab-case")]
-pub enum Quality {
-    /// Nobody notices anything.
-    Good,
-    /// It can be noticed.
-    Fair,
-    /// It disturbs.
-    Poor,
-    /// Nothing arrives.
-    Lost,
-}
-
-/// Why a call does not go well.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(rename_all = "kebab-case")]
-pub enum NetworkReason {
-    /// Packets get lost.
-    Loss,
-    /// Packets take long, or arrive too late to be of use.
-    Delay,
-    /// The network carries less than the video needs.
-    Bandwidth,
-    /// The processor does not encode fast enough.
-    Processor,
-    /// No packets come through.
-    Outage,
-}
-
-/// Which of the two directions suffers most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(rename_all = "kebab-case")]
-pub enum Flow {
-    /// What we send.
-    Sending,
-    /// What we receive.
-    Receiving,
 }
 
 /// What was done to our video because the network or the processor cannot take more.

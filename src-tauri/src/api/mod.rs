@@ -19,10 +19,7 @@ mod typescript;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-pub use call::{
-    Adapted, Call, CallEnd, CallMode, CallPhase, Direction, Flow, MediaState, NetworkReason, NetworkTrouble, Quality,
-    Route, Unheard,
-};
+pub use call::{Adapted, Call, CallEnd, CallMode, CallPhase, Direction, MediaState, NetworkTrouble, Unheard};
 pub use contact::{Contact, ContactRequest, Invite, Nearby, Presence};
 pub use device::{DeviceInfo, DeviceKind, Devices};
 pub use event::{AppEvent, View};

@@ -5,14 +5,11 @@ use ahoy_call::{
     event::{CallEvent, Device, Side, Silence},
     id::{CallId, PeerId},
     message::{self, HangupReason},
-    quality::{self, NetworkState, SentVideo},
+    quality::{NetworkState, Quality, SentVideo},
 };
 use ahoy_store::{CallRecordId, UnixMs};
 
-use crate::api::{
-    Adapted, Call, CallEnd, CallMode, CallPhase, Direction, Flow, MediaState, NetworkReason, NetworkTrouble, Notice,
-    Quality, Unheard,
-};
+use crate::api::{Adapted, Call, CallEnd, CallMode, CallPhase, Direction, MediaState, NetworkTrouble, Notice, Unheard};
 
 /// Notices that a call keeps: a broken peer must not fill the memory.
 const MAX_NOTICES: usize = 8;
@@ -104,7 +101,7 @@ impl Running {
                 (call.receiving, call.paused_there) = (media_state(*media), paused.is_some());
             }
             CallEvent::Network { network, .. } => {
-                call.quality = Some(quality(network.quality));
+                call.quality = Some(network.quality);
                 call.trouble = trouble(network);
                 call.adapted = adapted(network);
             }
@@ -210,28 +207,8 @@ pub fn media_state(media: message::MediaState) -> MediaState {
     MediaState { audio: media.audio, video: media.video }
 }
 
-fn quality(quality: quality::Quality) -> Quality {
-    match quality {
-        quality::Quality::Good => Quality::Good,
-        quality::Quality::Fair => Quality::Fair,
-        quality::Quality::Poor => Quality::Poor,
-        quality::Quality::Lost => Quality::Lost,
-    }
-}
-
 fn trouble(state: &NetworkState) -> Option<NetworkTrouble> {
-    let reason = match state.reason? {
-        quality::Reason::Loss => NetworkReason::Loss,
-        quality::Reason::Delay => NetworkReason::Delay,
-        quality::Reason::Bandwidth => NetworkReason::Bandwidth,
-        quality::Reason::Processor => NetworkReason::Processor,
-        quality::Reason::Outage => NetworkReason::Outage,
-    };
-    let flow = state.flow.map(|flow| match flow {
-        quality::Flow::Sending => Flow::Sending,
-        quality::Flow::Receiving => Flow::Receiving,
-    });
-    Some(NetworkTrouble { reason, flow })
+    Some(NetworkTrouble { reason: state.reason?, flow: state.flow })
 }
 
 /// Video that is a little smaller, in a call that goes well, is nothing to tell.
@@ -240,7 +217,7 @@ fn adapted(state: &NetworkState) -> Option<Adapted> {
         (SentVideo::Paused, _) => Some(Adapted::Paused),
         (SentVideo::Sent(_), engine::Adapted::No) => None,
         (SentVideo::Sent(_), engine::Adapted::Network | engine::Adapted::Processor) => {
-            (state.quality > quality::Quality::Good).then_some(Adapted::Smaller)
+            (state.quality > Quality::Good).then_some(Adapted::Smaller)
         }
     }
 }
@@ -305,34 +282,20 @@ mod tests {
 
     #[test]
     fn the_network_is_shown_with_its_reason_and_what_was_adapted() {
-        use quality::{Flow as F, Quality as Q, Reason as R};
+        use ahoy_call::quality::{Flow, NetworkReason};
         let mut running = running(Direction::Outgoing);
         running.apply(&CallEvent::Connected { peer: peer() }, T);
         let hd = Some(SentVideo::Sent(ahoy_media::units::VideoFormat::HD));
-        let by = |reason, flow| Some(NetworkTrouble { reason, flow });
-        for (quality, reason, flow, video, by_engine, trouble, adapted) in [
-            (Q::Good, None, None, hd, engine::Adapted::No, None, None),
-            (Q::Good, None, None, hd, engine::Adapted::Network, None, None),
-            (
-                Q::Fair,
-                Some(R::Bandwidth),
-                Some(F::Sending),
-                hd,
-                engine::Adapted::Network,
-                by(NetworkReason::Bandwidth, Some(Flow::Sending)),
-                Some(Adapted::Smaller),
-            ),
-            (
-                Q::Poor,
-                Some(R::Bandwidth),
-                Some(F::Sending),
-                Some(SentVideo::Paused),
-                engine::Adapted::Network,
-                by(NetworkReason::Bandwidth, Some(Flow::Sending)),
-                Some(Adapted::Paused),
-            ),
-            (Q::Lost, Some(R::Outage), None, None, engine::Adapted::No, by(NetworkReason::Outage, None), None),
+        let slow = (Some(NetworkReason::Bandwidth), Some(Flow::Sending));
+        let (no, network) = (engine::Adapted::No, engine::Adapted::Network);
+        for (quality, (reason, flow), video, by_engine, adapted) in [
+            (Quality::Good, (None, None), hd, no, None),
+            (Quality::Good, (None, None), hd, network, None),
+            (Quality::Fair, slow, hd, network, Some(Adapted::Smaller)),
+            (Quality::Poor, slow, Some(SentVideo::Paused), network, Some(Adapted::Paused)),
+            (Quality::Lost, (Some(NetworkReason::Outage), None), None, no, None),
         ] {
+            let trouble = reason.map(|reason| NetworkTrouble { reason, flow });
             let route = None;
             let network = NetworkState { quality, reason, flow, video, adapted: by_engine, route };
             running.apply(&CallEvent::Network { peer: peer(), network }, T);

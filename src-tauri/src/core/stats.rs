@@ -7,11 +7,11 @@ use ahoy_call::{
         PeerStats,
         interval::{between, rounded},
     },
-    link,
+    link::Route,
 };
 use ahoy_store::UnixMs;
 
-use crate::api::{Route, Stats, StatsIn, StatsOut};
+use crate::api::{Stats, StatsIn, StatsOut};
 
 /// Turns totals into stats: keeps the totals of the last look.
 #[derive(Default)]
@@ -32,11 +32,7 @@ impl StatsMeter {
         let now = Instant::now();
         let (before_at, before) = self.before.replace((now, totals.clone()))?;
         let stats = stats(&before, &totals, now - before_at, at);
-        let route = totals.link.route.map(|route| match route {
-            link::Route::Direct => Route::Direct,
-            link::Route::Relayed => Route::Relayed,
-        });
-        Some(Measured { stats, route })
+        Some(Measured { stats, route: totals.link.route })
     }
 }
 
@@ -80,7 +76,7 @@ mod tests {
         assert!(meter.next(totals(), UnixMs(0)).is_none());
         assert_eq!(meter.next(totals(), UnixMs(1)).unwrap().route, None);
         let mut relayed = totals();
-        relayed.link.route = Some(link::Route::Relayed);
+        relayed.link.route = Some(Route::Relayed);
         assert_eq!(meter.next(relayed, UnixMs(2)).unwrap().route, Some(Route::Relayed));
     }
 }

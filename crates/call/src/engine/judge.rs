@@ -17,7 +17,7 @@ use super::{
 use crate::{
     link::Limit,
     message::{MediaState, Paused},
-    quality::{Flow, NetworkState, Quality, Reason},
+    quality::{Flow, NetworkReason, NetworkState, Quality},
 };
 
 /// Between two looks.
@@ -170,17 +170,17 @@ impl Second {
     }
 
     /// What a stat means to a person.
-    fn reason(&self, stat: Stat, adapted: Adapted) -> (Reason, Option<Flow>) {
-        let late = if self.loss_in >= LOSSY { Reason::Loss } else { Reason::Delay };
-        let few = if self.load > BUSY { Reason::Processor } else { Reason::Bandwidth };
+    fn reason(&self, stat: Stat, adapted: Adapted) -> (NetworkReason, Option<Flow>) {
+        let late = if self.loss_in >= LOSSY { NetworkReason::Loss } else { NetworkReason::Delay };
+        let few = if self.load > BUSY { NetworkReason::Processor } else { NetworkReason::Bandwidth };
         match stat {
-            Stat::LossOut => (Reason::Loss, Some(Flow::Sending)),
-            Stat::Delay => (Reason::Delay, None),
+            Stat::LossOut => (NetworkReason::Loss, Some(Flow::Sending)),
+            Stat::Delay => (NetworkReason::Delay, None),
             Stat::Freezes | Stat::Concealed => (late, Some(Flow::Receiving)),
             Stat::Unsent => (few, Some(Flow::Sending)),
-            Stat::Smaller if adapted == Adapted::Processor => (Reason::Processor, Some(Flow::Sending)),
-            Stat::Smaller => (Reason::Bandwidth, Some(Flow::Sending)),
-            Stat::SmallerThere => (Reason::Bandwidth, Some(Flow::Receiving)),
+            Stat::Smaller if adapted == Adapted::Processor => (NetworkReason::Processor, Some(Flow::Sending)),
+            Stat::Smaller => (NetworkReason::Bandwidth, Some(Flow::Sending)),
+            Stat::SmallerThere => (NetworkReason::Bandwidth, Some(Flow::Receiving)),
         }
     }
 }
@@ -287,7 +287,7 @@ impl Judge {
         let (at, before) = before?;
         let (quality, reason, flow) = if let Some(flow) = self.outage(now, connected, &before, &totals) {
             self.window.clear();
-            (Quality::Lost, Some(Reason::Outage), flow)
+            (Quality::Lost, Some(NetworkReason::Outage), flow)
         } else {
             let elapsed = now.saturating_duration_since(at);
             self.take(Second::between(&before, &totals, elapsed, self.paused_there));

@@ -129,7 +129,7 @@ impl Call {
     }
 
     /// The newest quality and its reason after some seconds of this.
-    fn after(weather: Weather) -> (Quality, Option<Reason>, Option<Flow>) {
+    fn after(weather: Weather) -> (Quality, Option<NetworkReason>, Option<Flow>) {
         let mut call = Self::new();
         let told = call.passes(12, weather);
         let (_, state) = told.last().expect("something is told");
@@ -140,8 +140,8 @@ impl Call {
 #[test]
 fn each_stat_has_its_quality_and_its_reason() {
     use Flow::{Receiving, Sending};
+    use NetworkReason::{Bandwidth, Delay, Loss, Processor};
     use Quality::{Fair, Good, Poor};
-    use Reason::{Bandwidth, Delay, Loss, Processor};
     let limited = Adapted::Network;
     for (weather, quality, reason) in [
         (FINE, Good, None),
@@ -250,7 +250,7 @@ fn paused_video_is_told_within_a_second_and_so_is_its_end() {
     let told = call.passes(6, PAUSED);
     assert_eq!((told[0].0, told[0].1.video, told[0].1.adapted), (11, Some(SentVideo::Paused), Adapted::Network));
     let poor = told.iter().find(|(_, state)| state.quality == Quality::Poor).expect("it becomes poor");
-    assert_eq!((poor.0, poor.1.reason), (13, Some(Reason::Bandwidth)));
+    assert_eq!((poor.0, poor.1.reason), (13, Some(NetworkReason::Bandwidth)));
     let told = call.passes(10, FINE);
     assert_eq!((told[0].0, told[0].1.video), (17, HD));
     assert_eq!(told.last().map(|(_, state)| (state.quality, state.reason)), Some((Quality::Good, None)));
@@ -283,7 +283,7 @@ fn an_outage_is_told_at_once_where_the_connection_is_lost_and_after_two_seconds_
         call.passes(10, FINE);
         let told = call.passes(10, weather);
         let lost: Vec<_> = told.iter().map(|(at, state)| (*at, state.quality, state.reason, state.flow)).collect();
-        assert_eq!(lost, [(second, Quality::Lost, Some(Reason::Outage), flow)], "{weather:?}");
+        assert_eq!(lost, [(second, Quality::Lost, Some(NetworkReason::Outage), flow)], "{weather:?}");
         let told = call.passes(10, FINE);
         assert_eq!(told[0].0, 21);
         assert!(told.iter().all(|(_, state)| state.quality == Quality::Good), "{told:?}");

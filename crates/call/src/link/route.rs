@@ -28,6 +28,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Which way media take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[serde(rename_all = "kebab-case")]
 pub enum Route {
     /// From machine to machine.
