@@ -12,8 +12,12 @@ use ahoy_tests::{
     matrix,
 };
 
-/// One test of the matrix a line: its name, who calls whom, and what is to be seen.
+/// One test of the matrix a line: its name, the caller, the callee, and what is checked. `ignore` stands before
+/// tests that are run by hand.
 macro_rules! matrix {
+    (ignore = $why:literal; $($name:ident: $caller:ident, $callee:ident, $check:expr;)*) => {
+        matrix! { $(#[ignore = $why] $name: $caller, $callee, $check;)* }
+    };
     ($($(#[$attribute:meta])* $name:ident: $caller:ident, $callee:ident, $check:expr;)*) => {$(
         $(#[$attribute])*
         #[tokio::test]
@@ -44,36 +48,18 @@ matrix! {
     ahoy_mutes_and_turns_its_camera_off_as_caller_of_ahoy: Native, Native, caller_toggles;
     ahoy_mutes_and_turns_its_camera_off_as_callee_of_ahoy: Native, Native, callee_toggles;
 
-    #[ignore = "the sound of a page in Firefox does not always start"]
-    ahoy_calls_firefox_with_audio: Native, Firefox, audio;
     ahoy_calls_firefox_with_video: Native, Firefox, video;
-    #[ignore = "the sound of a page in Firefox does not always start"]
-    ahoy_calls_firefox_with_both_and_each_toggles: Native, Firefox, both_toggle;
-    #[ignore = "the sound of a page in Firefox does not always start"]
-    firefox_calls_ahoy_with_audio: Firefox, Native, audio;
     firefox_calls_ahoy_with_video: Firefox, Native, video;
-    #[ignore = "the sound of a page in Firefox does not always start"]
-    firefox_calls_ahoy_with_both_and_each_toggles: Firefox, Native, both_toggle;
 
     chromium_holds_and_resumes_as_caller_of_ahoy: Chromium, Native, browser_holds;
     chromium_holds_and_resumes_as_callee_of_ahoy: Native, Chromium, browser_holds;
-    #[ignore = "the sound of a page in Firefox does not always start"]
-    firefox_holds_and_resumes_as_caller_of_ahoy: Firefox, Native, browser_holds;
-    #[ignore = "the sound of a page in Firefox does not always start"]
-    firefox_holds_and_resumes_as_callee_of_ahoy: Native, Firefox, browser_holds;
 
     chromium_adds_video_to_its_audio_call_to_ahoy: Chromium, Native, caller_adds_video;
     ahoy_adds_video_to_an_audio_call_from_chromium: Chromium, Native, callee_adds_video;
     ahoy_adds_video_to_its_audio_call_to_chromium: Native, Chromium, caller_adds_video;
     chromium_adds_video_to_an_audio_call_from_ahoy: Native, Chromium, callee_adds_video;
-    #[ignore = "the sound of a page in Firefox does not always start"]
-    firefox_adds_video_to_its_audio_call_to_ahoy: Firefox, Native, caller_adds_video;
-    #[ignore = "the sound of a page in Firefox does not always start"]
-    ahoy_adds_video_to_an_audio_call_from_firefox: Firefox, Native, callee_adds_video;
 
     chromium_offers_two_videos_to_ahoy: Chromium, Native, two_videos;
-    #[ignore = "the sound of a page in Firefox does not always start"]
-    firefox_offers_two_videos_to_ahoy: Firefox, Native, two_videos;
     chromium_adds_a_second_video_to_its_call_to_ahoy: Chromium, Native, browser_adds_second_video;
     chromium_adds_a_second_video_to_a_call_from_ahoy: Native, Chromium, browser_adds_second_video;
 
@@ -100,6 +86,19 @@ matrix! {
     aiortc_calls_ahoy_with_audio: Aiortc, Native, audio;
     aiortc_calls_ahoy_with_video: Aiortc, Native, video;
     aiortc_calls_ahoy_with_both_and_each_toggles: Aiortc, Native, both_toggle;
+}
+
+matrix! {
+    ignore = "the sound of a page in Firefox does not always start";
+    ahoy_calls_firefox_with_audio: Native, Firefox, audio;
+    ahoy_calls_firefox_with_both_and_each_toggles: Native, Firefox, both_toggle;
+    firefox_calls_ahoy_with_audio: Firefox, Native, audio;
+    firefox_calls_ahoy_with_both_and_each_toggles: Firefox, Native, both_toggle;
+    firefox_holds_and_resumes_as_caller_of_ahoy: Firefox, Native, browser_holds;
+    firefox_holds_and_resumes_as_callee_of_ahoy: Native, Firefox, browser_holds;
+    firefox_adds_video_to_its_audio_call_to_ahoy: Firefox, Native, caller_adds_video;
+    ahoy_adds_video_to_an_audio_call_from_firefox: Firefox, Native, callee_adds_video;
+    firefox_offers_two_videos_to_ahoy: Firefox, Native, two_videos;
 }
 
 #[tokio::test]
