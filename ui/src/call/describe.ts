@@ -27,11 +27,13 @@ const END_TEXT: Record<string, Key> = {
   failed: 'end.failed',
 };
 
-/** The reason in a few words, for the mark, and in a sentence. */
+/** The reason in a few words for the quality mark, and in a sentence. */
 interface NetworkText {
   short: Key;
   long: Key;
 }
+
+const inBothDirections = (text: NetworkText) => ({ sending: text, receiving: text });
 
 const REASON_TEXT: Record<NetworkReason, Record<'sending' | 'receiving', NetworkText>> = {
   loss: {
@@ -46,14 +48,8 @@ const REASON_TEXT: Record<NetworkReason, Record<'sending' | 'receiving', Network
     sending: { short: 'network.slow', long: 'network.slow-about' },
     receiving: { short: 'network.slow-there', long: 'network.slow-there-about' },
   },
-  processor: {
-    sending: { short: 'network.busy', long: 'network.busy-about' },
-    receiving: { short: 'network.busy', long: 'network.busy-about' },
-  },
-  outage: {
-    sending: { short: 'network.outage', long: 'network.outage-about' },
-    receiving: { short: 'network.outage', long: 'network.outage-about' },
-  },
+  processor: inBothDirections({ short: 'network.busy', long: 'network.busy-about' }),
+  outage: inBothDirections({ short: 'network.outage', long: 'network.outage-about' }),
 };
 
 /** Why the call does not go well, and what was adapted to it; null where there is nothing to tell. */
