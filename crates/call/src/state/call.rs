@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use super::{
     CallStatus, Input, Output, ParticipantStatus, Role,
+    local::Local,
     outbox::Outbox,
-    participant::{Leave, Local, Participant, Stays},
+    participant::{Leave, Participant, Stays},
 };
 use crate::{
     event::{CallEvent, ProblemCode, Side},

@@ -15,6 +15,7 @@ mod exchange;
 mod inbox;
 mod io;
 pub mod limits;
+mod local;
 mod negotiation;
 mod outbox;
 mod participant;

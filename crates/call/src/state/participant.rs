@@ -1,5 +1,7 @@
 //! One other side of a call: its status, its limits, what was agreed with it.
 
+mod media;
+
 use std::time::Instant;
 
 use ahoy_media::audio::opus::DRED_VERSION;
@@ -12,6 +14,7 @@ use super::{
         CONNECT_LIMIT, MAX_OFFER_REPEATS, OFFER_REPEAT_INTERVAL, RECONNECT_LIMIT, RESTART_GRACE, RESTART_INTERVAL,
         RESTART_RETRY, RING_LIMIT,
     },
+    local::Local,
     outbox::Outbox,
 };
 use crate::{
@@ -20,40 +23,6 @@ use crate::{
     message::{Envelope, HangupReason, IceCandidate, MediaState, Paused, Payload},
     network::Path,
 };
-
-/// What is the same for all participants of a call.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Local {
-    pub(super) role: Role,
-    /// What the user wants to send.
-    pub(super) media: MediaState,
-    /// What our devices give.
-    pub(super) available: MediaState,
-    /// Why our camera's video is not sent for now.
-    pub(super) paused: Option<Paused>,
-    /// The user holds the call.
-    pub(super) held: bool,
-}
-
-impl Local {
-    pub(super) fn new(role: Role, media: MediaState) -> Self {
-        Self { role, media, available: MediaState::BOTH, paused: None, held: false }
-    }
-
-    /// What there is to send, as the other side is told.
-    pub(super) fn given(&self) -> MediaState {
-        MediaState { video: self.films() && self.paused.is_none(), audio: self.media.audio && self.available.audio }
-    }
-
-    /// Why video that the other side would get is not sent; none where it is sent, and where there is none.
-    pub(super) fn paused(&self) -> Option<Paused> {
-        self.paused.filter(|_| self.films())
-    }
-
-    fn films(&self) -> bool {
-        self.media.video && self.available.video
-    }
-}
 
 /// A participant leaves the call.
 #[derive(Debug)]
@@ -181,33 +150,6 @@ impl Participant {
         self.connect(now, local, out);
     }
 
-    /// Tells the link, and it if that is news to it, what is sent from now on.
-    pub(super) fn update_media(&mut self, is_news: bool, local: Local, out: &mut Outbox) {
-        if is_news && self.is_accepted() {
-            self.say_media(local, out);
-        }
-        self.update_sending(local, out);
-    }
-
-    /// Tells it, and the user, whether its sound is heard here.
-    pub(super) fn update_hearing(&mut self, hears: bool, local: Local, out: &mut Outbox) {
-        if std::mem::replace(&mut self.hears, hears) != hears && self.is_accepted() {
-            self.say_media(local, out);
-            out.event(heard(Silence::FromPeer, hears));
-        }
-    }
-
-    /// Tells the link, and it, whether we hold the call.
-    pub(super) fn update_hold(&mut self, local: Local, out: &mut Outbox) {
-        if !self.is_accepted() {
-            return;
-        }
-        out.send(&self.peer, Payload::CallHold { held: local.held });
-        self.update_sending(local, out);
-        out.link(&self.peer, LinkCommand::SetPlaying(!local.held));
-        self.tell_hold(local, out);
-    }
-
     /// Takes a message of the participant.
     pub(super) fn receive(&mut self, now: Instant, envelope: Envelope, local: Local, out: &mut Outbox) -> Stays {
         if !self.inbox.is_new(&envelope) {
@@ -244,7 +186,7 @@ impl Participant {
                         out.event(CallEvent::MediaState { peer: self.peer.clone(), media, paused: says.1 });
                     }
                     if is_other {
-                        out.event(heard(Silence::ToPeer, hears));
+                        out.event(media::heard(Silence::ToPeer, hears));
                     }
                 }
             }
@@ -483,45 +425,4 @@ impl Participant {
         );
         Ok(())
     }
-
-    fn update_sending(&mut self, local: Local, out: &mut Outbox) {
-        let wanted = if local.held || self.holds { MediaState::NONE } else { local.media };
-        if let Some(sending) = self.sending.as_mut().filter(|sending| **sending != wanted) {
-            *sending = wanted;
-            out.link(&self.peer, LinkCommand::SetSending(wanted));
-        }
-        self.offer_absent(local, out);
-    }
-
-    /// Offers a section for a medium that is to be sent and has none, because the other side began the call
-    /// without it. If an exchange is still open, the link reports again after it.
-    fn offer_absent(&mut self, local: Local, out: &mut Outbox) {
-        let given = if local.held { MediaState::NONE } else { local.given() };
-        let lacks = (self.absent.audio && given.audio) || (self.absent.video && given.video);
-        if lacks && self.status == ParticipantStatus::Connected && self.exchange.make_offer(false, out) {
-            self.absent = MediaState::NONE;
-        }
-    }
-
-    fn say_media(&self, local: Local, out: &mut Outbox) {
-        let (media, paused) = (local.given(), local.paused());
-        out.send(&self.peer, Payload::MediaState { media, hears: self.hears, dred: Some(DRED_VERSION), paused });
-    }
-
-    fn tell_hold(&self, local: Local, out: &mut Outbox) {
-        out.event(CallEvent::Hold { peer: self.peer.clone(), local: local.held, remote: self.holds });
-    }
-}
-
-fn heard(silence: Silence, heard: bool) -> CallEvent {
-    let (what, todo) = match silence {
-        _ if heard => return CallEvent::Heard { silence },
-        Silence::Microphone => ("the microphone gives nothing but silence", "check its switch, or choose another one"),
-        Silence::ToPeer => (
-            "your sound does not arrive at the other side",
-            "it gets lost on the way; if it does not come back, hang up and call again",
-        ),
-        Silence::FromPeer => ("no sound comes from the other side", "ask in another way whether its microphone works"),
-    };
-    CallEvent::Unheard { silence, what: what.to_owned(), todo: todo.to_owned() }
 }
