@@ -1,4 +1,5 @@
-//! Declares the page's commands, so that a window needs a capability for each, and has a page to embed in any case.
+//! Declares the page's commands, so that a window needs a capability for each, and has a page to embed in any
+//! case.
 
 use std::{fs, io, path::Path};
 

@@ -152,8 +152,8 @@ impl End {
     }
 }
 
-/// Looks at `content` until what is in it after `moment` (unix ms) is as `judge` wants it. Where that is not so within [`LIMIT`],
-/// the error is what was there last.
+/// Looks at `content` until what is in it after `moment` (unix ms) is as `judge` wants it. Where that is not
+/// so within [`LIMIT`], the error is what was there last.
 ///
 /// # Errors
 /// See above.

@@ -12,8 +12,8 @@ use ahoy_tests::{
     matrix,
 };
 
-/// One test of the matrix a line: its name, the caller, the callee, and what is checked. `ignore` stands before
-/// tests that are run by hand.
+/// One test of the matrix a line: its name, the caller, the callee, and what is checked. `ignore` stands
+/// before tests that are run by hand.
 macro_rules! matrix {
     (ignore = $why:literal; $($name:ident: $caller:ident, $callee:ident, $check:expr;)*) => {
         matrix! { $(#[ignore = $why] $name: $caller, $callee, $check;)* }
@@ -192,7 +192,8 @@ async fn callee_toggles(caller: Kind, callee: Kind) {
     matrix::passed(caller, callee, "callee-toggles");
 }
 
-/// Mute silences the sound and nothing else, camera-off darkens the picture and nothing else, and both come back.
+/// Mute silences the sound and nothing else, camera-off darkens the picture and nothing else, and both come
+/// back.
 async fn toggles(near: &Peer, far: &mut End) {
     far.receives(0.0, "test pattern", Content::shows_pattern).await;
     far.receives(0.0, "test tone", Content::sounds_tone).await;

@@ -1,5 +1,5 @@
-//! The app is killed (SIGKILL) in the middle of whatever it does, again and again: all that it had confirmed is there at the
-//! next start, and what was under way is there as a whole or not at all.
+//! The app is killed (SIGKILL) in the middle of whatever it does, again and again: all that it had confirmed
+//! is there at the next start, and what was under way is there as a whole or not at all.
 
 use std::{fmt::Debug, time::Duration};
 

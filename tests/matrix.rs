@@ -1,4 +1,5 @@
-//! Notes what was seen to work: one empty file for each cell of the table in `docs/interop.md`, which `./dev test` writes.
+//! Notes what was seen to work: one empty file for each cell of the table in `docs/interop.md`, which
+//! `./dev test` writes.
 
 use std::{fmt::Display, fs, path::Path};
 

@@ -1,5 +1,5 @@
-//! What an `ahoy-peer` received: its `--remote-webm` and `--speaker` files, read while they grow; and the pictures of any
-//! WebM that comes in pieces.
+//! What an `ahoy-peer` received: its `--remote-webm` and `--speaker` files, read while they grow; and the
+//! pictures of any WebM that comes in pieces.
 
 use std::{
     fs::File,

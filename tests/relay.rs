@@ -1,5 +1,5 @@
-//! Calls with a STUN and TURN server: through a relay alone, with an address from behind a NAT, and with a relay that says no.
-//! The server is coturn, on loopback.
+//! Calls with a STUN and TURN server: through a relay alone, with an address from behind a NAT, and with a
+//! relay that says no. The server is coturn, on loopback.
 
 use std::{
     collections::HashMap,
@@ -219,13 +219,15 @@ fn turn_configuration(address: SocketAddr, folder: &Path) -> String {
     )
 }
 
-/// An address that nobody has. Somebody may take it before it is used again, but the system gives out others first.
+/// An address that nobody has. Somebody may take it before it is used again, but the system gives out others
+/// first.
 async fn free_address() -> SocketAddr {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a socket");
     socket.local_addr().expect("it is bound")
 }
 
-/// A NAT in front of a server: what comes to `inside` goes to the server from an address of the sender's own outside, and back.
+/// A NAT in front of a server: what comes to `inside` goes to the server from an address of the sender's own
+/// outside, and back.
 struct Nat {
     inside: SocketAddr,
     outside: Arc<std::sync::Mutex<Vec<SocketAddr>>>,

@@ -63,7 +63,8 @@ pub(crate) fn wav(data: &[u8]) {
     assert!(samples.iter().all(|sample| sample.is_finite()));
 }
 
-/// PCM of several widths, float, several rates and channels (Microsoft, "Multimedia Programming Interface 1.0").
+/// PCM of several widths, float, several rates and channels (Microsoft, "Multimedia Programming Interface
+/// 1.0").
 pub(crate) fn wav_corpus() -> Vec<Vec<u8>> {
     const PCM: u16 = 1;
     const FLOAT: u16 = 3;

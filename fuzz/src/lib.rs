@@ -1,8 +1,9 @@
 //! Fuzz targets: everything of Ahoy that reads what somebody else wrote.
 //!
-//! One list, two ways to run it. The tests run a fixed number of seeded cases of every target, on any compiler
-//! (`cargo test --package ahoy-fuzz`). `fuzz/run [TARGET] [SECONDS]` runs libFuzzer on them, guided by coverage and
-//! under the address sanitizer, for as long as wanted; what crashes is kept in `target/fuzz/TARGET`.
+//! One list, two ways to run it. The tests run a fixed number of seeded cases of every target, on any
+//! compiler (`cargo test --package ahoy-fuzz`). `fuzz/run [TARGET] [SECONDS]` runs libFuzzer on them, guided
+//! by coverage and under the address sanitizer, for as long as wanted; what crashes is kept in
+//! `target/fuzz/TARGET`.
 //!
 //! A new target is a function of bytes, some inputs to start from, and a line in [`TARGETS`].
 #![deny(missing_docs)]

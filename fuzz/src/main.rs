@@ -1,5 +1,5 @@
-//! One target under libFuzzer: `fuzz CORPUS_DIRECTORY [LIBFUZZER_OPTION…]`, the directory being named like the target.
-//! `fuzz list` names them all. See fuzz/run.
+//! One target under libFuzzer: `fuzz CORPUS_DIRECTORY [LIBFUZZER_OPTION…]`, the directory being named like
+//! the target. `fuzz list` names them all. See fuzz/run.
 #![no_main]
 
 use std::{fs, path::Path, process, sync::LazyLock};

@@ -63,7 +63,8 @@ impl Random {
         self.next() as u8
     }
 
-    /// A part of something of that length. Half of them short, for the headers at the front are where the form is.
+    /// A part of something of that length. Half of them short, for the headers at the front are where the
+    /// form is.
     fn range(&mut self, len: usize) -> (usize, usize) {
         let reach = if self.next() & 1 == 0 { len.min(64) } else { len };
         let (a, b) = (self.below(reach + 1), self.below(reach + 1));

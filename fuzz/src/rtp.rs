@@ -1,4 +1,5 @@
-//! Packets behind SRTP: VP8's payload descriptor, the receiver that makes frames of pictures, and redundant sound.
+//! Packets behind SRTP: VP8's payload descriptor, the receiver that makes frames of pictures, and redundant
+//! sound.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,8 @@ use bytes::Bytes;
 
 use crate::vp8;
 
-/// Bytes before each payload: flags, milliseconds since the packet before, sequence number, timestamp in frames, length.
+/// Bytes before each payload: flags, milliseconds since the packet before, sequence number, timestamp in
+/// frames, length.
 const RECORD: usize = 7;
 const MARKER: u8 = 1;
 /// The time is that of the receiver's own deadline.
@@ -39,7 +41,8 @@ pub(crate) fn payloads() -> Vec<Vec<u8>> {
     payloads
 }
 
-/// Blocks hold no more than the packet, the first is the packet's own, and the distances of the others count down.
+/// Blocks hold no more than the packet, the first is the packet's own, and the distances of the others count
+/// down.
 pub(crate) fn redundant(data: &[u8]) {
     let Some(blocks) = red::blocks(data) else { return };
     let blocks: Vec<_> = blocks.collect();

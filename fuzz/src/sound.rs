@@ -6,7 +6,8 @@ use ahoy_media::audio::opus::{Encoder, MAX_PACKET, OpusSettings};
 const PACKETS: usize = 50;
 /// Another stream, sequence number, timestamp and arrival: what the flags make use of.
 const WILD: [u8; 8] = [0; 8];
-/// What the middle of every ten packets does: nothing; begin another stream with other numbers; come after a pause.
+/// What the middle of every ten packets does: nothing; begin another stream with other numbers; come after a
+/// pause.
 const FLAGS: [u8; 3] = [0, 7, 8];
 
 /// A stream for each of the [`FLAGS`].

@@ -1,4 +1,5 @@
-//! A fixed number of seeded cases of every fuzz target. Without libtest's harness, because that would swallow the counts.
+//! A fixed number of seeded cases of every fuzz target. Without libtest's harness, because that would swallow
+//! the counts.
 
 use std::{
     fs,

@@ -1,6 +1,7 @@
-//! The page in a plain browser, for tests alone: built only with the feature `test-bridge`, bound to loopback, behind a random
-//! token. It serves the page's folder, `/media/STREAM`, and `/bridge`: a WebSocket with one JSON object a message, `{id, cmd,
-//! args}` answered by `{id, ok}` or `{id, error}`, and `{event}` for each event.
+//! The page in a plain browser, for tests alone: built only with the feature `test-bridge`, bound to
+//! loopback, behind a random token. It serves the page's folder, `/media/STREAM`, and `/bridge`: a WebSocket
+//! with one JSON object a message, `{id, cmd, args}` answered by `{id, ok}` or `{id, error}`, and `{event}`
+//! for each event.
 
 mod dispatch;
 

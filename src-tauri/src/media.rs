@@ -1,8 +1,9 @@
 //! Pictures on their way to the page: one read of a stream, as an answer of HTTP.
 //!
-//! `STREAM?after=CURSOR` is a long poll: 200 with WebM and the next cursor in a header; 204 at the end of the stream; 404
-//! for a stream that is not there; 400 for what is no cursor. Where nothing comes for a while the answer is an empty 200 with
-//! the reader's own cursor, so that no request of a page that was closed waits for ever.
+//! `STREAM?after=CURSOR` is a long poll: 200 with WebM and the next cursor in a header; 204 at the end of the
+//! stream; 404 for a stream that is not there; 400 for what is no cursor. Where nothing comes for a while the
+//! answer is an empty 200 with the reader's own cursor, so that no request of a page that was closed waits
+//! for ever.
 
 use std::time::Duration;
 

@@ -5,8 +5,8 @@
 //!     ── pictures ───────────────────▶
 //! ```
 //!
-//! Every frame is decoded, only the newest is converted: a machine that is too slow for the stream shows fewer pictures
-//! and no late ones. Our own picture is there without having been encoded.
+//! Every frame is decoded, only the newest is converted: a machine that is too slow for the stream shows
+//! fewer pictures and no late ones. Our own picture is there without having been encoded.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -25,8 +25,8 @@ use ahoy_media::{
 use bytes::Bytes;
 use tokio::{runtime::Handle, sync::watch};
 
-/// Waits in ms after reads that cannot be decoded, one after the other; then a stream is taken for broken. Each read starts at the
-/// newest key frame.
+/// Waits in ms after reads that cannot be decoded, one after the other; then a stream is taken for broken.
+/// Each read starts at the newest key frame.
 const RETRIES_MS: [u64; 5] = [50, 100, 200, 400, 800];
 /// Pixels wait in one buffer, are shown in another and are made in a third.
 const BUFFERS: usize = 3;
@@ -183,7 +183,8 @@ impl Source {
         }
     }
 
-    /// Whether these frames made a picture; or why not, and how long to wait before reading on, if that is worth it.
+    /// Whether these frames made a picture; or why not, and how long to wait before reading on, if that is
+    /// worth it.
     fn decode(&mut self, frames: &[Bytes], next: Cursor) -> Result<bool, (Vp8Error, Option<Duration>)> {
         let Self::Frames { decoder, after, failures, .. } = self else { return Ok(false) };
         let decode = |shown: bool, frame: &Bytes| Ok(decoder.decode_in_place(frame)? || shown);

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-/// Two people on one account, or two Ahoys beside each other: each profile has its own identity, contacts and settings.
+/// Two people on one account, or two Ahoys beside each other: each profile has its own identity, contacts and
+/// settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
     name: String,

@@ -1,4 +1,5 @@
-//! What is said outside of the page: notifications and the tray. The page's own texts are in its message files.
+//! What is said outside of the page: notifications and the tray. The page's own texts are in its message
+//! files.
 
 use crate::api::Language;
 

@@ -1,5 +1,5 @@
-//! The program's command line, without a window. That this test is here also makes `cargo test` build the program, which the
-//! tests of the whole start.
+//! The program's command line, without a window. That this test is here also makes `cargo test` build the
+//! program, which the tests of the whole start.
 
 use std::process::{Command, Output};
 

@@ -1,4 +1,5 @@
-//! The test signal as files, for the fake camera and the fake microphone of a browser, which play them over and over.
+//! The test signal as files, for the fake camera and the fake microphone of a browser, which play them over
+//! and over.
 
 use std::{
     fs::File,

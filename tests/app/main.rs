@@ -1,6 +1,6 @@
-//! Apps that call each other: the whole backend without its window, its media in the engine or, in browser mode, in the page
-//! that is open in Chromium. Contacts are made, calls placed, answered and ended as people do it; what arrives is judged by its
-//! content. These tests write the second half of docs/interop.md.
+//! Apps that call each other: the whole backend without its window, its media in the engine or, in browser
+//! mode, in the page that is open in Chromium. Contacts are made, calls placed, answered and ended as people
+//! do it; what arrives is judged by its content. These tests write the second half of docs/interop.md.
 
 mod devices;
 mod side;
@@ -115,7 +115,8 @@ async fn who_takes_no_calls_is_shown_with_a_sign_and_cannot_be_called() {
     call.ended(&mut ada, &mut bob).await;
 }
 
-/// A call with sound, then one with both, each seen and heard at both ends, switched off and on, and ended by either side.
+/// A call with sound, then one with both, each seen and heard at both ends, switched off and on, and ended by
+/// either side.
 async fn two_calls(ada: &mut Side, bob: &mut Side) {
     let note = |(caller, callee): (Mode, Mode), column| matrix::passed(caller, callee, column);
     let modes = (ada.mode, bob.mode);
@@ -182,7 +183,8 @@ impl Placed {
     }
 }
 
-/// Mute silences the sound and nothing else, camera-off darkens the picture and nothing else, and both come back.
+/// Mute silences the sound and nothing else, camera-off darkens the picture and nothing else, and both come
+/// back.
 async fn toggles(near: &Side, far: &mut Side) {
     let muted = near.switches_sound(false).await;
     far.receives(muted, "silence", Content::ends_silent).await;

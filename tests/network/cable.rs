@@ -32,7 +32,8 @@ async fn two_machines_on_a_cable_call_by_their_link_local_addresses() {
         let payloads = end.native.peer.sent_payloads();
         let lines: Vec<_> = payloads.iter().filter_map(|payload| payload["candidate"]["candidate"].as_str()).collect();
         let offered: Vec<IpAddr> = lines.iter().filter_map(|line| line.split(' ').nth(4)?.parse().ok()).collect();
-        // A machine whose only address is being checked for duplicates has nothing but loopback for that moment.
+        // A machine whose only address is being checked for duplicates has nothing but loopback for that
+        // moment.
         let link_local = |ip: &IpAddr| matches!(ip, IpAddr::V4(ip) if ip.is_link_local() || ip.is_loopback());
         assert!(!offered.is_empty() && offered.iter().all(link_local), "{offered:?}");
     }

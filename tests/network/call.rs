@@ -20,7 +20,8 @@ const AWAY: f64 = 0.5;
 const AUDIBLE: f64 = 0.007;
 /// Sound that stays this long is back, in levels of 50 ms.
 const BACK: usize = 20;
-/// A change shows in what is heard within this time: the jitter buffer is empty, and the concealment has faded.
+/// A change shows in what is heard within this time: the jitter buffer is empty, and the concealment has
+/// faded.
 const SHOWN: Duration = Duration::from_millis(1500);
 const POLL: Duration = Duration::from_millis(250);
 /// Longer than any restart of ICE; a call whose sound is not back by then has failed.
@@ -30,7 +31,8 @@ const LIMIT: Duration = Duration::from_secs(15);
 pub struct End {
     pub native: Native,
     recording: Recording,
-    /// How loud the other side usually is (root mean square): the tone, and the beeps that hide it once a second.
+    /// How loud the other side usually is (root mean square): the tone, and the beeps that hide it once a
+    /// second.
     usual: f64,
 }
 
@@ -78,7 +80,8 @@ impl End {
         }
     }
 
-    /// How long after `moment` (unix ms) the sound was last away; none while it has not been back for a second.
+    /// How long after `moment` (unix ms) the sound was last away; none while it has not been back for a
+    /// second.
     fn away_until(&mut self, moment: f64) -> Option<Duration> {
         let heard = self.content().since(moment);
         let away = |level: &Level| level.rms < AWAY * self.usual;
@@ -105,7 +108,8 @@ impl Call {
         this
     }
 
-    /// Waits until both ends hear each other again after `moment` (unix ms), and gives the time it took the later one.
+    /// Waits until both ends hear each other again after `moment` (unix ms), and gives the time it took the
+    /// later one.
     ///
     /// # Panics
     /// Where it takes longer than [`LIMIT`].

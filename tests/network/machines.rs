@@ -46,7 +46,8 @@ impl Machines {
         this
     }
 
-    /// Gives a machine another interface, with the network 10.`number`.0.0/24, and makes it the default route.
+    /// Gives a machine another interface, with the network 10.`number`.0.0/24, and makes it the default
+    /// route.
     pub fn plug(&self, machine: &Namespace, device: &str, number: u8) {
         let other = format!("to{number}");
         machine.ip(["link", "add", device, "type", "veth", "peer", "name", &other, "netns", self.router.name()]);

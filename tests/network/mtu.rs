@@ -1,4 +1,5 @@
-//! A path that carries packets of 1200 bytes at most, as through a VPN within a VPN, and says nothing of larger ones.
+//! A path that carries packets of 1200 bytes at most, as through a VPN within a VPN, and says nothing of
+//! larger ones.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
-// echo.mjs PORT PROGRAM SCREEN PICTURE: by the WebKitWebDriver at PORT starts PROGRAM for the first time, lets it call Echo with
-// the test pattern, and reads from SCREEN, the X server's file, that the pattern comes back with rising numbers. Leaves a copy in
-// PICTURE.
+// echo.mjs PORT PROGRAM SCREEN PICTURE: by the WebKitWebDriver at PORT starts PROGRAM for the first time,
+// lets it call Echo with the test pattern, and reads from SCREEN, the X server's file, that the pattern comes
+// back with rising numbers. Leaves a copy in PICTURE.
 import { copyFile, open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 

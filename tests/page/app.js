@@ -1,5 +1,6 @@
-// Inside of Ahoy's own page: presses what the test says, and tells what the page shows, and what its own connection brings, in
-// `media` events for the test to judge. It comes before the page's script, and changes nothing of what that does.
+// Inside of Ahoy's own page: presses what the test says, and tells what the page shows, and what its own
+// connection brings, in `media` events for the test to judge. It comes before the page's script, and changes
+// nothing of what that does.
 
 import { emit, onLine } from './line.js';
 import { AudioProbe, CanvasProbe, VideoProbe } from './probes.js';

@@ -10,9 +10,9 @@ export class Call {
   #mediaAdded = false;
   #earlyCandidates = [];
 
-  // tracks: what is sent; receives: kinds that are wanted though nothing of the kind is sent; bitrateKbps: where the video's
-  // bitrate starts and stops; ceilingKbps: where it stops;
-  // polite: gives way when offers collide; send: takes a payload; emit: an event's name and fields; onTrack: a remote track.
+  // tracks: what is sent; receives: kinds that are wanted though nothing of the kind is sent; bitrateKbps:
+  // where the video's bitrate starts and stops; ceilingKbps: where it stops; polite: gives way when offers
+  // collide; send: takes a payload; emit: an event's name and fields; onTrack: a remote track.
   constructor(options) {
     this.#options = options;
     const { send, emit, onTrack } = options;
@@ -107,7 +107,8 @@ export class Call {
     this.#ignoringOffer = collision && !this.#options.polite;
     if (this.#ignoringOffer) return;
     await this.#setRemoteDescription({ type: 'offer', sdp });
-    // addTrack takes the transceivers that the offer made; a track whose kind was not offered stays out of the answer.
+    // addTrack takes the transceivers that the offer made; a track whose kind was not offered stays out of
+    // the answer.
     if (!this.#mediaAdded) this.#addTracks();
     await this.#connection.setLocalDescription();
     this.#options.send({ type: 'call-answer', sdp: this.#connection.localDescription.sdp });

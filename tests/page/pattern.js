@@ -1,4 +1,5 @@
-// The test pattern, as crates/media/src/video/pattern.rs draws it: the same picture costs an encoder the same.
+// The test pattern, as crates/media/src/video/pattern.rs draws it: the same picture costs an encoder the
+// same.
 
 const CELLS = 26;
 const BITS = 24;
@@ -29,7 +30,8 @@ export class TestPattern {
     ];
   }
 
-  // The planes Y, U and V of frame `counter`, captured at `unixMs`, in a buffer that the next call writes again.
+  // The planes Y, U and V of frame `counter`, captured at `unixMs`, in a buffer that the next call writes
+  // again.
   draw(counter, unixMs) {
     for (const plane of this.#planes) drawTexture(plane, counter);
     this.#drawCells(0, unixMs % 2 ** BITS);
@@ -90,8 +92,8 @@ function drawTexture({ samples, stride, layers: [first, second] }, counter) {
   }
 }
 
-// A square of smooth noise that tiles. Each row is kept in all four alignments of a word, twice over, to be read from any
-// column without wrapping.
+// A square of smooth noise that tiles. Each row is kept in all four alignments of a word, twice over, to be
+// read from any column without wrapping.
 class Texture {
   #rows;
 

@@ -1,5 +1,6 @@
-// A browser as the other end of a call: what ahoy-peer is on stdin and stdout, this page is on its line. It takes envelopes
-// and commands, gives envelopes and events, and tells what it sees and hears in `media` events for the test to judge.
+// A browser as the other end of a call: what ahoy-peer is on stdin and stdout, this page is on its line. It
+// takes envelopes and commands, gives envelopes and events, and tells what it sees and hears in `media`
+// events for the test to judge.
 
 import { Call } from './call.js';
 import { emit, fail, onLine, send } from './line.js';
@@ -84,8 +85,8 @@ function request() {
   sendPayload({ type: 'call-request', media: { audio: options.audio, video: options.video } });
 }
 
-// Begins another call of the same page, once the one before is over. From then on the page reports events alone:
-// the `media` events of many calls would fill the memory of the test.
+// Begins another call of the same page, once the one before is over. From then on the page reports events
+// alone: the `media` events of many calls would fill the memory of the test.
 function next({ role, audio, video, ring }) {
   clearInterval(report);
   videoProbe.stop();

@@ -28,8 +28,8 @@ export class VideoProbe {
     video.requestVideoFrameCallback(onFrame);
   }
 
-  // The frames since the last call, each [unix ms when its pixels were there, ms since capture, counter, flash], with null
-  // for what is not the test pattern.
+  // The frames since the last call, each [unix ms when its pixels were there, ms since capture, counter,
+  // flash], with null for what is not the test pattern.
   take() {
     return this.#frames.splice(0);
   }
@@ -145,8 +145,8 @@ export class AudioProbe {
     this.#context.createMediaStreamSource(new MediaStream([track])).connect(worklet);
   }
 
-  // Since the last call. Levels: [unix ms, root mean square, amplitude of the 440 Hz] of every 50 ms, full scale 1;
-  // beeps: unix ms of their onsets.
+  // Since the last call. Levels: [unix ms, root mean square, amplitude of the 440 Hz] of every 50 ms, full
+  // scale 1; beeps: unix ms of their onsets.
   take() {
     return { levels: this.#levels.splice(0), beeps: this.#beeps.splice(0) };
   }

@@ -1,4 +1,5 @@
-// What the page sends: the fake devices of the browser, or the test signal (docs/architecture.md, "The test signal").
+// What the page sends: the fake devices of the browser, or the test signal (docs/architecture.md, "The test
+// signal").
 
 import { TestPattern } from './pattern.js';
 import { unixMs } from './line.js';
@@ -29,7 +30,8 @@ function testPattern(width, height, fps) {
     const timestamp = Math.round((performance.now() - start) * 1000);
     write(new VideoFrame(data, { format: 'I420', codedWidth: width, codedHeight: height, timestamp }));
     counter += 1;
-    // The next instant of the grid that is still to come: a late frame delays no other, and a stall is not made up for.
+    // The next instant of the grid that is still to come: a late frame delays no other, and a stall is not
+    // made up for.
     const elapsed = performance.now() - start;
     const due = (Math.floor((elapsed * fps) / 1000) + 1) * (1000 / fps);
     setTimeout(tick, due - elapsed);
@@ -38,7 +40,8 @@ function testPattern(width, height, fps) {
   return track;
 }
 
-// Frames are written as planes, not drawn on a canvas: reading a canvas back would be counted as part of the call.
+// Frames are written as planes, not drawn on a canvas: reading a canvas back would be counted as part of the
+// call.
 function generatedTrack() {
   const track = new MediaStreamTrackGenerator({ kind: 'video' });
   const writer = track.writable.getWriter();

@@ -1,20 +1,18 @@
 // A V4L2 camera for machines that have none, as an LD_PRELOAD library.
 //
-// It shows the process another /dev and /sys/class/video4linux, taken from the directory that AHOY_V4L2_ROOT names
-// and that a test lays out and changes while the program runs:
+// It shows the process another /dev and /sys/class/video4linux, taken from the directory that AHOY_V4L2_ROOT
+// names and that a test lays out and changes while the program runs:
 //
-//   dev/videoN                       the camera is plugged in; without it, open() says ENOENT and an open one ENODEV
-//   dev/v4l/by-id/...                udev's links
-//   sys/class/video4linux/videoN/    name, index
-//   formats                          lines "FOURCC WIDTH HEIGHT FPS", in the order of enumeration
-//   frames/FOURCC/0, 1, 2, ...       the bytes of the pictures, sent round and round
-//   age_ms                           how long before it is delivered a picture was taken (default 0)
-//   busy                             "open" or "stream": which step another program's use makes fail with EBUSY
-//   stalled                          while it exists, no picture comes
-//   log                              written by this library: open, stream-on, stream-off, close, one a line
+// dev/videoN the camera is plugged in; without it, open() says ENOENT and an open one ENODEV
+// dev/v4l/by-id/... udev's links sys/class/video4linux/videoN/ name, index formats lines "FOURCC WIDTH HEIGHT
+// FPS", in the order of enumeration frames/FOURCC/0, 1, 2, ... the bytes of the pictures, sent round and
+// round age_ms how long before it is delivered a picture was taken (default 0) busy "open" or "stream": which
+// step another program's use makes fail with EBUSY stalled while it exists, no picture comes log written by
+// this library: open, stream-on, stream-off, close, one a line
 //
-// The application's descriptor is one end of a socket pair; a thread writes a byte into the other end for each
-// picture that is due. So poll() and select() work by themselves, and closing the other end is the unplugging.
+// The application's descriptor is one end of a socket pair; a thread writes a byte into the other end for
+// each picture that is due. So poll() and select() work by themselves, and closing the other end is the
+// unplugging.
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <dlfcn.h>

@@ -1,5 +1,6 @@
-//! What a desktop does with the app: its window closed, the program started again, an invite opened, and calls taken and
-//! refused where notifications are shown; and a desktop that has neither tray nor notifications.
+//! What a desktop does with the app: its window closed, the program started again, an invite opened, and
+//! calls taken and refused where notifications are shown; and a desktop that has neither tray nor
+//! notifications.
 
 use ahoy_test_support::{
     app::{App, test},

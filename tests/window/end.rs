@@ -44,7 +44,8 @@ impl End {
         self.app.driver().execute(rule, json!([])).await.unwrap_or_else(|refusal| panic!("a rule of style: {refusal}"));
     }
 
-    /// Waits until what is shown and heard after `moment` (unix ms) is as `judge` wants it. `what` names that.
+    /// Waits until what is shown and heard after `moment` (unix ms) is as `judge` wants it. `what` names
+    /// that.
     pub async fn receives(&mut self, moment: f64, what: &str, judge: impl Fn(&Content) -> bool) {
         let limit = Instant::now() + LIMIT;
         loop {

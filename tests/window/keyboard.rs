@@ -1,5 +1,6 @@
-//! The same without a mouse: every step by keys alone. That whatever has the focus is seen to have it, `ui/tests/views.test.ts`
-//! looks at: on this desktop, which has no window manager, `:focus-visible` matches nothing.
+//! The same without a mouse: every step by keys alone. That whatever has the focus is seen to have it,
+//! `ui/tests/views.test.ts` looks at: on this desktop, which has no window manager, `:focus-visible` matches
+//! nothing.
 
 use ahoy_test_support::{
     app::{App, test},

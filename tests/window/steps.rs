@@ -22,7 +22,8 @@ pub fn settled(name: &str) -> Value {
     })
 }
 
-/// The first start: a name, a camera whose picture is seen, a microphone. `then` is done before all that is over.
+/// The first start: a name, a camera whose picture is seen, a microphone. `then` is done before all that is
+/// over.
 pub async fn first_start(app: &App, name: &str, then: impl AsyncFnOnce()) {
     app.sees(&test("first-run")).await;
     app.fill("first-name", name).await;

@@ -1,4 +1,5 @@
-//! Every view in the real window, light and dark: audited by axe-core, and kept as a picture in target/screenshots.
+//! Every view in the real window, light and dark: audited by axe-core, and kept as a picture in
+//! target/screenshots.
 
 use std::{fs, path::Path};
 

@@ -1,5 +1,5 @@
-//! What a second of received video costs before it is decoded: VP8 payload descriptors, reordering, whole frames, at
-//! 1280x720@30 and 1.5 Mbit/s. And what it costs to cut the same second into packets.
+//! What a second of received video costs before it is decoded: VP8 payload descriptors, reordering, whole
+//! frames, at 1280x720@30 and 1.5 Mbit/s. And what it costs to cut the same second into packets.
 
 use std::{
     hint::black_box,
@@ -19,7 +19,8 @@ const KEY_FRAME_BYTES: usize = 5 * FRAME_BYTES;
 const INTERVAL: Duration = Duration::from_micros(33_333);
 const TICKS: u32 = 3000;
 
-/// The VP8 bytes of frame `index`. The first bit tells a key frame (RFC 6386 section 9.1); no receiver looks further.
+/// The VP8 bytes of frame `index`. The first bit tells a key frame (RFC 6386 section 9.1); no receiver looks
+/// further.
 fn frame(index: u32) -> Vec<u8> {
     let key = index == 0;
     let mut data = vec![0x55; if key { KEY_FRAME_BYTES } else { FRAME_BYTES }];

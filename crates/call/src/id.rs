@@ -4,7 +4,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-/// Name of a call: the `channel` of its envelopes. Made up by the caller, so to everybody else it is outside input.
+/// Name of a call: the `channel` of its envelopes. Made up by the caller, so to everybody else it is outside
+/// input.
 ///
 /// Ordered by its bytes; when two peers call each other at once, the call of the smaller id goes on.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -1,8 +1,9 @@
 //! The call engine: signaling schema, call state, peer links and statistics.
 //!
-//! One way through the crate for a message: a [`signaler::Signaler`] brings an envelope, [`message::Envelope::parse`]
-//! checks it, [`state::Switchboard`] decides what it means, and its outputs are envelopes to send, commands for the
-//! peer link, and [`event::CallEvent`]s for whoever shows the call. [`state`] is pure: no clock, socket, lock or task.
+//! One way through the crate for a message: a [`signaler::Signaler`] brings an envelope,
+//! [`message::Envelope::parse`] checks it, [`state::Switchboard`] decides what it means, and its outputs are
+//! envelopes to send, commands for the peer link, and [`event::CallEvent`]s for whoever shows the call.
+//! [`state`] is pure: no clock, socket, lock or task.
 //!
 //! The crate knows media, but neither a window nor any transport: those are behind `Signaler`.
 #![deny(missing_docs)]

@@ -1,7 +1,7 @@
 //! The signaling messages: what two peers say to each other until media flows, and to end it.
 //!
-//! The six base messages are what a browser peer speaks, field for field; the others are ours, and a peer that does
-//! not know them ignores them, as we ignore types and fields that we do not know.
+//! The six base messages are what a browser peer speaks, field for field; the others are ours, and a peer
+//! that does not know them ignores them, as we ignore types and fields that we do not know.
 
 mod json;
 
@@ -24,8 +24,8 @@ pub struct Envelope {
     v: u64,
     /// The call.
     pub channel: CallId,
-    /// Rises with each message of one sender in one call. A peer that leaves it out, or always sends the same, must
-    /// have an ordered transport.
+    /// Rises with each message of one sender in one call. A peer that leaves it out, or always sends the
+    /// same, must have an ordered transport.
     pub seq: u64,
     /// What it says.
     pub payload: Payload,
@@ -79,11 +79,12 @@ pub enum Payload {
         /// What it sends.
         #[serde(flatten)]
         media: MediaState,
-        /// Left out where it is true. False: no sound comes, though the receiver of this message says that it sends some.
+        /// Left out where it is true. False: no sound comes, though the receiver of this message says that it
+        /// sends some.
         #[serde(default = "yes", skip_serializing_if = "is_yes")]
         hears: bool,
-        /// The version of deep redundancy in Opus packets (`ahoy_media::audio::opus::DRED_VERSION`) that its sender reads.
-        /// Left out: none.
+        /// The version of deep redundancy in Opus packets (`ahoy_media::audio::opus::DRED_VERSION`) that its
+        /// sender reads. Left out: none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         dred: Option<u8>,
         /// Why the video of a camera that is on is not sent. Left out where nothing is paused. `video` is

@@ -14,7 +14,8 @@ use crate::{
     message::{EncodeError, Envelope, ParseError},
 };
 
-/// Carries envelopes between peers: two directions, nothing else. It need not keep the order; it should not lose.
+/// Carries envelopes between peers: two directions, nothing else. It need not keep the order; it should not
+/// lose.
 #[async_trait]
 pub trait Signaler: Send + Sync {
     /// Hands an envelope over for a peer.
@@ -23,14 +24,14 @@ pub trait Signaler: Send + Sync {
     /// The next message of anybody; none when no more can come. Dropping the future loses no message.
     async fn receive(&self) -> Option<Incoming>;
 
-    /// Whether envelopes for one peer arrive in the order in which their sending began, however many are under way.
-    /// Where it does not, each waits until the one before it was handed over.
+    /// Whether envelopes for one peer arrive in the order in which their sending began, however many are
+    /// under way. Where it does not, each waits until the one before it was handed over.
     fn keeps_order(&self) -> bool {
         false
     }
 
-    /// A call with a peer begins (true) or is over (false). While it runs, a lost connection with that peer is worth
-    /// looking for all the time.
+    /// A call with a peer begins (true) or is over (false). While it runs, a lost connection with that peer
+    /// is worth looking for all the time.
     fn set_in_call(&self, _peer: &PeerId, _in_call: bool) {}
 }
 
@@ -91,7 +92,8 @@ pub fn pair(a: PeerId, b: PeerId) -> (PairedSignaler, PairedSignaler) {
     connect(a, b, None)
 }
 
-/// Two signalers that carry messages to each other late, in any order, twice, or never. Needs a tokio runtime.
+/// Two signalers that carry messages to each other late, in any order, twice, or never. Needs a tokio
+/// runtime.
 pub fn impaired_pair(a: PeerId, b: PeerId, impairment: Impairment) -> (PairedSignaler, PairedSignaler) {
     connect(a, b, Some(impairment))
 }

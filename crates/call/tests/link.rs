@@ -54,8 +54,8 @@ fn end(role: Role, impairment: Option<Impairment>) -> End {
     End { link, reports, pictures, sounds }
 }
 
-/// Carries events between two links until both are connected. Candidates may be reported before the description that they
-/// belong to; they are held back until that has been carried.
+/// Carries events between two links until both are connected. Candidates may be reported before the
+/// description that they belong to; they are held back until that has been carried.
 async fn connect(a: &mut End, b: &mut End) {
     let (mut connected, mut described, mut early) = (0, [false; 2], [Vec::new(), Vec::new()]);
     a.link.command(LinkCommand::CreateOffer { ice_restart: false });

@@ -1,5 +1,5 @@
-//! Ahoy's VP8 encoder beside vpx-encode, both at 1280x720@30 and 1.5 Mbit/s on the test pattern. Besides criterion's
-//! means it prints percentiles, because a call waits for its slowest frames.
+//! Ahoy's VP8 encoder beside vpx-encode, both at 1280x720@30 and 1.5 Mbit/s on the test pattern. Besides
+//! criterion's means it prints percentiles, because a call waits for its slowest frames.
 
 use std::{
     hint::black_box,

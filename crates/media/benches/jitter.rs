@@ -1,5 +1,5 @@
-//! Time that 10 ms of received sound take: the jitter buffer with its Opus decoder, and the mixer with one and with
-//! eight streams. An audio callback has 10 ms for it in all.
+//! Time that 10 ms of received sound take: the jitter buffer with its Opus decoder, and the mixer with one
+//! and with eight streams. An audio callback has 10 ms for it in all.
 
 use std::{
     hint::black_box,

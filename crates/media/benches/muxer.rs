@@ -1,4 +1,5 @@
-//! What one frame costs between the depacketizer and the page's answer: muxing, the hub, and one reader's read.
+//! What one frame costs between the depacketizer and the page's answer: muxing, the hub, and one reader's
+//! read.
 
 use std::{
     hint::black_box,

@@ -1,9 +1,10 @@
-//! What loss leaves of a voice: encodes a WAV file in several ways, loses packets of it, plays the rest by the real jitter
-//! buffer, and writes what is heard, for a program that judges speech (PESQ, for instance).
+//! What loss leaves of a voice: encodes a WAV file in several ways, loses packets of it, plays the rest by
+//! the real jitter buffer, and writes what is heard, for a program that judges speech (PESQ, for instance).
 //!
 //!     cargo run --release -p ahoy-media --example voice_through_loss -- speech.wav OUTPUT_DIRECTORY
 //!
-//! Prints a line of CSV for each way and loss. Time is virtual and losses are seeded: each run gives the same.
+//! Prints a line of CSV for each way and loss. Time is virtual and losses are seeded: each run gives the
+//! same.
 
 use std::{
     error::Error,

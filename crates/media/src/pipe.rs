@@ -1,7 +1,7 @@
 //! Reads files and FIFOs alike, and can stop waiting for a FIFO.
 //!
-//! Opening a FIFO that has no writer blocks for ever, and so does reading one whose writer does nothing; neither can be
-//! interrupted. So a FIFO is opened non-blocking, and asked again until something comes.
+//! Opening a FIFO that has no writer blocks for ever, and so does reading one whose writer does nothing;
+//! neither can be interrupted. So a FIFO is opened non-blocking, and asked again until something comes.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -11,8 +11,9 @@ use std::{
     time::Duration,
 };
 
-/// The first wait for more, and the longest. A pipe holds 64 KiB, a frame of video some megabytes: the short wait costs a
-/// reader that follows a busy writer nothing, the long one costs a sleeping reader 200 wake-ups a second.
+/// The first wait for more, and the longest. A pipe holds 64 KiB, a frame of video some megabytes: the short
+/// wait costs a reader that follows a busy writer nothing, the long one costs a sleeping reader 200 wake-ups
+/// a second.
 const WAITS: (Duration, Duration) = (Duration::from_micros(50), Duration::from_millis(5));
 
 /// What a read waits for.

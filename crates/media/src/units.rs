@@ -78,7 +78,8 @@ pub struct VideoFormat {
 }
 
 impl VideoFormat {
-    /// VP8 carries 14 bits a side (RFC 6386 section 9.1); smaller limits keep one hostile number from asking for gigabytes.
+    /// VP8 carries 14 bits a side (RFC 6386 section 9.1); smaller limits keep one hostile number from asking
+    /// for gigabytes.
     pub const MAX_SIDE: u32 = 4096;
     /// Under this the test pattern has no room for its cells, and no camera offers it.
     pub const MIN_SIDE: u32 = 16;

@@ -1,4 +1,5 @@
-//! Microphone and speaker against a sound daemon of the test's own: what is heard, and what happens when devices go.
+//! Microphone and speaker against a sound daemon of the test's own: what is heard, and what happens when
+//! devices go.
 
 use std::{
     sync::mpsc,
@@ -100,7 +101,8 @@ fn mixer_of_tone() -> Mixer {
     mixer
 }
 
-/// Decodes packets until `enough` of what half a second held (and of all beeps so far), at most for [`LIMIT`].
+/// Decodes packets until `enough` of what half a second held (and of all beeps so far), at most for
+/// [`LIMIT`].
 fn listen(heard: &mpsc::Receiver<Packet>, enough: impl Fn(&tone::Report) -> bool) -> tone::Report {
     let (mut decoder, mut detector) = (Decoder::new().unwrap(), tone::Detector::new());
     let mut pcm = vec![0.0; MAX_PACKET_SAMPLES];

@@ -27,8 +27,8 @@ impl Counting {
     }
 }
 
-// SAFETY: every call goes to the system's allocator unchanged; counting touches a thread-local `Cell` without a
-// destructor, which does not allocate.
+// SAFETY: every call goes to the system's allocator unchanged; counting touches a thread-local `Cell` without
+// a destructor, which does not allocate.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         Self::count();

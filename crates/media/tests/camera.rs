@@ -100,8 +100,8 @@ impl Running {
         self.events.recv_timeout(LIMIT).expect("an event")
     }
 
-    /// Takes two rounds of pictures, and compares the planes of each with those of the one that was sent under its
-    /// number, after `expected` was done to them. `tolerance` is the mean error allowed.
+    /// Takes two rounds of pictures, and compares the planes of each with those of the one that was sent
+    /// under its number, after `expected` was done to them. `tolerance` is the mean error allowed.
     fn check_pictures(&mut self, expected: impl Fn(&mut I420Frame), tolerance: f64) {
         let mut seen = std::collections::HashSet::new();
         for _ in 0..2 * PICTURES {

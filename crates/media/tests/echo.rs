@@ -1,5 +1,5 @@
-//! The echo loop as pure signals: the far end's speech, delayed by 100 ms and coloured by a room, together with near
-//! speech. Nobody hears their own voice, and who talks at this end is heard.
+//! The echo loop as pure signals: the far end's speech, delayed by 100 ms and coloured by a room, together
+//! with near speech. Nobody hears their own voice, and who talks at this end is heard.
 
 use ahoy_media::audio::{
     FRAME_SAMPLES, Frame, SAMPLE_RATE,
@@ -78,8 +78,8 @@ impl Call {
     }
 }
 
-/// How much quieter `near` is in `output`, in dB: the gain of its best fit over all delays a processor may have. What else
-/// is in `output` does not count.
+/// How much quieter `near` is in `output`, in dB: the gain of its best fit over all delays a processor may
+/// have. What else is in `output` does not count.
 fn loss(near: &[f32], output: &[f32]) -> f32 {
     let gain = (0..SECOND / 50)
         .step_by(4)

@@ -1,5 +1,5 @@
-//! The echo loop through the real speaker and microphone: the null sink's monitor hears all that is played, so without
-//! cancellation the far end hears itself.
+//! The echo loop through the real speaker and microphone: the null sink's monitor hears all that is played,
+//! so without cancellation the far end hears itself.
 
 use std::{
     sync::mpsc,

@@ -1,5 +1,5 @@
-//! What the hub gives its readers is WebM also in the eyes of others: ffprobe reads it, frame by frame, and has nothing
-//! to complain about.
+//! What the hub gives its readers is WebM also in the eyes of others: ffprobe reads it, frame by frame, and
+//! has nothing to complain about.
 
 use std::{
     io::Write,

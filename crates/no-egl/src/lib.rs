@@ -1,15 +1,17 @@
 //! An EGL vendor that draws nothing.
 //!
-//! WebKit's processes open an EGL display when they start, also where nothing is drawn by it, and end where they get none.
-//! Without a graphics card that display is Mesa's, and with it come LLVM and a compiler of shaders: 38 of an idle app's 174 MB,
-//! measured with two apps on Debian 12. The display of this library opens, and has no configurations, no contexts and no
-//! extensions, as if the machine's OpenGL were good for nothing.
+//! WebKit's processes open an EGL display when they start, also where nothing is drawn by it, and end where
+//! they get none. Without a graphics card that display is Mesa's, and with it come LLVM and a compiler of
+//! shaders: 38 of an idle app's 174 MB, measured with two apps on Debian 12. The display of this library
+//! opens, and has no configurations, no contexts and no extensions, as if the machine's OpenGL were good for
+//! nothing.
 //!
-//! libEGL of libglvnd loads it where the environment names it (`__EGL_VENDOR_LIBRARY_DIRS`), and asks [`__egl_Main`]
-//! for the rest: `libeglabi.h` of libglvnd, ABI 0, says what. The app does so where it paints pictures without the page alone. It knows
-//! nothing of the app, and is never called by it.
+//! libEGL of libglvnd loads it where the environment names it (`__EGL_VENDOR_LIBRARY_DIRS`), and asks
+//! [`__egl_Main`] for the rest: `libeglabi.h` of libglvnd, ABI 0, says what. The app does so where it paints
+//! pictures without the page alone. It knows nothing of the app, and is never called by it.
 //!
-//! The functions have the types that C gives them, so this is the one crate beside the libvpx wrapper with `unsafe` in it.
+//! The functions have the types that C gives them, so this is the one crate beside the libvpx wrapper with
+//! `unsafe` in it.
 #![deny(missing_docs)]
 #![allow(unsafe_code)]
 
@@ -195,8 +197,8 @@ unsafe extern "C" fn get_configs(
     TRUE
 }
 
-/// In place of any function, whatever it is given: C leaves arguments that nobody reads to the caller, and zero is false,
-/// no context, no surface and null.
+/// In place of any function, whatever it is given: C leaves arguments that nobody reads to the caller, and
+/// zero is false, no context, no surface and null.
 extern "C" fn refuse() -> isize {
     0
 }

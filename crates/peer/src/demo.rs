@@ -1,5 +1,5 @@
-//! `demo`: two peers on this machine, each a process of its own, call each other through the real stack; what each
-//! sends and receives is measured from outside, and printed as a report.
+//! `demo`: two peers on this machine, each a process of its own, call each other through the real stack; what
+//! each sends and receives is measured from outside, and printed as a report.
 
 use std::{
     collections::HashMap,
@@ -24,7 +24,8 @@ use crate::{
 
 /// Both peers hang up by themselves; this long after, something hangs.
 const OVERTIME: Duration = Duration::from_secs(40);
-/// A call settles in this time: encoder, jitter buffer and estimate start from guesses. Left out of the medians.
+/// A call settles in this time: encoder, jitter buffer and estimate start from guesses. Left out of the
+/// medians.
 const SETTLING_SECONDS: usize = 3;
 /// No medium flows that loses more than half of its packets, or moves at less than half its rate.
 const FLOWING: f64 = 0.5;
@@ -163,8 +164,8 @@ fn peer_wrote(watcher: &JoinHandle<Pictures>) -> bool {
     watcher.is_finished()
 }
 
-/// Carries each peer's messages to the other until both have ended; gives the first time (unix ms) of each event and
-/// message of the caller's side.
+/// Carries each peer's messages to the other until both have ended; gives the first time (unix ms) of each
+/// event and message of the caller's side.
 fn carry(peers: &mut [Peer; 2], printed: &Receiver<Printed>, limit: Instant) -> anyhow::Result<HashMap<String, u64>> {
     let (mut times, mut running) = (HashMap::new(), 2);
     while running > 0 {

@@ -1,4 +1,5 @@
-//! Reads a peer's received WebM as it comes, decodes the test pattern in it, and tells how old each picture was.
+//! Reads a peer's received WebM as it comes, decodes the test pattern in it, and tells how old each picture
+//! was.
 
 use std::{fs::File, io::Read, path::Path, thread::JoinHandle};
 

@@ -19,7 +19,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-/// What is logged unless `RUST_LOG` says otherwise. The WebRTC crates warn of each step of a normal connection.
+/// What is logged unless `RUST_LOG` says otherwise. The WebRTC crates warn of each step of a normal
+/// connection.
 const QUIET: &str = "warn,rtc=error,rtc_ice=error,rtc_dtls=error,rtc_turn=error,webrtc=error";
 
 fn main() -> ExitCode {

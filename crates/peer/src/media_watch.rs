@@ -8,8 +8,8 @@ use ahoy_call::{
 };
 use tokio::time::Instant;
 
-/// Media of which nothing came for so long has stopped: lost packets, a change of network and a camera that is being
-/// opened are over by then. (Silence is not without packets: Opus refreshes it every 400 ms.)
+/// Media of which nothing came for so long has stopped: lost packets, a change of network and a camera that
+/// is being opened are over by then. (Silence is not without packets: Opus refreshes it every 400 ms.)
 const MEDIA_LIMIT: Duration = Duration::from_secs(10);
 
 /// Packets that came so far.
@@ -62,8 +62,8 @@ impl MediaWatch {
         self.said = Some(media);
     }
 
-    /// Looks at what came so far; `due`: media flows in this stage of the call. Gives what is to be told, once for each
-    /// time that something stops.
+    /// Looks at what came so far; `due`: media flows in this stage of the call. Gives what is to be told,
+    /// once for each time that something stops.
     pub fn look(&mut self, now: Instant, received: Received, due: bool) -> Option<Problem> {
         let Received { audio, video } = received;
         let said = self.said.unwrap_or(MediaState::NONE);

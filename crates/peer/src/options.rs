@@ -37,7 +37,8 @@ enum Command {
     Answer(PeerOptions),
     /// Answers, and sends back what it receives.
     Echo(PeerOptions),
-    /// Two peers on this machine call each other through the real stack; prints a report of the call's quality.
+    /// Two peers on this machine call each other through the real stack; prints a report of the call's
+    /// quality.
     Demo(demo::DemoOptions),
     /// Lists cameras, microphones and speakers.
     Devices {
@@ -56,8 +57,8 @@ pub enum Exit {
     Usage = 2,
     /// No call came about.
     NoConnection = 3,
-    /// The call broke; or media had stopped that the other side says it sends, and was not back at the end; or, in a
-    /// demonstration, none flowed.
+    /// The call broke; or media had stopped that the other side says it sends, and was not back at the end;
+    /// or, in a demonstration, none flowed.
     MediaStopped = 4,
 }
 
@@ -101,8 +102,8 @@ pub struct PeerOptions {
     /// Ceiling of the picture's bit rate.
     #[arg(long, default_value = "1500k")]
     pub bitrate: Bitrate,
-    /// Milliseconds of sound in a packet, 10, 20, 40 or 60: the longer, the fewer headers and the more delay. On a slow
-    /// path the call itself goes to longer ones.
+    /// Milliseconds of sound in a packet, 10, 20, 40 or 60: the longer, the fewer headers and the more delay.
+    /// On a slow path the call itself goes to longer ones.
     #[arg(long, value_name = "MS", default_value = "10", value_parser = opus_frame)]
     pub frame: OpusFrame,
     /// Echo cancellation, noise suppression, automatic gain: a list of echo, noise, gain; or all, or none.

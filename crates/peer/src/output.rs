@@ -1,4 +1,5 @@
-//! Files that the peer writes while a call runs. A file that cannot be written is a problem to tell, not an end.
+//! Files that the peer writes while a call runs. A file that cannot be written is a problem to tell, not an
+//! end.
 
 use std::{
     fs::{File, OpenOptions},

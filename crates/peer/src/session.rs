@@ -323,8 +323,8 @@ impl Session {
         }
     }
 
-    /// Somebody ended the call. Nobody wished it this way where this program was cut off from the other side, or waited
-    /// for media in vain.
+    /// Somebody ended the call. Nobody wished it this way where this program was cut off from the other side,
+    /// or waited for media in vain.
     fn exit_of_end(&self) -> Exit {
         if self.cut_off || self.media.has_stopped() { self.exit_of_failure() } else { Exit::Normal }
     }

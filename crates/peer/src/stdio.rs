@@ -1,4 +1,5 @@
-//! Signaling over stdin and stdout: one JSON object a line, envelopes and commands in, envelopes and events out.
+//! Signaling over stdin and stdout: one JSON object a line, envelopes and commands in, envelopes and events
+//! out.
 
 use ahoy_call::{
     id::PeerId,
@@ -144,8 +145,8 @@ enum Read {
     Command(Command),
     /// An object with a `cmd`, and why it is none.
     BadCommand(String),
-    /// An object with an `event`: two peers joined by pipes hear each other's. Answering one with an event of our own
-    /// would go on for ever.
+    /// An object with an `event`: two peers joined by pipes hear each other's. Answering one with an event of
+    /// our own would go on for ever.
     Event,
     /// Anything else: an envelope, or what the engine says is none.
     Message,

@@ -1,8 +1,8 @@
 //! stdout: whole lines, in the order in which they were handed over, written by a thread of their own.
 //!
-//! A pipe that nobody reads takes some 64 KiB and then blocks whoever writes. Here that is the thread alone: the call goes
-//! on, and lines wait in a queue. A line is never left out: what cannot be delivered any more is a [`Lost`] stdout, and
-//! nothing is written from then on.
+//! A pipe that nobody reads takes some 64 KiB and then blocks whoever writes. Here that is the thread alone:
+//! the call goes on, and lines wait in a queue. A line is never left out: what cannot be delivered any more
+//! is a [`Lost`] stdout, and nothing is written from then on.
 
 use std::{
     fmt, future,
@@ -16,11 +16,11 @@ use tokio::{
     time::sleep,
 };
 
-/// Lines that may wait behind a full pipe. A call of an hour with a dozen ICE restarts has about as many; at 64 KiB, the
-/// limit of an envelope, they are 16 MiB.
+/// Lines that may wait behind a full pipe. A call of an hour with a dozen ICE restarts has about as many; at
+/// 64 KiB, the limit of an envelope, they are 16 MiB.
 const QUEUE: usize = 256;
-/// With the queue full, or at the end, a reader is waited for this long: a busy machine stops a program for a second or
-/// two, and a call whose messages get nowhere for longer than this has lost its signaling.
+/// With the queue full, or at the end, a reader is waited for this long: a busy machine stops a program for a
+/// second or two, and a call whose messages get nowhere for longer than this has lost its signaling.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Lines cannot be delivered any more.

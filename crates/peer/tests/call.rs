@@ -1,4 +1,5 @@
-//! Whole calls of two processes whose messages this test carries: what becomes of them when it carries them badly.
+//! Whole calls of two processes whose messages this test carries: what becomes of them when it carries them
+//! badly.
 
 use std::{
     collections::VecDeque,
@@ -214,7 +215,8 @@ fn a_peer_whose_output_is_not_read_for_a_while_goes_on_and_loses_no_line() {
     let folder = tempfile::tempdir().unwrap();
     let (mut caller, mut callee) = call(&folder, |_| true);
     callee.set_reading(Reading::Paused);
-    // Each is answered by a problem that quotes it: more than the pipe holds, and no more than may wait behind it.
+    // Each is answered by a problem that quotes it: more than the pipe holds, and no more than may wait
+    // behind it.
     let word = "x".repeat(1000);
     let count = PIPE_BYTES / word.len() + 100;
     let (stdin, commands) = (Arc::clone(&callee.stdin), count);
@@ -282,7 +284,8 @@ fn an_output_that_takes_nothing_is_no_connection_and_said_once() {
     assert_eq!(told.matches("stdout").count(), 1, "{told}");
 }
 
-/// A call in which the caller is not told that the callee's camera goes off: for the caller, the picture stops.
+/// A call in which the caller is not told that the callee's camera goes off: for the caller, the picture
+/// stops.
 fn call_whose_picture_stops(folder: &TempDir) -> (Peer, Peer) {
     let says_of_camera = |line: &Value| line["payload"]["type"] == "media-state" && line["payload"]["video"] == false;
     let (caller, callee) = call(folder, move |line| !says_of_camera(line));

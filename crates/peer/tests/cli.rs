@@ -101,7 +101,8 @@ fn lines_that_are_no_messages_are_told_of_or_ignored_and_end_nothing() {
 
 #[test]
 fn a_call_goes_on_when_its_files_cannot_be_written() {
-    // A whole call, so that the output is opened at all; the other side is a second process, wired line by line.
+    // A whole call, so that the output is opened at all; the other side is a second process, wired line by
+    // line.
     let nowhere = "/nonexistent/folder/file";
     let common = ["--loopback-only", "--video", "320x180@15", "--bitrate", "300k", "--seconds", "2"];
     let spawn = |role: &str, more: &[&str]| {

@@ -14,8 +14,8 @@ pub struct Blocked {
 }
 
 impl Store {
-    /// Blocks a key, of a contact or of anybody, and forgets its request, and one to it. What waits for it in the outbox stays. Blocked
-    /// keys keep their first date.
+    /// Blocks a key, of a contact or of anybody, and forgets its request, and one to it. What waits for it in
+    /// the outbox stays. Blocked keys keep their first date.
     ///
     /// # Errors
     /// Disk full, or not accessible.

@@ -85,7 +85,8 @@ impl Store {
         })
     }
 
-    /// Adds a contact. A request of the same peer, or to it, is thereby answered. A blocked key stays blocked.
+    /// Adds a contact. A request of the same peer, or to it, is thereby answered. A blocked key stays
+    /// blocked.
     ///
     /// # Errors
     /// [`StoreError::AlreadyContact`]; disk full, or not accessible.
@@ -129,8 +130,8 @@ impl Store {
         })
     }
 
-    /// Removes a contact, and what waits for it in the outbox; its calls stay in the history under the name they had.
-    /// False when there was no such contact.
+    /// Removes a contact, and what waits for it in the outbox; its calls stay in the history under the name
+    /// they had. False when there was no such contact.
     ///
     /// # Errors
     /// Disk full, or not accessible.

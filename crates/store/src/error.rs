@@ -6,8 +6,8 @@ use rusqlite::ErrorCode;
 
 use crate::{EndpointId, MAX_INVITES, MAX_MESSAGE_BYTES, MAX_WAITING_PER_PEER};
 
-/// Why the store did not do what was asked. Nothing of what was asked is then in the database, and all that was there
-/// before still is; after any of these the store goes on working.
+/// Why the store did not do what was asked. Nothing of what was asked is then in the database, and all that
+/// was there before still is; after any of these the store goes on working.
 ///
 /// The text is for people; programs tell errors apart by the variant or by [`StoreError::code`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -67,8 +67,8 @@ macro_rules! word_column {
 word_column!(Direction, Incoming = "incoming", Outgoing = "outgoing");
 word_column!(Media, Audio = "audio", Video = "video");
 
-/// How a call ended: the word of the signaling (`hangup declined busy timeout failed …`, or another peer's own), or
-/// [`EndReason::INTERRUPTED`].
+/// How a call ended: the word of the signaling (`hangup declined busy timeout failed …`, or another peer's
+/// own), or [`EndReason::INTERRUPTED`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct EndReason(String);
 
@@ -79,8 +79,8 @@ impl EndReason {
     /// Ahoy itself ended before the call did.
     pub const INTERRUPTED: &str = "interrupted";
 
-    /// Words after which a call that rang here unanswered was not missed: somebody here said no, or the two called each
-    /// other at once and talked in the other call.
+    /// Words after which a call that rang here unanswered was not missed: somebody here said no, or the two
+    /// called each other at once and talked in the other call.
     const NOT_MISSED: [&str; 2] = ["declined", "glare"];
 
     /// The word without control characters, cut at the limit; `unknown` when nothing is left.
@@ -193,7 +193,8 @@ impl Store {
         })
     }
 
-    /// Notes that a running call was answered. False when it is over, was answered before, or is not in the history.
+    /// Notes that a running call was answered. False when it is over, was answered before, or is not in the
+    /// history.
     ///
     /// # Errors
     /// Disk full, or not accessible.
@@ -205,8 +206,8 @@ impl Store {
         })
     }
 
-    /// Notes how a running call ended; a missed one is unseen from now on. False when it was over before, or is not in the
-    /// history (any more): the first end stands.
+    /// Notes how a running call ended; a missed one is unseen from now on. False when it was over before, or
+    /// is not in the history (any more): the first end stands.
     ///
     /// # Errors
     /// Disk full, or not accessible.
@@ -220,8 +221,8 @@ impl Store {
         })
     }
 
-    /// A page of the history, the latest call first: those before the call `before`, or the very latest; at most `limit`,
-    /// and at most [`MAX_CALLS_PER_PAGE`].
+    /// A page of the history, the latest call first: those before the call `before`, or the very latest; at
+    /// most `limit`, and at most [`MAX_CALLS_PER_PAGE`].
     ///
     /// # Errors
     /// Damaged, or not accessible.
@@ -247,8 +248,8 @@ impl Store {
         })
     }
 
-    /// Notes that the user was shown the missed calls up to the call `last`: later ones, which came while the page was
-    /// being drawn, stay unseen.
+    /// Notes that the user was shown the missed calls up to the call `last`: later ones, which came while the
+    /// page was being drawn, stay unseen.
     ///
     /// # Errors
     /// Disk full, or not accessible.
@@ -288,7 +289,8 @@ fn end(transaction: &Transaction, call: CallRecord, at: Option<UnixMs>, reason: 
     Ok(())
 }
 
-/// Ends the calls that nobody saw the end of. Only this process can have calls running, and it has just begun.
+/// Ends the calls that nobody saw the end of. Only this process can have calls running, and it has just
+/// begun.
 pub(crate) fn end_interrupted(connection: &mut Connection) -> Result<(), Fault> {
     let running: Vec<CallRecord> = {
         let mut query = connection.prepare(&format!("{CALLS} WHERE end_reason IS NULL"))?;

@@ -5,11 +5,11 @@ use std::{fmt, str::FromStr};
 use data_encoding::{BASE32_NOPAD, HEXLOWER_PERMISSIVE};
 use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
-/// An ed25519 public key, which is the address of a peer. Whether the 32 bytes are a point of the curve is for the
-/// transport to check, which has to compute with them.
+/// An ed25519 public key, which is the address of a peer. Whether the 32 bytes are a point of the curve is
+/// for the transport to check, which has to compute with them.
 ///
-/// As text it is hexadecimal (64 digits); it is also read from base32 (RFC 4648 section 6, 52 letters without padding).
-/// Either case is read.
+/// As text it is hexadecimal (64 digits); it is also read from base32 (RFC 4648 section 6, 52 letters without
+/// padding). Either case is read.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EndpointId([u8; Self::BYTES]);
 

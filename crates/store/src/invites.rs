@@ -10,11 +10,12 @@ use rusqlite::{
 
 use crate::{EndpointId, NewContact, Store, StoreError, UnixMs, blocked::is_blocked, contacts};
 
-/// Invites that are kept, used ones included: nobody has so many open, and a script gone wild shall not fill the disk.
+/// Invites that are kept, used ones included: nobody has so many open, and a script gone wild shall not fill
+/// the disk.
 pub const MAX_INVITES: usize = 200;
 
-/// 32 random bytes: whoever has them may become a contact, once. As text, 52 letters of base32 (RFC 4648 section 6,
-/// without padding, either case). `Debug` does not show them.
+/// 32 random bytes: whoever has them may become a contact, once. As text, 52 letters of base32 (RFC 4648
+/// section 6, without padding, either case). `Debug` does not show them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct InviteToken([u8; Self::BYTES]);
 
@@ -132,8 +133,9 @@ impl Store {
         })
     }
 
-    /// Uses an invite for a peer, and makes the peer a contact, in one step: of two who come with the same token at once,
-    /// one wins. Who is a contact already stays as the user has it, and the invite is used nonetheless.
+    /// Uses an invite for a peer, and makes the peer a contact, in one step: of two who come with the same
+    /// token at once, one wins. Who is a contact already stays as the user has it, and the invite is used
+    /// nonetheless.
     ///
     /// # Errors
     /// Disk full, or not accessible; the invite can then be used again.

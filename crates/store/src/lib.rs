@@ -1,12 +1,13 @@
-//! What Ahoy remembers: contacts, contact requests, invites, blocked keys, call history and the outbox, in one SQLite
-//! file a profile.
+//! What Ahoy remembers: contacts, contact requests, invites, blocked keys, call history and the outbox, in
+//! one SQLite file a profile.
 //!
-//! One way through the crate: text and keys from outside become types ([`DisplayName`], [`EndpointId`], …), a method of
-//! [`Store`] takes them into one transaction, and returns when the disk has it. So what was answered with `Ok` is still
-//! there after a kill or a power cut; what was not is there wholly or not at all.
+//! One way through the crate: text and keys from outside become types ([`DisplayName`], [`EndpointId`], …), a
+//! method of [`Store`] takes them into one transaction, and returns when the disk has it. So what was
+//! answered with `Ok` is still there after a kill or a power cut; what was not is there wholly or not at all.
 //!
-//! Every method blocks for as long as the disk takes: call it from a blocking thread, never from an async task. Times
-//! are given by the caller. The crate knows no calls, no transport and no window; it opens no socket and reads no clock.
+//! Every method blocks for as long as the disk takes: call it from a blocking thread, never from an async
+//! task. Times are given by the caller. The crate knows no calls, no transport and no window; it opens no
+//! socket and reads no clock.
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]

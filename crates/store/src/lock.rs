@@ -10,25 +10,25 @@ use std::{
 
 use crate::{StoreError, open::with_suffix};
 
-/// How long the lock is waited for: a process that was just killed, or is closing its store, holds it until its last write is
-/// through.
+/// How long the lock is waited for: a process that was just killed, or is closing its store, holds it until
+/// its last write is through.
 const LIMIT: Duration = Duration::from_secs(1);
 /// The system does not tell when it is free.
 const POLL: Duration = Duration::from_millis(10);
 
-/// A lock on a file beside the database, from before it is looked at until the store is dropped. The system releases it
-/// however the process ends, so a crash leaves nothing to clean up.
+/// A lock on a file beside the database, from before it is looked at until the store is dropped. The system
+/// releases it however the process ends, so a crash leaves nothing to clean up.
 ///
-/// SQLite's own locks are on the database itself; this one also covers setting the database aside and putting another in
-/// its place.
+/// SQLite's own locks are on the database itself; this one also covers setting the database aside and putting
+/// another in its place.
 #[derive(Debug)]
 pub(crate) struct Lock {
     file: File,
 }
 
 impl Lock {
-    /// Takes the lock of the database at `path`. The lock file stays behind: to remove it would let a third process lock
-    /// a new one while a second still holds the old one.
+    /// Takes the lock of the database at `path`. The lock file stays behind: to remove it would let a third
+    /// process lock a new one while a second still holds the old one.
     pub(crate) fn take(path: &Path) -> Result<Self, StoreError> {
         let name = with_suffix(path, ".lock");
         let file = private().create(true).truncate(false).open(&name).map_err(|e| denied(&name, &e))?;
@@ -45,7 +45,8 @@ impl Lock {
 }
 
 impl Drop for Lock {
-    /// Closing the file is not enough: a child that was being started just then has it open too, until it runs its program.
+    /// Closing the file is not enough: a child that was being started just then has it open too, until it
+    /// runs its program.
     fn drop(&mut self) {
         // What fails here is released with the process.
         _ = self.file.unlock();

@@ -18,11 +18,12 @@ use crate::{
     schema::{APPLICATION_ID, STEPS, migrate, version},
 };
 
-/// How long another program (a backup, somebody's database browser) may hold the file before it counts as in use.
+/// How long another program (a backup, somebody's database browser) may hold the file before it counts as in
+/// use.
 const BUSY_LIMIT: Duration = Duration::from_secs(2);
 
-/// The absolute path of the database; its folder is made, for its owner alone, where it is missing. One file has one
-/// path, whatever links lead to it, so that it has one lock.
+/// The absolute path of the database; its folder is made, for its owner alone, where it is missing. One file
+/// has one path, whatever links lead to it, so that it has one lock.
 pub(crate) fn place(path: &Path) -> Result<PathBuf, StoreError> {
     let reason = "it names no file".to_owned();
     let name = path.file_name().ok_or_else(|| StoreError::Io { path: path.to_owned(), reason })?;
@@ -39,7 +40,8 @@ pub(crate) fn place(path: &Path) -> Result<PathBuf, StoreError> {
     }
 }
 
-/// Opens the database at `path`, or begins one where there is none. A database that is refused is left as it was.
+/// Opens the database at `path`, or begins one where there is none. A database that is refused is left as it
+/// was.
 pub(crate) fn open(path: &Path, lock: &Lock) -> Result<Connection, StoreError> {
     recover::finish(path, lock)?;
     if !has_content(path) {
@@ -74,8 +76,9 @@ pub(crate) fn connect(path: &Path) -> Result<Connection, Fault> {
     }
     connection.busy_timeout(BUSY_LIMIT)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    // Exclusive before the first access: then the index of the log is in memory, not in a file shared with others.
-    // The file may come from anywhere: its schema calls no function with side effects, and its pages are not believed.
+    // Exclusive before the first access: then the index of the log is in memory, not in a file shared with
+    // others. The file may come from anywhere: its schema calls no function with side effects, and its pages
+    // are not believed.
     connection.execute_batch(
         "PRAGMA locking_mode = EXCLUSIVE; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;
          PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = OFF;",
@@ -109,8 +112,9 @@ fn examine(connection: &Connection, path: &Path) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Write-ahead log with a sync at every commit (`FULL`): what was acknowledged survives a power cut; `NORMAL` would only
-/// survive a kill. What is deleted is overwritten when the log is taken over: who deletes a call means it.
+/// Write-ahead log with a sync at every commit (`FULL`): what was acknowledged survives a power cut; `NORMAL`
+/// would only survive a kill. What is deleted is overwritten when the log is taken over: who deletes a call
+/// means it.
 fn configure(connection: &Connection, path: &Path) -> Result<(), Fault> {
     let mode: String = connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
     if mode != "wal" {

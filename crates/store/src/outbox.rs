@@ -41,12 +41,12 @@ pub struct Expired {
 }
 
 impl Store {
-    /// Lets a message wait for a contact until `expires_at`. Messages that have expired count for the limit until
-    /// [`Store::expire_messages`] has taken them out.
+    /// Lets a message wait for a contact until `expires_at`. Messages that have expired count for the limit
+    /// until [`Store::expire_messages`] has taken them out.
     ///
     /// # Errors
-    /// [`StoreError::NoContact`], [`StoreError::MessageTooLarge`], [`StoreError::OutboxFull`]; disk full, or not
-    /// accessible.
+    /// [`StoreError::NoContact`], [`StoreError::MessageTooLarge`], [`StoreError::OutboxFull`]; disk full, or
+    /// not accessible.
     pub fn enqueue_message(
         &self,
         peer: EndpointId,
@@ -74,8 +74,8 @@ impl Store {
         })
     }
 
-    /// The first message to a contact that has not expired, in the order in which they were given. It stays until it is
-    /// acknowledged, so a message can be delivered twice, but not be lost.
+    /// The first message to a contact that has not expired, in the order in which they were given. It stays
+    /// until it is acknowledged, so a message can be delivered twice, but not be lost.
     ///
     /// # Errors
     /// Damaged, or not accessible.

@@ -1,7 +1,8 @@
 //! A new database in the place of a damaged one.
 //!
-//! The new one is built beside the damaged one, with every row that can still be read, and takes its place by renaming.
-//! Whenever that is cut off, either the damaged one is still in its place, or the next start finishes the renaming.
+//! The new one is built beside the damaged one, with every row that can still be read, and takes its place by
+//! renaming. Whenever that is cut off, either the damaged one is still in its place, or the next start
+//! finishes the renaming.
 
 use std::{
     fs::{self, File},
@@ -52,11 +53,12 @@ const LOGS: [&str; 2] = ["-wal", "-journal"];
 
 impl Store {
     /// Opens the database at `path` as [`Store::open`] does. Where it is damaged, it is renamed to
-    /// `NAME.damaged-YYYY-MM-DD-HHMMSS` (UTC), and a new one begun with what can still be read. For when the user was
-    /// asked, or has seen [`StoreError::Damaged`].
+    /// `NAME.damaged-YYYY-MM-DD-HHMMSS` (UTC), and a new one begun with what can still be read. For when the
+    /// user was asked, or has seen [`StoreError::Damaged`].
     ///
     /// # Errors
-    /// As [`Store::open`], but for the damage; the file is then as it was. A newer or foreign database is not set aside.
+    /// As [`Store::open`], but for the damage; the file is then as it was. A newer or foreign database is not
+    /// set aside.
     pub fn recover(path: &Path, now: UnixMs) -> Result<Recovered, StoreError> {
         let path = place(path)?;
         let lock = Lock::take(&path)?;
@@ -71,7 +73,8 @@ impl Store {
         let aside =
             free_name(with_suffix(&path, &format!(".damaged-{}", date(now).map_err(|e| Fault::from(e).at(&path))?)));
         let rescued = build(&path, &lock).inspect_err(|_| {
-            // It may be the disk that is full. What remains is in nobody's way, and removed at the next attempt.
+            // It may be the disk that is full. What remains is in nobody's way, and removed at the next
+            // attempt.
             _ = remove(&fresh(&path));
         })?;
         rename(&path, &aside)?;
@@ -87,8 +90,8 @@ fn fresh(path: &Path) -> PathBuf {
     with_suffix(path, ".new")
 }
 
-/// Finishes a renaming that was cut off: the damaged file is away, and the new one, which was complete before anything
-/// was renamed, not in its place yet.
+/// Finishes a renaming that was cut off: the damaged file is away, and the new one, which was complete before
+/// anything was renamed, not in its place yet.
 pub(crate) fn finish(path: &Path, _lock: &Lock) -> Result<(), StoreError> {
     if path.exists() || !has_content(&fresh(path)) {
         return Ok(());
@@ -116,7 +119,8 @@ fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Makes renamings last through a power cut. Where folders cannot be opened as files the system does it by itself.
+/// Makes renamings last through a power cut. Where folders cannot be opened as files the system does it by
+/// itself.
 fn sync_folder(path: &Path) -> Result<(), StoreError> {
     let Some(folder) = path.parent().filter(|_| cfg!(unix)) else { return Ok(()) };
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(|e| denied(folder, &e))
@@ -195,8 +199,8 @@ fn rescue(damaged: &Connection, to: &Connection) -> Result<Rescued, Fault> {
     Ok(rescued)
 }
 
-/// Reads a table from its beginning up to the damage, then from its end down to it. Rows that the new tables refuse are
-/// left behind.
+/// Reads a table from its beginning up to the damage, then from its end down to it. Rows that the new tables
+/// refuse are left behind.
 fn rescue_table(damaged: &Connection, to: &Connection, table: &str) -> Result<usize, Fault> {
     // Those that the damaged one has too: it may be of an earlier version.
     let Ok(present) = columns(damaged, table) else { return Ok(0) };

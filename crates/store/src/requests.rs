@@ -7,7 +7,8 @@ use crate::{
     contacts, text::hint,
 };
 
-/// Requests that are kept. Anybody can make one, so there must be an end; a person does not look through more.
+/// Requests that are kept. Anybody can make one, so there must be an end; a person does not look through
+/// more.
 pub const MAX_REQUESTS: usize = 50;
 
 /// Those whom the user has asked that are remembered; of more, the first are forgotten.
@@ -117,8 +118,8 @@ impl Store {
         })
     }
 
-    /// Notes that the user has asked somebody to become a contact: an answer that comes after a restart is one still.
-    /// Nothing is noted of a contact, or of a blocked key.
+    /// Notes that the user has asked somebody to become a contact: an answer that comes after a restart is
+    /// one still. Nothing is noted of a contact, or of a blocked key.
     ///
     /// # Errors
     /// Disk full, or not accessible.

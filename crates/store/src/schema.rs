@@ -5,12 +5,12 @@ use rusqlite::{Connection, TransactionBehavior};
 /// "Ahoy" in the header of the file, where `file(1)` and we find whose database it is.
 pub(crate) const APPLICATION_ID: i32 = 0x4168_6f79;
 
-/// The steps from an empty file to today's schema; a database's `user_version` is how many of them it has taken. A step
-/// that was released is never changed: a new one follows it.
+/// The steps from an empty file to today's schema; a database's `user_version` is how many of them it has
+/// taken. A step that was released is never changed: a new one follows it.
 pub(crate) const STEPS: &[&str] = &[FIRST, SECOND];
 
-/// The checks repeat what the types promise. SQLite tests them at every start (`quick_check`), so a damaged value is
-/// found there and not where it is used.
+/// The checks repeat what the types promise. SQLite tests them at every start (`quick_check`), so a damaged
+/// value is found there and not where it is used.
 const FIRST: &str = "
 CREATE TABLE contact (
     peer BLOB NOT NULL PRIMARY KEY CHECK (length(peer) = 32),
@@ -85,8 +85,8 @@ pub(crate) fn version(connection: &Connection) -> rusqlite::Result<i32> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
-/// Takes the steps that are missing, each in a transaction of its own: after a crash the rest is taken at the next start.
-/// Foreign keys must be off, so that a step can replace a table that others refer to.
+/// Takes the steps that are missing, each in a transaction of its own: after a crash the rest is taken at the
+/// next start. Foreign keys must be off, so that a step can replace a table that others refer to.
 pub(crate) fn migrate(connection: &mut Connection, steps: &[&str]) -> rusqlite::Result<()> {
     let taken = version(connection)?;
     for (number, step) in (1_i32..).zip(steps).filter(|(number, _)| *number > taken) {

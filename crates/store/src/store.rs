@@ -17,8 +17,8 @@ use crate::{
 
 /// One profile's database. Methods block until the disk has answered; they may be called from any thread.
 ///
-/// One connection behind a mutex: SQLite has one writer at a time anyway, and callers are blocking threads already, so a
-/// thread that owns the connection would only add a queue. Dropping the store closes the file.
+/// One connection behind a mutex: SQLite has one writer at a time anyway, and callers are blocking threads
+/// already, so a thread that owns the connection would only add a queue. Dropping the store closes the file.
 pub struct Store {
     path: PathBuf,
     // Before the lock, so that it is dropped before it.
@@ -27,8 +27,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the database at `path`, brings it up to date, and marks calls that a crash cut off as interrupted. Makes
-    /// file and folder, for their owner alone, where they are missing.
+    /// Opens the database at `path`, brings it up to date, and marks calls that a crash cut off as
+    /// interrupted. Makes file and folder, for their owner alone, where they are missing.
     ///
     /// # Errors
     /// In use, newer, damaged, foreign, read-only, or not accessible. The file is then as it was.

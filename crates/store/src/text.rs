@@ -19,8 +19,8 @@ impl DisplayName {
     /// The longest names of real people have some 60 characters; this keeps a list of names readable.
     pub const MAX_CHARS: usize = 100;
 
-    /// The name without what could break or forge the line that it is shown in (control characters, changes of the
-    /// writing direction, invisible characters), cut at the limit; none when nothing visible is left.
+    /// The name without what could break or forge the line that it is shown in (control characters, changes
+    /// of the writing direction, invisible characters), cut at the limit; none when nothing visible is left.
     pub fn new(text: &str) -> Option<Self> {
         clean(text, Self::MAX_CHARS).map(Self)
     }
@@ -66,9 +66,9 @@ fn joins(c: char) -> bool {
     matches!(c, '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}')
 }
 
-/// Whether a character shows as itself. Not so: control characters; those that change the direction of what follows
-/// them (UAX #9 section 2), with which a name can pretend to end elsewhere; and those that show nothing, with which two
-/// names can look the same.
+/// Whether a character shows as itself. Not so: control characters; those that change the direction of what
+/// follows them (UAX #9 section 2), with which a name can pretend to end elsewhere; and those that show
+/// nothing, with which two names can look the same.
 fn is_shown(c: char) -> bool {
     !c.is_control()
         && !matches!(c,
@@ -78,8 +78,8 @@ fn is_shown(c: char) -> bool {
             | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// A column with a name or a hint. A disk that garbles a letter is not noticed by SQLite: what makes no sense counts as not
-/// said, and the row with its key is worth no less.
+/// A column with a name or a hint. A disk that garbles a letter is not noticed by SQLite: what makes no sense
+/// counts as not said, and the row with its key is worth no less.
 pub(crate) fn hint<T: FromSql>(row: &Row, column: usize) -> rusqlite::Result<Option<T>> {
     match row.get(column) {
         Err(Error::FromSqlConversionFailure(..) | Error::InvalidColumnType(..) | Error::Utf8Error(..)) => Ok(None),

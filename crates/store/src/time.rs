@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
-/// A moment: milliseconds since 1970-01-01 UTC, as the caller's clock had it. Clocks are set back, so a later moment can
-/// have a smaller number.
+/// A moment: milliseconds since 1970-01-01 UTC, as the caller's clock had it. Clocks are set back, so a later
+/// moment can have a smaller number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnixMs(pub i64);
 

@@ -25,8 +25,8 @@ impl Whereabouts {
     }
 }
 
-/// The address of a relay: `http` or `https`, one word, at most [`RelayUrl::MAX_BYTES`]. What is behind it is for the
-/// transport to find out.
+/// The address of a relay: `http` or `https`, one word, at most [`RelayUrl::MAX_BYTES`]. What is behind it is
+/// for the transport to find out.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RelayUrl(String);
 

@@ -1,5 +1,5 @@
-//! Files damaged at random: opening one is an answer and never a panic, changes nothing that it refuses, and recovery
-//! always leads to a store that works.
+//! Files damaged at random: opening one is an answer and never a panic, changes nothing that it refuses, and
+//! recovery always leads to a store that works.
 
 use std::{
     fs,

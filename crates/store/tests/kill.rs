@@ -1,8 +1,10 @@
-//! A process that writes is killed, again and again: what it was told is kept is there, and nothing is there by half.
+//! A process that writes is killed, again and again: what it was told is kept is there, and nothing is there
+//! by half.
 //!
-//! The writer is this test's own executable. It does one operation after the other, each decided by its number alone, and
-//! says on its standard output when one has returned. After the kill the database must be the one that the same operations
-//! make in a process that nobody kills: all that returned, and perhaps the one that was under way.
+//! The writer is this test's own executable. It does one operation after the other, each decided by its
+//! number alone, and says on its standard output when one has returned. After the kill the database must be
+//! the one that the same operations make in a process that nobody kills: all that returned, and perhaps the
+//! one that was under way.
 #![cfg(unix)]
 
 use std::{
@@ -169,7 +171,8 @@ fn the_writer() {
     }
 }
 
-/// The files of a database as a crash would leave them; opened and closed, they are what the next start finds.
+/// The files of a database as a crash would leave them; opened and closed, they are what the next start
+/// finds.
 fn crashed_copy(from: &Path, to: &Path) {
     for log in ["", "-wal"] {
         let name = |path: &Path| PathBuf::from(format!("{}{log}", path.display()));

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 /// After the first failure: long enough for a program that restarts.
 const FIRST: Duration = Duration::from_secs(1);
-/// Who comes back dials us at once, so looking less often than this gains little and costs a hundred contacts much.
+/// Who comes back dials us at once, so looking less often than this gains little and costs a hundred contacts
+/// much.
 const LONGEST: Duration = Duration::from_secs(120);
 
 /// Waits that double from failure to failure.
@@ -14,8 +15,8 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// The next wait. `chance`, 0 to 1, moves it by up to half to either side, so that two who lost each other do not dial
-    /// at the same moments for ever.
+    /// The next wait. `chance`, 0 to 1, moves it by up to half to either side, so that two who lost each
+    /// other do not dial at the same moments for ever.
     pub(crate) fn next(&mut self, chance: f64) -> Duration {
         let wait = FIRST.saturating_mul(1 << self.failures.min(16)).min(LONGEST);
         self.failures = self.failures.saturating_add(1);

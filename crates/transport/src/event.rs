@@ -5,7 +5,8 @@ use tokio::sync::mpsc;
 
 use crate::{Newcomer, Presence, Whereabouts, peer::Command};
 
-/// Events that wait for a reader. When it is behind by more, contacts are read from more slowly; nothing is lost.
+/// Events that wait for a reader. When it is behind by more, contacts are read from more slowly; nothing is
+/// lost.
 pub(crate) const EVENTS_WAITING: usize = 256;
 
 /// The events, in order for each peer. Ends when the transport was closed and its last clone dropped.
@@ -21,7 +22,8 @@ pub enum Event {
         peer: EndpointId,
         /// What it says of itself, or offline.
         presence: Presence,
-        /// What it calls itself: one line of at most [`crate::MAX_NAME_CHARS`] characters. None before it has said.
+        /// What it calls itself: one line of at most [`crate::MAX_NAME_CHARS`] characters. None before it has
+        /// said.
         name: Option<String>,
     },
     /// A contact can be looked for elsewhere from now on: to be remembered for the next start.
@@ -59,7 +61,8 @@ pub enum Event {
         /// Who.
         peer: EndpointId,
     },
-    /// Somebody on this network shows itself, or has changed its name. It may be a contact; it is never this side.
+    /// Somebody on this network shows itself, or has changed its name. It may be a contact; it is never this
+    /// side.
     Nearby {
         /// Who.
         peer: EndpointId,
@@ -90,8 +93,8 @@ pub struct Receipt {
     pub(crate) to: Option<mpsc::UnboundedSender<Command>>,
 }
 
-/// A message as it is told from others: the sender's number, and a hash of its content. A sender whose outbox was lost
-/// counts from the beginning again, and its new messages must not pass for old ones.
+/// A message as it is told from others: the sender's number, and a hash of its content. A sender whose outbox
+/// was lost counts from the beginning again, and its new messages must not pass for old ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct MessageKey {
     pub(crate) id: u64,

@@ -1,7 +1,8 @@
 //! What two peers write on a connection: `u32 length | u8 kind | body`, numbers in network order.
 //!
-//! The first frame of who dialled says what the connection is for: [`Frame::Hello`] among contacts, [`Frame::Redeem`] or
-//! [`Frame::Request`] from others. Kinds and JSON fields that a version does not know are passed over.
+//! The first frame of who dialled says what the connection is for: [`Frame::Hello`] among contacts,
+//! [`Frame::Redeem`] or [`Frame::Request`] from others. Kinds and JSON fields that a version does not know
+//! are passed over.
 
 use ahoy_call::message::MAX_ENVELOPE_BYTES;
 use data_encoding::HEXLOWER;
@@ -15,8 +16,8 @@ pub(crate) const ALPN: &[u8] = b"ahoy/1";
 /// Largest frame without its length: an envelope or message, and its numbers.
 pub(crate) const MAX_FRAME_BYTES: usize = MAX_ENVELOPE_BYTES + 1 + 8 + 8;
 
-/// Largest frame of those that carry JSON of ours. A hello with sixteen addresses, a relay and a name at their limits has
-/// under 3 KiB; nobody who is no contact makes us read more.
+/// Largest frame of those that carry JSON of ours. A hello with sixteen addresses, a relay and a name at
+/// their limits has under 3 KiB; nobody who is no contact makes us read more.
 pub(crate) const MAX_CONTROL_BYTES: usize = 4 * 1024;
 
 /// Bytes of a frame's length.

@@ -1,7 +1,7 @@
 //! Invite links: who, where, and a token that makes whoever has it a contact, once.
 //!
-//! A link is `ahoy:` and base32 (RFC 4648 section 6; lower case, no padding: every messenger leaves it whole, and a QR
-//! code holds it densely) of
+//! A link is `ahoy:` and base32 (RFC 4648 section 6; lower case, no padding: every messenger leaves it whole,
+//! and a QR code holds it densely) of
 //!
 //! ```text
 //! version u8 | length u16 of all of this | content | checksum: first 8 bytes of BLAKE3 over what stands before it
@@ -10,9 +10,9 @@
 //!                       | name: u16 length, UTF-8
 //! ```
 //!
-//! with numbers in network order. Version, length and checksum stay where they are in every version, so that any program
-//! can tell a link that is cut or altered from one that is newer than itself. The checksum is against accidents: who alters
-//! a link on purpose can as well write another one.
+//! with numbers in network order. Version, length and checksum stay where they are in every version, so that
+//! any program can tell a link that is cut or altered from one that is newer than itself. The checksum is
+//! against accidents: who alters a link on purpose can as well write another one.
 
 use std::{
     fmt,
@@ -31,8 +31,8 @@ const CHECKSUM_BYTES: usize = 8;
 /// Letters that hold a header: three bytes are 24 bits, and a letter has five.
 const HEADER_LETTERS: usize = 5;
 
-/// Longest link, in bytes. A usual one has some 250; the longest that can be made, with sixteen addresses, a relay and a
-/// name at their limits, has 2,100.
+/// Longest link, in bytes. A usual one has some 250; the longest that can be made, with sixteen addresses, a
+/// relay and a name at their limits, has 2,100.
 pub const MAX_LINK_BYTES: usize = 4096;
 
 /// 32 random bytes: whoever has them may become a contact, once. `Debug` does not show them.
@@ -106,8 +106,8 @@ impl Invite {
         format!("{SCHEME}{}", BASE32_NOPAD.encode(&bytes).to_ascii_lowercase())
     }
 
-    /// Reads a link. Spaces and line breaks within, either case, and the slashes that programs add to addresses are
-    /// passed over.
+    /// Reads a link. Spaces and line breaks within, either case, and the slashes that programs add to
+    /// addresses are passed over.
     ///
     /// # Errors
     /// [`LinkError`], but neither `Own` nor `Expired`: see [`Self::check`].

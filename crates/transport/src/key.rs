@@ -13,8 +13,9 @@ use crate::KeyError;
 /// A key is 64 hexadecimal digits; a file much larger is something else, and not read.
 const MAX_FILE_BYTES: u64 = 256;
 
-/// The key in a file, or a new one where there is no such file. The file is made whole or not at all, with mode 0600;
-/// one that others may read is closed to them. Of two processes that start at once, both get the same key. Blocks.
+/// The key in a file, or a new one where there is no such file. The file is made whole or not at all, with
+/// mode 0600; one that others may read is closed to them. Of two processes that start at once, both get the
+/// same key. Blocks.
 ///
 /// # Errors
 /// [`KeyError`]; whatever is there is left as it is.

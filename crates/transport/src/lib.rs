@@ -1,13 +1,15 @@
-//! Who one is, whom one can reach, and what is carried between the two: identity, contacts' connections, presence,
-//! delivery, invites and contact requests, over QUIC by iroh. It is a [`Signaler`](ahoy_call::signaler::Signaler).
+//! Who one is, whom one can reach, and what is carried between the two: identity, contacts' connections,
+//! presence, delivery, invites and contact requests, over QUIC by iroh. It is a
+//! [`Signaler`](ahoy_call::signaler::Signaler).
 //!
-//! One way through the crate for what comes in: the `door` takes a connection and asks the roster who is there;
-//! a contact's goes to the task of that peer, whose pure `PeerState` decides what each frame means; its outputs are
-//! frames to write, [`Event`]s for whoever shows contacts, and envelopes for the call engine. What goes out takes the
-//! same way back. A peer is known by its key alone; addresses and names are hints.
+//! One way through the crate for what comes in: the `door` takes a connection and asks the roster who is
+//! there; a contact's goes to the task of that peer, whose pure `PeerState` decides what each frame means;
+//! its outputs are frames to write, [`Event`]s for whoever shows contacts, and envelopes for the call engine.
+//! What goes out takes the same way back. A peer is known by its key alone; addresses and names are hints.
 //!
-//! The crate keeps nothing on the disk but the key, and asks nobody's servers: no relay unless one is configured, no
-//! name service, no port mapping. What must be remembered it tells by events and asks of a [`Policy`].
+//! The crate keeps nothing on the disk but the key, and asks nobody's servers: no relay unless one is
+//! configured, no name service, no port mapping. What must be remembered it tells by events and asks of a
+//! [`Policy`].
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
@@ -46,5 +48,6 @@ pub use text::{MAX_NAME_CHARS, MAX_REQUEST_CHARS};
 pub use transport::{Config, Transport};
 pub use whereabouts::{MAX_ADDRESSES, Whereabouts};
 
-/// Size limits of what is delivered, from the signaling's: an envelope and a waiting message are at most that large.
+/// Size limits of what is delivered, from the signaling's: an envelope and a waiting message are at most that
+/// large.
 pub use ahoy_call::message::MAX_ENVELOPE_BYTES as MAX_MESSAGE_BYTES;

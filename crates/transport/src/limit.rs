@@ -40,7 +40,8 @@ impl Bucket {
     }
 }
 
-/// Buckets of many, each known by a key. Full ones are forgotten, so memory is that of who is busy, and bounded.
+/// Buckets of many, each known by a key. Full ones are forgotten, so memory is that of who is busy, and
+/// bounded.
 #[derive(Debug)]
 pub(crate) struct Buckets<K> {
     burst: u32,
@@ -72,7 +73,8 @@ const FRAMES_BURST: u32 = 500;
 /// And from then on: a hundred a second, ten times what a busy call sends.
 const FRAME_EVERY: Duration = Duration::from_millis(10);
 
-/// How fast a contact is read from. Nothing is lost: who is too fast waits, as QUIC's flow control lets the sender know.
+/// How fast a contact is read from. Nothing is lost: who is too fast waits, as QUIC's flow control lets the
+/// sender know.
 #[derive(Debug)]
 pub(crate) struct Throttle {
     bucket: Bucket,

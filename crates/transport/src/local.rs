@@ -52,7 +52,8 @@ impl Local {
         self.registry().unblock(peer, |peer, whereabouts| Actor::start(self.clone(), peer, whereabouts));
     }
 
-    /// Tells contacts where this side is, whenever that changes, and has those dialled that were out of reach.
+    /// Tells contacts where this side is, whenever that changes, and has those dialled that were out of
+    /// reach.
     pub(crate) async fn watch_addresses(self: Arc<Self>) {
         let mut addresses = self.endpoint.watch_addr();
         loop {

@@ -168,8 +168,8 @@ fn start(
     Ok(service.spawn(&Handle::current())?)
 }
 
-/// The IPv4 interfaces, by their addresses. Without being named, only the one of the default route would be used, and
-/// two machines with nothing but a cable between them have none.
+/// The IPv4 interfaces, by their addresses. Without being named, only the one of the default route would be
+/// used, and two machines with nothing but a cable between them have none.
 fn interfaces(whereabouts: &Whereabouts) -> Vec<Ipv4Addr> {
     let addresses = whereabouts.addresses.iter().filter_map(|address| match address.ip() {
         IpAddr::V4(ip) if !ip.is_loopback() => Some(ip),

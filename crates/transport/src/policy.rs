@@ -10,8 +10,8 @@ use crate::{InviteToken, Whereabouts};
 pub struct Newcomer {
     /// Whose key it is.
     pub peer: EndpointId,
-    /// What they call themselves: one line of at most [`crate::MAX_NAME_CHARS`] characters, none of them a control
-    /// character.
+    /// What they call themselves: one line of at most [`crate::MAX_NAME_CHARS`] characters, none of them a
+    /// control character.
     pub name: Option<String>,
     /// Where they can be looked for.
     pub whereabouts: Whereabouts,
@@ -20,7 +20,8 @@ pub struct Newcomer {
 /// What became of an attempt to use an invite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Redemption {
-    /// The newcomer is a contact now. The same newcomer gets the same answer again, having perhaps missed the first.
+    /// The newcomer is a contact now. The same newcomer gets the same answer again, having perhaps missed the
+    /// first.
     Accepted,
     /// Somebody used it before.
     Used,
@@ -33,11 +34,11 @@ pub enum Redemption {
 /// Decides on people who are no contacts. Asked from async tasks: what blocks goes to a blocking thread.
 #[async_trait]
 pub trait Policy: Send + Sync {
-    /// Uses an invite for somebody. With [`Redemption::Accepted`] the newcomer must be remembered as a contact: the
-    /// transport then treats it as one, and says so by [`crate::Event::Introduced`].
+    /// Uses an invite for somebody. With [`Redemption::Accepted`] the newcomer must be remembered as a
+    /// contact: the transport then treats it as one, and says so by [`crate::Event::Introduced`].
     async fn redeem(&self, token: &InviteToken, newcomer: &Newcomer) -> Redemption;
 
-    /// Keeps a contact request; `text` is one line of at most [`crate::MAX_REQUEST_CHARS`] characters. False when it
-    /// could not be kept. The transport has seen to it that few of them come.
+    /// Keeps a contact request; `text` is one line of at most [`crate::MAX_REQUEST_CHARS`] characters. False
+    /// when it could not be kept. The transport has seen to it that few of them come.
     async fn request(&self, newcomer: &Newcomer, text: Option<&str>) -> bool;
 }

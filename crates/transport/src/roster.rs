@@ -181,7 +181,8 @@ impl Registry {
         self.contacts.get(&peer)?.task.clone()
     }
 
-    /// How somebody who is not talked with is sent away: who is blocked must not learn it, however late it was blocked.
+    /// How somebody who is not talked with is sent away: who is blocked must not learn it, however late it
+    /// was blocked.
     pub(crate) fn dismissal(&self, peer: EndpointId) -> Code {
         match self.standing(peer) {
             Standing::Blocked => Code::Silence,

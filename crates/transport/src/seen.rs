@@ -5,7 +5,8 @@ use std::{
     hash::Hash,
 };
 
-/// The last so many keys. What is sent again is sent again within seconds, and far fewer are under way at once.
+/// The last so many keys. What is sent again is sent again within seconds, and far fewer are under way at
+/// once.
 const KEPT: usize = 1024;
 
 /// Remembers the latest keys, each once.

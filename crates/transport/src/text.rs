@@ -6,8 +6,8 @@ pub const MAX_NAME_CHARS: usize = 100;
 /// Longest text of a contact request, in characters. What is longer is cut.
 pub const MAX_REQUEST_CHARS: usize = 300;
 
-/// One line without control characters of at most `max` characters; none when nothing is left. What else must not be
-/// shown (changes of direction, invisible characters) is the business of who shows it.
+/// One line without control characters of at most `max` characters; none when nothing is left. What else must
+/// not be shown (changes of direction, invisible characters) is the business of who shows it.
 pub(crate) fn line(text: &str, max: usize) -> Option<String> {
     let one_line = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| !c.is_control());
     let cut: String = one_line.take(max).collect();

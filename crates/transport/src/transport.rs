@@ -128,7 +128,8 @@ impl Transport {
         self.local().status.send_if_modified(|status| std::mem::replace(&mut status.presence, presence) != presence);
     }
 
-    /// Tells contacts, and everybody on the network where it is shown, what this side calls itself from now on.
+    /// Tells contacts, and everybody on the network where it is shown, what this side calls itself from now
+    /// on.
     pub fn set_name(&self, name: Option<&str>) {
         let name = name.and_then(text::name);
         self.local().status.send_if_modified(|status| {
@@ -143,14 +144,15 @@ impl Transport {
         self.inner.lan.send_if_modified(|now| std::mem::replace(now, lan) != lan);
     }
 
-    /// An invite of this side, with its name and whereabouts as they are now. The token is to be remembered for
-    /// [`Policy::redeem`] before the link is shown.
+    /// An invite of this side, with its name and whereabouts as they are now. The token is to be remembered
+    /// for [`Policy::redeem`] before the link is shown.
     pub fn invite(&self, token: InviteToken, expires_at_ms: u64) -> Invite {
         let Status { name, whereabouts, .. } = self.local().status.borrow().clone();
         Invite { peer: self.id(), token, expires_at_ms, whereabouts, name }
     }
 
-    /// Uses somebody's invite link. The inviter is then a contact of this transport, and to be remembered as one.
+    /// Uses somebody's invite link. The inviter is then a contact of this transport, and to be remembered as
+    /// one.
     ///
     /// # Errors
     /// [`InviteError`]. After [`InviteError::Unreachable`] the link can be tried again.
@@ -160,10 +162,11 @@ impl Transport {
         guest::open(self.local(), &invite).await
     }
 
-    /// Asks somebody to become a contact, at `contact.whereabouts` and where it was seen on this network; `text` is cut
-    /// at [`crate::MAX_REQUEST_CHARS`] characters. None: the request waits for an answer, which comes as
-    /// [`crate::Event::Introduced`]; until then the key belongs into [`Roster::requested`] at the next start. Some: the other
-    /// side had this one as a contact or had asked itself, and is a contact now, to be remembered as one.
+    /// Asks somebody to become a contact, at `contact.whereabouts` and where it was seen on this network;
+    /// `text` is cut at [`crate::MAX_REQUEST_CHARS`] characters. None: the request waits for an answer, which
+    /// comes as [`crate::Event::Introduced`]; until then the key belongs into [`Roster::requested`] at the
+    /// next start. Some: the other side had this one as a contact or had asked itself, and is a contact now,
+    /// to be remembered as one.
     ///
     /// # Errors
     /// [`RequestError`].
@@ -175,7 +178,8 @@ impl Transport {
         guest::ask_for_contact(self.local(), contact, text).await
     }
 
-    /// Has a contact from now on; one that it has is looked for at these whereabouts. One's own key is passed over.
+    /// Has a contact from now on; one that it has is looked for at these whereabouts. One's own key is passed
+    /// over.
     pub fn add_contact(&self, contact: Contact) {
         if contact.peer != self.id() {
             self.local().add(contact);
@@ -197,9 +201,9 @@ impl Transport {
         self.local().unblock(peer);
     }
 
-    /// Brings a message of the outbox to a contact; returns when the contact has confirmed that it keeps it. The same
-    /// number with the same bytes is one message however often it is delivered, as far as the other side's program runs
-    /// on; after its restart it may get a message again.
+    /// Brings a message of the outbox to a contact; returns when the contact has confirmed that it keeps it.
+    /// The same number with the same bytes is one message however often it is delivered, as far as the other
+    /// side's program runs on; after its restart it may get a message again.
     ///
     /// # Errors
     /// [`DeliverError`]; the message may have come nevertheless, and is to be delivered again.
@@ -207,7 +211,8 @@ impl Transport {
         self.send_parcel(peer, Parcel::Message { id, body }).await
     }
 
-    /// Says goodbye to contacts and closes the sockets. Takes up to three seconds where a goodbye is not answered.
+    /// Says goodbye to contacts and closes the sockets. Takes up to three seconds where a goodbye is not
+    /// answered.
     pub async fn close(&self) {
         self.inner.closed.send_replace(true);
         self.local().registry().close();

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 /// Addresses that are kept of one peer: a machine has a few interfaces with an address or two of each family.
 pub const MAX_ADDRESSES: usize = 16;
 
-/// Longest relay address, in bytes: a host name has at most 253, the rest is a scheme, a port and a short path.
+/// Longest relay address, in bytes: a host name has at most 253, the rest is a scheme, a port and a short
+/// path.
 pub(crate) const MAX_RELAY_BYTES: usize = 512;
 
 /// Where a peer can be looked for. All of it is a hint: the peer is known by its key alone.
@@ -23,8 +24,8 @@ pub struct Whereabouts {
 }
 
 impl Whereabouts {
-    /// What may be believed of whereabouts that somebody sent: addresses that can be sent to, each once, not too many;
-    /// a web address as a relay.
+    /// What may be believed of whereabouts that somebody sent: addresses that can be sent to, each once, not
+    /// too many; a web address as a relay.
     pub(crate) fn checked(self) -> Self {
         let relay = self.relay.filter(is_relay);
         let mut addresses = Vec::new();

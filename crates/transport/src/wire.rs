@@ -9,7 +9,8 @@ use tokio::{
 
 use crate::frame::{Frame, LENGTH_BYTES};
 
-/// A frame that has begun must be whole by then. 64 KiB at 56 kbit/s take ten seconds; who is slower wants to hold us up.
+/// A frame that has begun must be whole by then. 64 KiB at 56 kbit/s take ten seconds; who is slower wants to
+/// hold us up.
 pub(crate) const FRAME_LIMIT: Duration = Duration::from_secs(20);
 
 /// Why no frame was read.

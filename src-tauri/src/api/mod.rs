@@ -1,7 +1,7 @@
 //! What the page and the shell say to each other: every command's arguments and answers, and every event.
 //!
-//! The TypeScript in `ui/src/ipc/generated` is made of these types; a test fails where it is not what they are
-//! (`AHOY_BLESS=1 cargo test -p ahoy` writes it anew).
+//! The TypeScript in `ui/src/ipc/generated` is made of these types; a test fails where it is not what they
+//! are (`AHOY_BLESS=1 cargo test -p ahoy` writes it anew).
 
 mod call;
 mod contact;
@@ -32,7 +32,8 @@ pub use signal::{LinkState, SignalPayload};
 pub use start::{Me, Start};
 pub use stats::{Stats, StatsIn, StatsOut};
 
-/// Something that a person should know: what happened, and what to do. Programs tell notices apart by the code.
+/// Something that a person should know: what happened, and what to do. Programs tell notices apart by the
+/// code.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct Notice {
     /// A kebab-case word that does not change with the text.

@@ -4,7 +4,8 @@ use ahoy_call::message::IceCandidate;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-/// A payload of the signaling that the page makes or takes, field for field; and how the page's link is, which stays here.
+/// A payload of the signaling that the page makes or takes, field for field; and how the page's link is,
+/// which stays here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum SignalPayload {

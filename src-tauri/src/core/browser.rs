@@ -1,9 +1,11 @@
-//! Calls whose media the page runs in its own `RTCPeerConnection`: the same call state, with the page as the peer link.
+//! Calls whose media the page runs in its own `RTCPeerConnection`: the same call state, with the page as the
+//! peer link.
 //!
-//! What the other side describes goes to the page as [`AppEvent::Signal`]; what the page makes comes back the same way. The
-//! page makes the first offer by itself when its call is accepted, and another whenever it needs one; the call state asks
-//! for offers. Between the two, an offer that came before it was asked for is kept, and taken for news that the link needs
-//! another. A page that does not say how its link is has one as soon as both descriptions are known.
+//! What the other side describes goes to the page as [`AppEvent::Signal`]; what the page makes comes back the
+//! same way. The page makes the first offer by itself when its call is accepted, and another whenever it
+//! needs one; the call state asks for offers. Between the two, an offer that came before it was asked for is
+//! kept, and taken for news that the link needs another. A page that does not say how its link is has one as
+//! soon as both descriptions are known.
 
 use std::{
     future,

@@ -53,7 +53,8 @@ impl App {
         Ok(call)
     }
 
-    /// Notes the call and gives it to the engine, in one step: what the user does next finds both. None if a call runs.
+    /// Notes the call and gives it to the engine, in one step: what the user does next finds both. None if a
+    /// call runs.
     fn place(&self, peer: EndpointId, name: String, record: Option<CallRecordId>, video: bool) -> Option<Call> {
         let (peer, id) = (PeerId::from(peer.to_string()), CallId::random());
         let mut state = self.state();
@@ -219,8 +220,8 @@ impl App {
         }
     }
 
-    /// Lets it ring, and says whether it does: not where calls are switched off, and not for somebody who calls all the
-    /// time.
+    /// Lets it ring, and says whether it does: not where calls are switched off, and not for somebody who
+    /// calls all the time.
     async fn on_incoming(&self, id: &CallId, peer: &PeerId, video: bool) -> bool {
         let Ok(endpoint) = peer.as_str().parse::<EndpointId>() else { return false };
         let settings = self.settings();

@@ -46,8 +46,8 @@ pub struct MediaChoice {
 }
 
 impl MediaChoice {
-    /// What the settings and the devices that are there come to. Asks cameras for their formats where none is chosen,
-    /// which takes some milliseconds; blocks.
+    /// What the settings and the devices that are there come to. Asks cameras for their formats where none is
+    /// chosen, which takes some milliseconds; blocks.
     pub fn of(settings: &Settings, loopback_only: bool) -> Self {
         Self {
             chosen_camera: settings.camera.clone(),

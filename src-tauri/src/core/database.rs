@@ -49,8 +49,8 @@ impl Drop for Temporary {
     }
 }
 
-/// Opens the database at `path`. A damaged one is set aside with what can be rescued of it; where one cannot be used at
-/// all, a temporary one lets the app go on. Blocks.
+/// Opens the database at `path`. A damaged one is set aside with what can be rescued of it; where one cannot
+/// be used at all, a temporary one lets the app go on. Blocks.
 ///
 /// # Errors
 /// Another process has it open, or there is no place for a temporary one either.
@@ -77,7 +77,8 @@ pub fn open(path: &Path) -> Result<Opened, Notice> {
     }
 }
 
-/// The reason is told, and the app runs, with a copy of what is there if that can be read; what it remembers goes with it.
+/// The reason is told, and the app runs, with a copy of what is there if that can be read; what it remembers
+/// goes with it.
 fn temporary(error: &StoreError, path: &Path) -> Result<Opened, Notice> {
     let folder = Temporary::new().map_err(|_| notice(error))?;
     let store = copied(path, &folder).or_else(|| Store::open(&folder.database()).ok());

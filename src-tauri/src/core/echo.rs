@@ -1,5 +1,6 @@
-//! The echo contact: a second peer inside of this process, with an engine, a transport and an identity of its own. It is
-//! reached as any other contact is, over the loopback interface; it answers every call and sends back what it receives.
+//! The echo contact: a second peer inside of this process, with an engine, a transport and an identity of its
+//! own. It is reached as any other contact is, over the loopback interface; it answers every call and sends
+//! back what it receives.
 
 use std::sync::Arc;
 

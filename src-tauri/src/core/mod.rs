@@ -6,8 +6,8 @@
 //!              └──▶ AppEvent ──▶ sink ◀───────┘
 //! ```
 //!
-//! Everything that waits for a disk or a driver does so on a blocking thread. The state is one struct behind one lock,
-//! which is never held while something is waited for.
+//! Everything that waits for a disk or a driver does so on a blocking thread. The state is one struct behind
+//! one lock, which is never held while something is waited for.
 
 mod browser;
 mod call;
@@ -275,8 +275,8 @@ impl App {
         media_mode(&self.settings(), self.state().can_browser.unwrap_or(false))
     }
 
-    /// Brings the engine up to what is set. A call that runs goes on with the devices that are chosen now, and for the rest
-    /// with what it began with.
+    /// Brings the engine up to what is set. A call that runs goes on with the devices that are chosen now,
+    /// and for the rest with what it began with.
     async fn refresh(&self) {
         let _one = self.changing.lock().await;
         self.bring_up_to_date().await;
@@ -377,7 +377,8 @@ fn media_mode(settings: &Settings, can_browser: bool) -> MediaMode {
     MediaMode { mode, why, can_browser }
 }
 
-/// Passes the engine's events on. Boxed, because an event can lead to another engine, and so to another of these.
+/// Passes the engine's events on. Boxed, because an event can lead to another engine, and so to another of
+/// these.
 fn forward(app: Weak<App>, mut events: Events) -> Pin<Box<dyn Future<Output = ()> + Send>> {
     Box::pin(async move {
         while let Some(event) = events.recv().await {

@@ -1,4 +1,5 @@
-//! Trying devices without a call: the camera's picture, the microphone's meter, a sound from the speaker; and the ringing.
+//! Trying devices without a call: the camera's picture, the microphone's meter, a sound from the speaker; and
+//! the ringing.
 //!
 //! Each runs on a thread of its own, which opens the device, and closes it when its handle is dropped.
 
@@ -75,7 +76,8 @@ impl Tests {
         *self = Self { ringing: self.ringing.take(), ..Self::default() };
     }
 
-    /// A call rings here. Where the chosen ringer is not there, the system's speaker rings, and that is told as an error.
+    /// A call rings here. Where the chosen ringer is not there, the system's speaker rings, and that is told
+    /// as an error.
     pub fn ring(&mut self, ringer: SpeakerSpec) -> Opening {
         let (handle, opening) = spawn("ringing", move |stop, opened| ring(&ringer, stop, opened));
         self.ringing = Some(handle);
@@ -98,8 +100,8 @@ impl Tests {
 }
 
 impl App {
-    /// Begins or ends to try the chosen device of a kind: the camera's picture is the stream `preview`, sound is told as
-    /// levels.
+    /// Begins or ends to try the chosen device of a kind: the camera's picture is the stream `preview`, sound
+    /// is told as levels.
     ///
     /// # Errors
     /// A call runs, or the device cannot be opened.
@@ -316,7 +318,8 @@ fn ring(ringer: &SpeakerSpec, stop: &AtomicBool, opened: Opened) {
     }
 }
 
-/// Opens the chosen ringer, or else the system's speaker: who calls is to be heard. Says so where it is not the chosen one.
+/// Opens the chosen ringer, or else the system's speaker: who calls is to be heard. Says so where it is not
+/// the chosen one.
 fn chosen_or_default<T>(
     ringer: &SpeakerSpec,
     open: impl Fn(&SpeakerSpec) -> Result<T, Notice>,

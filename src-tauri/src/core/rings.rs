@@ -1,5 +1,5 @@
-//! How often somebody may make it ring here. Only contacts can; but a contact may be a broken program, or no friend any more,
-//! and each call is a sound in the room, a window that comes up and a line in the history.
+//! How often somebody may make it ring here. Only contacts can; but a contact may be a broken program, or no
+//! friend any more, and each call is a sound in the room, a window that comes up and a line in the history.
 
 use std::{
     collections::HashMap,

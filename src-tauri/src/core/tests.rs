@@ -1,5 +1,5 @@
-//! Tests of the app without its window, with the echo contact and the test devices. Here is their fixture: an app
-//! with files of its own, and the events that it sent.
+//! Tests of the app without its window, with the echo contact and the test devices. Here is their fixture: an
+//! app with files of its own, and the events that it sent.
 
 mod calls;
 mod people;

@@ -17,7 +17,8 @@ const MAX_CREDENTIAL_BYTES: usize = 512;
 /// RFC 7064 section 3.1, RFC 7065 section 3.1.
 const ICE_SCHEMES: [&str; 4] = ["stun:", "stuns:", "turn:", "turns:"];
 
-/// The settings of a file: each value that can be, and the default for each that cannot, with the keys of these.
+/// The settings of a file: each value that can be, and the default for each that cannot, with the keys of
+/// these.
 pub fn accept(values: &Values) -> (Settings, Vec<String>) {
     let (mut settings, mut bad) = (Settings::default(), Vec::new());
     for (key, value) in values.iter().filter(|(key, _)| is_known(key)) {

@@ -46,8 +46,8 @@ pub fn replace(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> io::
     fs::rename(&beside, path)
 }
 
-/// What the file at `path` has. One that is no settings file is kept aside; none for one that cannot be read, which may be
-/// as sound as ever.
+/// What the file at `path` has. One that is no settings file is kept aside; none for one that cannot be read,
+/// which may be as sound as ever.
 pub fn read(path: &Path, notices: &mut Vec<Notice>) -> Option<Values> {
     let bytes = match load(path) {
         Ok(bytes) => bytes,

@@ -91,7 +91,8 @@ impl Keeper {
             keeper.values.remove(&key);
         }
         if copied {
-            // Or each start would keep another copy. What fails here fails at the next change, and is told then.
+            // Or each start would keep another copy. What fails here fails at the next change, and is told
+            // then.
             let _ = keeper.write();
         }
         (keeper, notices)
@@ -110,8 +111,8 @@ impl Keeper {
     /// Changes some settings, and writes them. Blocks. Gives what is set now.
     ///
     /// # Errors
-    /// A value that cannot be (nothing is changed then), or a file that cannot be written (what is set is set, until Ahoy
-    /// ends).
+    /// A value that cannot be (nothing is changed then), or a file that cannot be written (what is set is
+    /// set, until Ahoy ends).
     pub fn patch(&mut self, patch: &Values) -> Result<Settings, Notice> {
         let settings = check::patched(&self.current.get(), patch)?;
         self.current.set(settings.clone());

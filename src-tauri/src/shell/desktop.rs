@@ -83,7 +83,8 @@ fn tell(app: &crate::core::App, done: Result<(), Notice>) {
     }
 }
 
-/// Finds the calls that were missed since the last look: those that rang here, and those that came while another ran.
+/// Finds the calls that were missed since the last look: those that rang here, and those that came while
+/// another ran.
 struct Missed {
     last: i64,
 }

@@ -15,8 +15,8 @@ const STANDARD: [&str; 2] = ["/etc/glvnd/egl_vendor.d", "/usr/share/glvnd/egl_ve
 /// Vendors are taken in the order of their names.
 const FIRST: &str = "00_ahoy.json";
 
-/// What [`DIRECTORIES`] is to be, with the vendor's description in `folder`. None where the library is not there, where libEGL
-/// would then find no other, or where the user has said something.
+/// What [`DIRECTORIES`] is to be, with the vendor's description in `folder`. None where the library is not
+/// there, where libEGL would then find no other, or where the user has said something.
 pub fn directories(folder: &Path) -> Option<String> {
     if env::var_os(DIRECTORIES).or(env::var_os(FILES)).is_some() {
         return None;

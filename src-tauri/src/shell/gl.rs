@@ -17,12 +17,14 @@ pub fn is_software() -> bool {
     judge(forced, &render_drivers(Path::new("/dev/dri"), Path::new("/sys/class/drm")))
 }
 
-/// Tells WebKit and the toolkit by their environment to leave out what a window without a graphics card, or one whose pictures the
-/// program paints, has no use for. Should the program then not come to paint after all (there is a warning), the page does so
-/// without its compiler. What the user has set stays. For the time before any thread: the environment belongs to all of them.
+/// Tells WebKit and the toolkit by their environment to leave out what a window without a graphics card, or
+/// one whose pictures the program paints, has no use for. Should the program then not come to paint after all
+/// (there is a warning), the page does so without its compiler. What the user has set stays. For the time
+/// before any thread: the environment belongs to all of them.
 #[cfg(target_os = "linux")]
 pub fn spare(software: bool, program_paints: bool, profile: &Profile) {
-    // A page that plays pictures has Mesa: by MediaSource it was 158 and 346 ms behind without, and 134 to 164 in four runs with it.
+    // A page that plays pictures has Mesa: by MediaSource it was 158 and 346 ms behind without, and 134 to
+    // 164 in four runs with it.
     let vendors = if software && program_paints { egl::directories(&profile.egl()) } else { None };
     for (name, value) in spared(software, program_paints, vendors) {
         // It can only fail for a name that is none.
@@ -30,9 +32,9 @@ pub fn spare(software: bool, program_paints: bool, profile: &Profile) {
     }
 }
 
-/// What is left out, in one app of two on a machine (its proportional set, measured): 15 MB for buffers that would be shared
-/// with a compositor, 38 MB for Mesa's compilers of shaders in two processes (which the toolkit asks for as well, by GLX), and
-/// 9 MB for a compiler of JavaScript, which has no picture to work on.
+/// What is left out, in one app of two on a machine (its proportional set, measured): 15 MB for buffers that
+/// would be shared with a compositor, 38 MB for Mesa's compilers of shaders in two processes (which the
+/// toolkit asks for as well, by GLX), and 9 MB for a compiler of JavaScript, which has no picture to work on.
 #[cfg(target_os = "linux")]
 fn spared(software: bool, program_paints: bool, vendors: Option<String>) -> Vec<(&'static str, String)> {
     let mut spared = Vec::new();

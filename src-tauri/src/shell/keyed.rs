@@ -1,7 +1,8 @@
 //! Puts a picture in the place of one colour, as television does.
 //!
-//! The page paints a hole in its key, which is nearly black. Where it lays something over it, a frame or words, that stays. What is
-//! darker than the key is the key under a shadow, and the picture is darkened there as much.
+//! The page paints a hole in its key, which is nearly black. Where it lays something over it, a frame or
+//! words, that stays. What is darker than the key is the key under a shadow, and the picture is darkened
+//! there as much.
 
 use crate::painter::Pixels;
 use ahoy_media::video::screen::PIXEL;
@@ -39,7 +40,8 @@ pub struct Page<'a> {
 }
 
 impl Page<'_> {
-    /// Shows `picture`, whose upper left corner is at `x` and `y` of the window, where `hole` has the colour `key`, 0xRRGGBB.
+    /// Shows `picture`, whose upper left corner is at `x` and `y` of the window, where `hole` has the colour
+    /// `key`, 0xRRGGBB.
     pub fn show(&mut self, picture: &Pixels, (x, y): (i32, i32), hole: Area, key: u32) {
         let (Ok(width), Ok(height)) = (i32::try_from(picture.size.width), i32::try_from(picture.size.height)) else {
             return;
@@ -61,7 +63,8 @@ impl Page<'_> {
     }
 }
 
-/// Pixels that are looked at together: nearly all of a hole is its key, and then they need no look of their own.
+/// Pixels that are looked at together: nearly all of a hole is its key, and then they need no look of their
+/// own.
 const RUN: usize = 16 * PIXEL;
 
 fn show_row(page: &mut [u8], picture: &[u8], key: [u8; 3]) {

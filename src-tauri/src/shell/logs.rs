@@ -46,7 +46,8 @@ pub fn plugin(profile: &Profile) -> TauriPlugin<Wry> {
     OURS.into_iter().fold(builder, |builder, name| builder.level_for(name, LevelFilter::Info)).build()
 }
 
-/// Whether the log can be kept in a folder: not where the disk is full or only read, or the folder is somebody else's.
+/// Whether the log can be kept in a folder: not where the disk is full or only read, or the folder is
+/// somebody else's.
 fn is_writable(folder: &Path) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     let file = format!("{NAME}.log");
@@ -59,8 +60,8 @@ fn humantime() -> String {
     format!("{}.{:03}", since.as_secs(), since.subsec_millis())
 }
 
-/// A line without keys and tokens: of each long run of letters and digits only the beginning. It stays one line, whatever
-/// a peer has said.
+/// A line without keys and tokens: of each long run of letters and digits only the beginning. It stays one
+/// line, whatever a peer has said.
 fn redacted(line: &str) -> String {
     let mut safe = String::with_capacity(line.len());
     let mut rest = line;

@@ -104,7 +104,8 @@ impl Doorstep {
         Self(Mutex::new(Waiting { page_listens: false, link }))
     }
 
-    /// An invite was opened. Gives it back if the page can be told at once; the latest of those that wait stays.
+    /// An invite was opened. Gives it back if the page can be told at once; the latest of those that wait
+    /// stays.
     fn leave(&self, link: String) -> Option<String> {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.page_listens {
@@ -135,8 +136,8 @@ pub fn run(options: Options) -> ExitCode {
         let software = gl::is_software();
         gl::spare(software, options.pictures.by_program(software), &options.profile);
     }
-    // The network of a call is 0.04 of a core. Of two threads each wakes the other up for half of it: 4 % of all that an app
-    // takes in a call, measured. What blocks has threads of its own.
+    // The network of a call is 0.04 of a core. Of two threads each wakes the other up for half of it: 4 % of
+    // all that an app takes in a call, measured. What blocks has threads of its own.
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -200,8 +201,8 @@ pub fn run(options: Options) -> ExitCode {
     exit
 }
 
-/// By which a second start finds the first. A part of such a name must not begin with a digit, and may have a hyphen; two
-/// profiles have two names.
+/// By which a second start finds the first. A part of such a name must not begin with a digit, and may have a
+/// hyphen; two profiles have two names.
 fn bus_name(profile: &Profile) -> String {
     format!("{APP_ID}.p_{}", profile.name())
 }

@@ -1,4 +1,5 @@
-//! Notifications by the Desktop Notifications Specification 1.2, directly over D-Bus: Answer and Decline are buttons that work.
+//! Notifications by the Desktop Notifications Specification 1.2, directly over D-Bus: Answer and Decline are
+//! buttons that work.
 
 use std::{
     collections::{HashMap, VecDeque},

@@ -1,6 +1,7 @@
 //! `media://localhost/STREAM?after=CURSOR`.
 //!
-//! The webview hands over whole answers, so reading is a long poll; each waits in a task of its own, which costs no thread.
+//! The webview hands over whole answers, so reading is a long poll; each waits in a task of its own, which
+//! costs no thread.
 
 use tauri::{
     Manager, Runtime, UriSchemeContext, UriSchemeResponder,

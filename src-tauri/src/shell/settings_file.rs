@@ -11,8 +11,8 @@ use tauri_plugin_store::StoreBuilder;
 
 use crate::settings::{SettingsFile, Values, replace};
 
-/// Writes by the plugin. It writes in place, and a kill in the middle would leave half a file: so it writes beside, and what
-/// it wrote is renamed. Reading is not left to it: it takes a damaged file for an empty one.
+/// Writes by the plugin. It writes in place, and a kill in the middle would leave half a file: so it writes
+/// beside, and what it wrote is renamed. Reading is not left to it: it takes a damaged file for an empty one.
 pub struct PluginFile {
     tauri: AppHandle,
     /// One write at a time.

@@ -5,11 +5,12 @@
 //!                                                           └──▶ window
 //! ```
 //!
-//! A webview without a graphics card copies a picture of 1280x720 four times, and scales it on the way: in two windows on two
-//! cores it took 0.4 of a core and was seen after 60 to 130 ms. So the pictures of a call do not go through the page then: it leaves
-//! holes (`ui/src/media/holes.ts`), and what is seen in them is put there by the toolkit's own thread, see [`super::keyed`]. (A page
-//! that lets through what lies under it would need no colour. But WebKitGTK 2.50 clears nothing where it paints such a page
-//! without compositing: everything that was ever there stays.)
+//! A webview without a graphics card copies a picture of 1280x720 four times, and scales it on the way: in
+//! two windows on two cores it took 0.4 of a core and was seen after 60 to 130 ms. So the pictures of a call
+//! do not go through the page then: it leaves holes (`ui/src/media/holes.ts`), and what is seen in them is
+//! put there by the toolkit's own thread, see [`super::keyed`]. (A page that lets through what lies under it
+//! would need no colour. But WebKitGTK 2.50 clears nothing where it paints such a page without compositing:
+//! everything that was ever there stays.)
 
 use std::{cell::RefCell, collections::HashMap, rc::Rc};
 
@@ -47,7 +48,8 @@ enum Message {
 }
 
 impl Stage {
-    /// Takes over the painting of the window's pictures; none where its webview is not as expected. Called by the toolkit's thread.
+    /// Takes over the painting of the window's pictures; none where its webview is not as expected. Called by
+    /// the toolkit's thread.
     pub fn set(window: &WebviewWindow, hub: Hub, tell: impl Fn(AppEvent) + Send + 'static) -> Option<Self> {
         let (sender, messages) = mpsc::unbounded_channel();
         let stage = Self(sender.clone());

@@ -23,8 +23,8 @@ fn menu_words(tauri: &AppHandle) -> &'static Words {
     words(tauri.state::<Shell>().app().map(|app| app.settings().language).unwrap_or_default())
 }
 
-/// Closing the window quits then. Told at the first start, and not again: some desktops never have a tray. A window that
-/// was not to be shown is: there is no other way to it.
+/// Closing the window quits then. Told at the first start, and not again: some desktops never have a tray. A
+/// window that was not to be shown is: there is no other way to it.
 fn tell_missing(tauri: &AppHandle) {
     tracing::info!("there is no tray");
     window::show_quietly(tauri);

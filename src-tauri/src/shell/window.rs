@@ -55,8 +55,8 @@ pub fn open(tauri: &AppHandle, options: &Options, hidden: bool) -> tauri::Result
     Ok(())
 }
 
-/// Without a graphics card, compositing by the CPU costs three times what plain painting does; and the page does not paint
-/// pictures, see [`super::stage`].
+/// Without a graphics card, compositing by the CPU costs three times what plain painting does; and the page
+/// does not paint pictures, see [`super::stage`].
 #[cfg(target_os = "linux")]
 fn prepare_webview(window: &WebviewWindow, pictures: Pictures, profile: &Profile) {
     use super::stage::Stage;
@@ -106,7 +106,8 @@ fn prepare_webview(window: &WebviewWindow, pictures: Pictures, profile: &Profile
     }
 }
 
-/// A page whose process ends is loaded again, and a call of the engine goes on meanwhile. Some times at once, then once a minute.
+/// A page whose process ends is loaded again, and a call of the engine goes on meanwhile. Some times at once,
+/// then once a minute.
 #[cfg(target_os = "linux")]
 #[derive(Debug, Default)]
 struct Revivals(Vec<Instant>);

@@ -12,12 +12,13 @@ use crate::{
     cost::{Program, TICKS_PER_SECOND},
 };
 
-/// Before the first call, this machine is to be as idle as this, over this long; and no longer is waited for it.
+/// Before the first call, this machine is to be as idle as this, over this long; and no longer is waited for
+/// it.
 const CALM: f64 = 0.1;
 const CALM_SPAN: Duration = Duration::from_secs(3);
 const CALM_LIMIT: Duration = Duration::from_secs(120);
-/// From this share of the cores on, others change the figures: with two cores a third program then waits for one of the
-/// two sides now and again.
+/// From this share of the cores on, others change the figures: with two cores a third program then waits for
+/// one of the two sides now and again.
 const BUSY: f64 = 0.15;
 
 /// Times of this machine and of this program's own processes up to a moment, in seconds.
@@ -66,8 +67,9 @@ impl Moment {
     }
 }
 
-/// Of `capacity` core seconds, so many were idle and so many our own. What remains is others' work, the system's own and
-/// time that a hypervisor took. The counts are of a tick each, so what remains of nothing can be a little less.
+/// Of `capacity` core seconds, so many were idle and so many our own. What remains is others' work, the
+/// system's own and time that a hypervisor took. The counts are of a tick each, so what remains of nothing
+/// can be a little less.
 fn share_of_others(capacity: f64, idle: f64, own: f64) -> f64 {
     if capacity > 0.0 { ((capacity - idle - own) / capacity).clamp(0.0, 1.0) } else { 0.0 }
 }

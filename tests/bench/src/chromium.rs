@@ -1,4 +1,5 @@
-//! Chromium's side: two pages, each in a browser of its own, call each other with the same picture, sound, size and rate.
+//! Chromium's side: two pages, each in a browser of its own, call each other with the same picture, sound,
+//! size and rate.
 
 use std::time::Duration;
 
@@ -118,8 +119,8 @@ fn longest_gap(content: &Content) -> Option<f64> {
     largest(content.frames.windows(2).map(|pair| Some(pair[1].at - pair[0].at)))
 }
 
-/// By how much each beep is later than the picture that is shown then, or earlier, in ms: beeps are sent on whole seconds,
-/// and a picture's cells tell its age.
+/// By how much each beep is later than the picture that is shown then, or earlier, in ms: beeps are sent on
+/// whole seconds, and a picture's cells tell its age.
 fn skews(content: &Content) -> Vec<f64> {
     let shown_at = |moment: f64| {
         let readable = content.frames.iter().filter(|shown| shown.cells.is_some());

@@ -78,8 +78,8 @@ impl Program {
         Self { root }
     }
 
-    /// This program, with everything that it starts from now on: a process whose parent ends before it stays with us. It
-    /// is not waited for, so that it and what it used can still be seen when it has ended.
+    /// This program, with everything that it starts from now on: a process whose parent ends before it stays
+    /// with us. It is not waited for, so that it and what it used can still be seen when it has ended.
     pub fn this() -> Self {
         // Where the system cannot do that (before Linux 3.4), such a process counts as somebody else's.
         let _ = nix::sys::prctl::set_child_subreaper(true);
@@ -112,7 +112,8 @@ impl Program {
 }
 
 impl CpuTime {
-    /// Cores in use from `earlier` until this. A process that ended between is left out: none does in a steady call.
+    /// Cores in use from `earlier` until this. A process that ended between is left out: none does in a
+    /// steady call.
     pub fn cores_since(&self, earlier: &Self) -> f64 {
         let before = |pid| earlier.ticks.get(pid).copied().unwrap_or_default();
         let used: f64 = self.ticks.iter().map(|(pid, ticks)| ticks - before(pid)).sum();

@@ -1,5 +1,5 @@
-//! `./dev bench`: Ahoy's call and Chromium's, one after the other, with the same picture, sound, size and rate. Prints a
-//! table and writes `docs/bench.md`.
+//! `./dev bench`: Ahoy's call and Chromium's, one after the other, with the same picture, sound, size and
+//! rate. Prints a table and writes `docs/bench.md`.
 
 mod ahoy;
 mod calls;

@@ -1,5 +1,5 @@
-//! From a microphone's sample to a loudspeaker's, through null sinks: chirps are played into what the caller has for a
-//! microphone, that and what the callee plays are recorded, and each chirp is looked for in both.
+//! From a microphone's sample to a loudspeaker's, through null sinks: chirps are played into what the caller
+//! has for a microphone, that and what the callee plays are recorded, and each chirp is looked for in both.
 
 use std::{
     ffi::OsString,
@@ -23,14 +23,16 @@ const RATE: usize = 48_000;
 /// A chirp is long enough to be speech for a noise suppressor, and sharp under correlation.
 const CHIRP: usize = RATE * 60 / 1000;
 const CHIRP_HZ: (f64, f64) = (400.0, 3000.0);
-/// Between two chirps: of no common measure with the frames and buffers on the way, so that chirps meet all their phases.
+/// Between two chirps: of no common measure with the frames and buffers on the way, so that chirps meet all
+/// their phases.
 const PERIOD: usize = RATE * 937 / 1000;
 const CHIRPS: usize = 24;
 /// The first ones are left to automatic gain and jitter buffer to settle on.
 const UNCOUNTED: usize = 4;
 /// No call that anybody bears delays a sound for longer.
 const LONGEST_DELAY: usize = RATE / 2;
-/// Correlation, 0 to 1, from which a chirp counts as found: codec and noise suppression change it, noise has 0.1.
+/// Correlation, 0 to 1, from which a chirp counts as found: codec and noise suppression change it, noise has
+/// 0.1.
 const ALIKE: f64 = 0.5;
 /// Loud enough to be the beginning of a chirp in the undisturbed recording.
 const ONSET: f32 = 0.05;
@@ -70,8 +72,8 @@ enum Side {
     Listening,
 }
 
-/// A daemon with two sinks, its default devices the one to play to and the other to hear; `test_speaker` is the one that
-/// is measured.
+/// A daemon with two sinks, its default devices the one to play to and the other to hear; `test_speaker` is
+/// the one that is measured.
 fn daemon(side: Side) -> SoundDaemon {
     let daemon = SoundDaemon::start();
     let control = daemon.control();

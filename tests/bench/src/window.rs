@@ -1,5 +1,5 @@
-//! The app's side as a person has it: two windows call each other, on a desktop of their own, with the same picture, sound,
-//! size and rate.
+//! The app's side as a person has it: two windows call each other, on a desktop of their own, with the same
+//! picture, sound, size and rate.
 
 use std::{
     fs,
@@ -138,9 +138,10 @@ const STREAMS: usize = 4;
 /// Pictures that the camera of that row sends round and round.
 const PICTURES: u32 = 30;
 
-/// The fewest pictures a second that any of [`STREAMS`] pictures of 640x360@30 has in one window, over `seconds`. The window
-/// shows calls of two only, so it is one remote stream that is read, decoded and painted that often, each by a player of its
-/// own in a quarter of the window; the call's own picture, small meanwhile, comes on top.
+/// The fewest pictures a second that any of [`STREAMS`] pictures of 640x360@30 has in one window, over
+/// `seconds`. The window shows calls of two only, so it is one remote stream that is read, decoded and
+/// painted that often, each by a player of its own in a quarter of the window; the call's own picture, small
+/// meanwhile, comes on top.
 pub async fn many_streams(seconds: u32) -> Option<f64> {
     let desktop = Desktop::start().await;
     let camera = small_camera();

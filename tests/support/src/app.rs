@@ -1,6 +1,7 @@
 //! The app in a window, as a person has it: what is clicked, what is typed, what is seen.
 //!
-//! Elements are found by the `data-test` attributes of the page (ui/README.md), which do not change with language or looks.
+//! Elements are found by the `data-test` attributes of the page (ui/README.md), which do not change with
+//! language or looks.
 
 use std::{
     ffi::OsString,
@@ -25,7 +26,8 @@ use crate::{
     webdriver::{Key, Refusal, WebDriver},
 };
 
-/// How long anything may take that a test waits for: two windows paint and encode on a machine that may compile beside them.
+/// How long anything may take that a test waits for: two windows paint and encode on a machine that may
+/// compile beside them.
 pub const LIMIT: Duration = Duration::from_secs(60);
 /// WebDriver tells of nothing by itself.
 const POLL: Duration = Duration::from_millis(100);

@@ -1,5 +1,5 @@
-//! The app without its window (`ahoy --bridge`), driven as its page drives it: commands and events on a WebSocket, pictures
-//! over HTTP. What it plays goes to a sound daemon of its own, where it can be heard.
+//! The app without its window (`ahoy --bridge`), driven as its page drives it: commands and events on a
+//! WebSocket, pictures over HTTP. What it plays goes to a sound daemon of its own, where it can be heard.
 
 use std::{
     any::Any,
@@ -147,7 +147,8 @@ impl App {
         answer.unwrap_or_else(|notice| panic!("{command} was refused: {notice}{}", self.peer.recent()))
     }
 
-    /// Waits for an event among the lines from `position` on of which `judge` makes something. `what` names it.
+    /// Waits for an event among the lines from `position` on of which `judge` makes something. `what` names
+    /// it.
     ///
     /// # Panics
     /// Where it does not come within [`LIMIT`].
@@ -194,8 +195,8 @@ pub struct Watching {
 }
 
 impl Watching {
-    /// The next bytes of WebM, none of them where nothing came for a while; `None` at the end of the stream, and where there
-    /// is none.
+    /// The next bytes of WebM, none of them where nothing came for a while; `None` at the end of the stream,
+    /// and where there is none.
     ///
     /// # Panics
     /// Where the answer is none of `media://`'s.
@@ -232,7 +233,8 @@ impl Watching {
     }
 }
 
-/// The program under test: what `AHOY` names, or the one that cargo built beside this test, with the feature `test-bridge`.
+/// The program under test: what `AHOY` names, or the one that cargo built beside this test, with the feature
+/// `test-bridge`.
 ///
 /// # Panics
 /// Where it is not there.
@@ -251,7 +253,8 @@ pub fn built_page() -> PathBuf {
     folder
 }
 
-/// A copy of the built page with `tests/page` inside, whose `app.js` presses what a test says and tells what is seen and heard.
+/// A copy of the built page with `tests/page` inside, whose `app.js` presses what a test says and tells what
+/// is seen and heard.
 ///
 /// # Panics
 /// Where the page has not been built.

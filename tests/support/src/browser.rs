@@ -48,7 +48,8 @@ const FLAGS: [&str; 14] = [
     // Nobody to ask for the camera and the microphone.
     "--use-fake-ui-for-media-stream",
     "--autoplay-policy=no-user-gesture-required",
-    // Both ends are on this machine, which may have no other network, and no mDNS to resolve hidden addresses.
+    // Both ends are on this machine, which may have no other network, and no mDNS to resolve hidden
+    // addresses.
     "--allow-loopback-in-peer-connection",
     "--disable-features=WebRtcHideLocalIpsWithMdns",
     "--enable-blink-features=MediaStreamInsertableStreams",
@@ -216,8 +217,9 @@ fn open_with(mut command: Command, listener: TcpListener, options: &Options) -> 
     start(command, &url, &format!("Chromium ({:?})", options.role), unstarted, server)
 }
 
-/// Starts Chromium with the page of an app, whose URL has a query, and which has `tests/page/app.js` in it: what that sees and
-/// hears is this browser's [`Browser::content`]. Camera and microphone are fake ones, of which `arguments` may say more.
+/// Starts Chromium with the page of an app, whose URL has a query, and which has `tests/page/app.js` in it:
+/// what that sees and hears is this browser's [`Browser::content`]. Camera and microphone are fake ones, of
+/// which `arguments` may say more.
 ///
 /// # Panics
 /// Where Chromium cannot be found or started.

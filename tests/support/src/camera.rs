@@ -1,5 +1,5 @@
-//! An emulated camera: `tests/v4l2-emulator`, loaded into a process of its own for each test, whose `/dev/videoN` is then a
-//! directory that the test lays out and changes.
+//! An emulated camera: `tests/v4l2-emulator`, loaded into a process of its own for each test, whose
+//! `/dev/videoN` is then a directory that the test lays out and changes.
 
 use std::{
     env,
@@ -15,7 +15,8 @@ use tempfile::TempDir;
 
 use crate::again::run_again;
 
-/// Names the camera's directory to the emulator, and says to the process started by [`with_camera`] that it is the one.
+/// Names the camera's directory to the emulator, and says to the process started by [`with_camera`] that it
+/// is the one.
 const ROOT: &str = "AHOY_V4L2_ROOT";
 /// The emulator, compiled, beside the camera's directory.
 const LIBRARY: &str = "v4l2-emulator.so";
@@ -34,8 +35,8 @@ pub struct EmulatedCamera {
     _folder: Option<TempDir>,
 }
 
-/// Runs `body` in a process that has the emulated camera, not plugged in yet. `test` is the full name of the calling test,
-/// which has nothing else in it.
+/// Runs `body` in a process that has the emulated camera, not plugged in yet. `test` is the full name of the
+/// calling test, which has nothing else in it.
 pub fn with_camera(test: &str, body: impl FnOnce(&EmulatedCamera)) {
     if let Some(root) = env::var_os(ROOT) {
         return body(&EmulatedCamera { root: root.into(), _folder: None });

@@ -77,7 +77,8 @@ impl Desktop {
             ("DISPLAY", OsString::from(&self.display)),
             ("DBUS_SESSION_BUS_ADDRESS", OsString::from(&self.bus)),
             ("GDK_BACKEND", "x11".into()),
-            // Neither bus of accessibility nor settings of a user: nobody starts them here, and waiting for them takes seconds.
+            // Neither bus of accessibility nor settings of a user: nobody starts them here, and waiting for
+            // them takes seconds.
             ("NO_AT_BRIDGE", "1".into()),
             ("GSETTINGS_BACKEND", "memory".into()),
             ("LC_ALL", "C.UTF-8".into()),

@@ -1,4 +1,5 @@
-//! Looks at a window's pixels on the screen, as its user does: whoever painted them, and when they are really there.
+//! Looks at a window's pixels on the screen, as its user does: whoever painted them, and when they are really
+//! there.
 
 use std::{
     sync::{
@@ -57,8 +58,8 @@ impl Frame {
     }
 }
 
-/// Looks at the cells of the test pattern (`docs/architecture.md`, "The test signal") in one window, and notes each change.
-/// Ends when it is dropped.
+/// Looks at the cells of the test pattern (`docs/architecture.md`, "The test signal") in one window, and
+/// notes each change. Ends when it is dropped.
 pub struct Eye {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,

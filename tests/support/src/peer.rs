@@ -114,7 +114,8 @@ impl Peer {
         self.find(0, limit, named).await.ok()
     }
 
-    /// Waits until `judge` finds what it looks for in the lines from `position` on. `what` names it for the failure.
+    /// Waits until `judge` finds what it looks for in the lines from `position` on. `what` names it for the
+    /// failure.
     ///
     /// # Panics
     /// Where it finds nothing within [`LIMIT`], or the peer ends before.
@@ -180,8 +181,8 @@ pub fn connect(one: &Peer, other: &Peer) {
     connect_over(&whole, one, other);
 }
 
-/// As [`connect`], from a position of each peer's lines on, and until the result is dropped: peers that hold one
-/// call after another are connected anew for each.
+/// As [`connect`], from a position of each peer's lines on, and until the result is dropped: peers that hold
+/// one call after another are connected anew for each.
 pub fn connect_after((one, one_position): (&Peer, usize), (other, other_position): (&Peer, usize)) -> JoinSet<()> {
     let (_, whole) = watch::channel(true);
     let (from_one, to_one) = one.envelopes();
@@ -192,8 +193,8 @@ pub fn connect_after((one, one_position): (&Peer, usize), (other, other_position
     wire
 }
 
-/// As [`connect`], over a line that can be cut: while `whole` is false, envelopes wait in their order, as in a connection
-/// that stands still.
+/// As [`connect`], over a line that can be cut: while `whole` is false, envelopes wait in their order, as in
+/// a connection that stands still.
 pub fn connect_over(whole: &watch::Receiver<bool>, one: &Peer, other: &Peer) {
     let (from_one, to_one) = one.envelopes();
     let (from_other, to_other) = other.envelopes();

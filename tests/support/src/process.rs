@@ -99,9 +99,9 @@ impl Drop for ProcessGroup {
     }
 }
 
-/// A program of this workspace: what `variable` in the environment names, or the one that cargo built beside this test.
-/// `cargo test --workspace` builds it for the tests of its own package; asking cargo for it here would build all
-/// dependencies anew, with other features.
+/// A program of this workspace: what `variable` in the environment names, or the one that cargo built beside
+/// this test. `cargo test --workspace` builds it for the tests of its own package; asking cargo for it here
+/// would build all dependencies anew, with other features.
 ///
 /// # Panics
 /// Where it is not there.

@@ -1,5 +1,5 @@
-//! What most desktops have on their session bus, and the desktop of a test only where it adds it: a tray, and somebody who
-//! shows notifications.
+//! What most desktops have on their session bus, and the desktop of a test only where it adds it: a tray, and
+//! somebody who shows notifications.
 
 use std::{
     collections::HashMap,
@@ -167,7 +167,8 @@ impl TrayService {
     }
 }
 
-/// Somebody who takes notifications and shows them to the test alone (Desktop Notifications Specification 1.2).
+/// Somebody who takes notifications and shows them to the test alone (Desktop Notifications Specification
+/// 1.2).
 pub struct Notifications {
     shown: mpsc::UnboundedReceiver<Notification>,
     closed: mpsc::UnboundedReceiver<u32>,

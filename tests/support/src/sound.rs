@@ -146,7 +146,8 @@ impl SoundControl {
     /// A null sink with this name and description, and its monitor.
     pub fn add_sink(&self, name: &str, description: &str) -> Module {
         let properties = format!("sink_properties=device.description={description}");
-        // Without `norewinds` an idle null sink is two seconds ahead, and a new stream waits for them to pass.
+        // Without `norewinds` an idle null sink is two seconds ahead, and a new stream waits for them to
+        // pass.
         self.load(&["module-null-sink", &format!("sink_name={name}"), "rate=48000", "norewinds=1", &properties])
     }
 
@@ -202,8 +203,8 @@ impl SoundControl {
     }
 }
 
-/// Runs `body` in a process whose sound server is a fresh daemon. `test` is the full name of the calling test, which
-/// has nothing else in it.
+/// Runs `body` in a process whose sound server is a fresh daemon. `test` is the full name of the calling
+/// test, which has nothing else in it.
 pub fn with_daemon(test: &str, body: impl FnOnce(&SoundControl)) {
     if env::var_os(INSIDE).is_some() {
         let directory = env::var_os("XDG_RUNTIME_DIR").expect("the daemon's directory").into();

@@ -1,6 +1,6 @@
-//! What an echo canceller is tried with. The test tone will not do: it repeats itself 440 times a second, so with it the delay
-//! between speaker and microphone is found in 2 to over 20 s, by chance; with speech always in 2 s (measured for delays of
-//! 5 to 300 ms).
+//! What an echo canceller is tried with. The test tone will not do: it repeats itself 440 times a second, so
+//! with it the delay between speaker and microphone is found in 2 to over 20 s, by chance; with speech always
+//! in 2 s (measured for delays of 5 to 300 ms).
 
 const SAMPLE_RATE: u32 = 48_000;
 const SECOND: usize = SAMPLE_RATE as usize;
@@ -31,8 +31,8 @@ impl Formant {
     }
 }
 
-/// Something that has what matters of speech: a voice that glides, syllables of changing vowels with hisses between
-/// them, and pauses. Mono at 48 kHz; the root mean square over all is 0.1. `pitch` is in Hz.
+/// Something that has what matters of speech: a voice that glides, syllables of changing vowels with hisses
+/// between them, and pauses. Mono at 48 kHz; the root mean square over all is 0.1. `pitch` is in Hz.
 pub fn speech(seed: u64, pitch: f32, samples: usize) -> Vec<f32> {
     const VOWELS: [[f32; 3]; 5] = [
         [730.0, 1090.0, 2440.0],

@@ -1,7 +1,7 @@
 //! A WebDriver client for one window: what a person does to a page, and what that page then is.
 //!
-//! WebKitWebDriver is spoken to directly, by W3C WebDriver over HTTP/1.1 on loopback. It starts the program itself, so what
-//! the program is to find in its environment is given to the driver.
+//! WebKitWebDriver is spoken to directly, by W3C WebDriver over HTTP/1.1 on loopback. It starts the program
+//! itself, so what the program is to find in its environment is given to the driver.
 
 use std::{
     ffi::OsString,
@@ -143,7 +143,8 @@ impl WebDriver {
         self.post("/execute/sync", json!({ "script": script, "args": arguments })).await
     }
 
-    /// As [`WebDriver::execute`]; waits until the body calls its last argument, and gives what it calls it with.
+    /// As [`WebDriver::execute`]; waits until the body calls its last argument, and gives what it calls it
+    /// with.
     ///
     /// # Errors
     /// It throws, or does not call within half a minute.

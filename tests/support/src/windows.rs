@@ -1,7 +1,7 @@
 //! The windows of a desktop, by their titles: closed, and looked at from outside.
 //!
-//! There is no window manager, so each is a child of the root and can be asked directly. The few requests that this takes are
-//! written here, by the X protocol (X Window System Protocol, version 11, appendix B).
+//! There is no window manager, so each is a child of the root and can be asked directly. The few requests
+//! that this takes are written here, by the X protocol (X Window System Protocol, version 11, appendix B).
 
 use std::{
     io::{self, Read, Write},
@@ -71,8 +71,8 @@ impl Desktop {
         server.has_focus(window)
     }
 
-    /// Whether a window tells window managers that it does not want the focus for being shown (Extended Window Manager Hints,
-    /// `_NET_WM_USER_TIME`).
+    /// Whether a window tells window managers that it does not want the focus for being shown (Extended
+    /// Window Manager Hints, `_NET_WM_USER_TIME`).
     ///
     /// # Panics
     /// There is no such window.
@@ -82,7 +82,8 @@ impl Desktop {
         server.property(window, "_NET_WM_USER_TIME").is_some_and(|time| time == [0; 4])
     }
 
-    /// Moves a window, whose upper left corner is `x` pixels from the left edge then. One that is not there stays away.
+    /// Moves a window, whose upper left corner is `x` pixels from the left edge then. One that is not there
+    /// stays away.
     pub(crate) fn move_window(&self, title: &str, x: u32) {
         let mut server = Server::of(self);
         if let Some(window) = server.find(title) {
@@ -207,7 +208,8 @@ impl Server {
         self.ask(GET_INPUT_FOCUS, &[]).expect("the server is there");
     }
 
-    /// One line of a window's pixels, each blue, green, red and one byte more; none where it is not on the screen.
+    /// One line of a window's pixels, each blue, green, red and one byte more; none where it is not on the
+    /// screen.
     pub(crate) fn line(&mut self, window: Window, x: u16, y: u16, width: u16) -> Option<Vec<u8>> {
         let place = u32::from(x) | u32::from(y) << 16;
         self.send(GET_IMAGE, Z_PIXMAP, &[window, place, u32::from(width) | 1 << 16, ALL_PLANES]);

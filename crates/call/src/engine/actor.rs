@@ -46,8 +46,8 @@ pub(super) enum Notice {
     SendFailed(SendFailure),
 }
 
-/// How long the end of the engine waits for peers to take what is queued for them. The app gives its whole farewell
-/// three seconds.
+/// How long the end of the engine waits for peers to take what is queued for them. The app gives its whole
+/// farewell three seconds.
 const FINISH_LIMIT: Duration = Duration::from_secs(2);
 
 pub(super) struct Actor {

@@ -8,11 +8,11 @@
 //!  ├──────retry───── Failed           │
 //!  └──────────────────────────────────┘
 //! ```
-//! Many devices cannot be opened twice, so an opening that was given up is waited for as well: nothing begins before it is
-//! over.
+//! Many devices cannot be opened twice, so an opening that was given up is waited for as well: nothing begins
+//! before it is over.
 //!
-//! Beside it stands whether the device gives anything. That changes by what is known of it alone: one that was lost and
-//! then closed is given up for lost until it is open again.
+//! Beside it stands whether the device gives anything. That changes by what is known of it alone: one that
+//! was lost and then closed is given up for lost until it is open again.
 
 use std::time::Duration;
 
@@ -24,8 +24,8 @@ use tokio::{
 
 use crate::event::{CallEvent, Device, Silence};
 
-/// A device that is closed is free again within milliseconds. A driver that takes longer has stalled, and says so itself
-/// when it is opened.
+/// A device that is closed is free again within milliseconds. A driver that takes longer has stalled, and
+/// says so itself when it is opened.
 const CLOSING_LIMIT: Duration = Duration::from_secs(2);
 
 /// What befell a device.
@@ -56,8 +56,8 @@ impl News {
     }
 }
 
-/// Which opening of a device is meant: a driver can take seconds, and what it says then must not be taken for news of
-/// a later opening.
+/// Which opening of a device is meant: a driver can take seconds, and what it says then must not be taken for
+/// news of a later opening.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Opening(u64);
 
@@ -108,8 +108,8 @@ impl<T: Send + 'static> Slot<T> {
         !self.missing && !self.away
     }
 
-    /// It is being opened from now on, by `open` on a thread of its own. Many devices cannot be opened twice, so one that is
-    /// still being closed is waited for.
+    /// It is being opened from now on, by `open` on a thread of its own. Many devices cannot be opened twice,
+    /// so one that is still being closed is waited for.
     pub(super) fn begin(&mut self, open: impl FnOnce(Opening) + Send + 'static) {
         let opening = self.next_opening();
         match self.closing.take().filter(|closing| !closing.is_finished()) {
@@ -127,8 +127,8 @@ impl<T: Send + 'static> Slot<T> {
         self.opening
     }
 
-    /// The opening that is under way is over: the news that it makes. One that was given up makes none, and another may
-    /// begin.
+    /// The opening that is under way is over: the news that it makes. One that was given up makes none, and
+    /// another may begin.
     pub(super) fn opened(&mut self, result: Result<T, Advice>) -> Option<News> {
         if !matches!(self.state, State::Opening) {
             self.closing = close(result.ok());
@@ -149,7 +149,8 @@ impl<T: Send + 'static> Slot<T> {
         }
     }
 
-    /// The device itself says something, perhaps before it is known to be open; gives it back if it is to be told.
+    /// The device itself says something, perhaps before it is known to be open; gives it back if it is to be
+    /// told.
     pub(super) fn hear(&mut self, opening: Opening, news: News) -> Option<News> {
         if opening != self.opening || !matches!(self.state, State::Opening | State::On(_)) {
             return None;

@@ -1,10 +1,11 @@
 //! Whether what a peer says is heard here, pure.
 //!
-//! Sound is expected of a peer that has said that it sends some, in a call that is connected and that nobody holds. Of a
-//! peer that says nothing of its media, as a browser's page, nothing is expected: it may be muted.
+//! Sound is expected of a peer that has said that it sends some, in a call that is connected and that nobody
+//! holds. Of a peer that says nothing of its media, as a browser's page, nothing is expected: it may be
+//! muted.
 //!
-//! Silence alone is no sign: with DTX a pause in talking is one packet in 400 ms. No packet at all is, and so are packets as
-//! of a voice with nothing in them. (Our own microphones notice that themselves.)
+//! Silence alone is no sign: with DTX a pause in talking is one packet in 400 ms. No packet at all is, and so
+//! are packets as of a voice with nothing in them. (Our own microphones notice that themselves.)
 
 use std::time::{Duration, Instant};
 
@@ -56,8 +57,8 @@ impl Hearing {
         self.due
     }
 
-    /// Looks, if it is time: how many packets of sound have come so far, and how loud the speaker plays them. Gives whether
-    /// the peer is heard where that has changed.
+    /// Looks, if it is time: how many packets of sound have come so far, and how loud the speaker plays them.
+    /// Gives whether the peer is heard where that has changed.
     pub(super) fn look(&mut self, now: Instant, packets: u64, level: f32) -> Option<bool> {
         if now < self.due {
             return None;
@@ -96,7 +97,8 @@ mod tests {
             Self { hearing, start: now, now, packets: 0 }
         }
 
-        /// Packets in each half of a second, and the loudness of what they hold; what is told, and in which second.
+        /// Packets in each half of a second, and the loudness of what they hold; what is told, and in which
+        /// second.
         fn passes(&mut self, seconds: u32, packets: u64, level: f32) -> Vec<(u64, bool)> {
             let mut told = vec![];
             for _ in 0..2 * seconds {

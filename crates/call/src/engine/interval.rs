@@ -11,7 +11,8 @@ use crate::{link::Limit, quality::SentVideo};
 /// Two looks are at least this far apart, for what is told of a time.
 const SHORTEST: Duration = Duration::from_millis(1);
 
-/// What we send. Counts are of the time between two looks. Serialised under names that `ahoy-peer`'s readers know.
+/// What we send. Counts are of the time between two looks. Serialised under names that `ahoy-peer`'s readers
+/// know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Sent {
     /// Payload of picture and sound, kbit/s.
@@ -42,7 +43,8 @@ pub struct Sent {
     pub encode_ms: f64,
 }
 
-/// What we receive. Counts are of the time between two looks, but for those named `total`. Serialised as [`Sent`].
+/// What we receive. Counts are of the time between two looks, but for those named `total`. Serialised as
+/// [`Sent`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Received {
     /// Payload of picture and sound, kbit/s.

@@ -1,7 +1,7 @@
 //! How often the encoder may be made to write a key frame, pure.
 //!
-//! A key frame is ten times the size of another. A peer that asks without end, or ten peers that ask for the same
-//! loss, must not turn the stream into nothing else.
+//! A key frame is ten times the size of another. A peer that asks without end, or ten peers that ask for the
+//! same loss, must not turn the stream into nothing else.
 
 use std::time::{Duration, Instant};
 

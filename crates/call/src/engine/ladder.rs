@@ -1,8 +1,9 @@
-//! The quality ladder: how large and how often video is sent, by what the network and the processor can take. Pure.
+//! The quality ladder: how large and how often video is sent, by what the network and the processor can take.
+//! Pure.
 //!
-//! Each rung needs a bitrate. The rung is the highest whose need is met: at once on the way down, and on the way up only
-//! when there has been room to spare for a while, so that video does not change its size back and forth. Under the lowest rung
-//! no video is sent at all, and sound has the path for itself.
+//! Each rung needs a bitrate. The rung is the highest whose need is met: at once on the way down, and on the
+//! way up only when there has been room to spare for a while, so that video does not change its size back and
+//! forth. Under the lowest rung no video is sent at all, and sound has the path for itself.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,8 @@ const NEED_EXPONENT: f64 = 0.8;
 const ROOM: f64 = 1.25;
 /// The lowest rung needs at least this: less is no video.
 const LEAST_BPS: f64 = 15_000.0;
-/// How long there has to be room before a rung is climbed: first, and after each rung that did not hold, up to a limit.
+/// How long there has to be room before a rung is climbed: first, and after each rung that did not hold, up
+/// to a limit.
 const PATIENCE: Duration = Duration::from_secs(2);
 const MOST_PATIENCE: Duration = Duration::from_secs(30);
 /// While the first probes tell of the path, rungs are climbed as soon as it does.

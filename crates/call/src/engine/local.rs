@@ -1,5 +1,5 @@
-//! Our own devices during a call: opened when they are needed, closed when they are not, off the engine's task.
-//! Opening and closing wait for drivers, so both happen on blocking threads.
+//! Our own devices during a call: opened when they are needed, closed when they are not, off the engine's
+//! task. Opening and closing wait for drivers, so both happen on blocking threads.
 
 use std::{sync::Arc, time::Instant};
 
@@ -40,8 +40,8 @@ use crate::{
 /// What video may take before the path is known: the estimate's start without sound.
 const FIRST_TARGET: Bitrate = Bitrate::from_kbps(220);
 
-/// An open camera and the encoder behind it. Dropped in this order: the camera first, so that the encoder ends by its
-/// slot's end.
+/// An open camera and the encoder behind it. Dropped in this order: the camera first, so that the encoder
+/// ends by its slot's end.
 pub(super) struct Pictures {
     camera: Camera,
     encoder: VideoEncoder,
@@ -74,7 +74,8 @@ struct Teller {
 
 impl Teller {
     fn opened(&self, opened: Opened) {
-        // Where the engine has stopped, the device comes back in the error and is closed here, on its own thread.
+        // Where the engine has stopped, the device comes back in the error and is closed here, on its own
+        // thread.
         let _ = self.notices.send(Notice::Opened { call: self.call.clone(), opened });
     }
 
@@ -155,7 +156,8 @@ impl LocalMedia {
         MediaState { audio: self.microphone.gives(), video: self.camera.gives() }
     }
 
-    /// Some peer is to get this. A muted microphone stays open and gives silence; a camera that is off is closed.
+    /// Some peer is to get this. A muted microphone stays open and gives silence; a camera that is off is
+    /// closed.
     pub(super) fn want(&mut self, media: MediaState) {
         self.wanted = media;
         self.microphone_used |= media.audio;

@@ -80,12 +80,13 @@ pub struct EngineConfig {
     pub loopback_only: bool,
     /// A bad network, for tests.
     pub impairment: Option<Impairment>,
-    /// Our own picture is shown to us too, as the hub stream [`LOCAL_STREAM`]: some 2 % of a core where its frames
-    /// are read, and less where its pictures are.
+    /// Our own picture is shown to us too, as the hub stream [`LOCAL_STREAM`]: some 2 % of a core where its
+    /// frames are read, and less where its pictures are.
     pub own_picture: bool,
     /// Shared by all engines of this program: one of their links probes its path at a time.
     pub probe_turn: ProbeTurn,
-    /// Instead of what the devices give, each peer gets back what it sends; no device is opened but the speaker.
+    /// Instead of what the devices give, each peer gets back what it sends; no device is opened but the
+    /// speaker.
     pub echo: bool,
 }
 
@@ -125,7 +126,8 @@ impl EngineConfig {
     }
 }
 
-/// The devices that are worked with, and what is done to the microphone's sound. None: the call goes on without it.
+/// The devices that are worked with, and what is done to the microphone's sound. None: the call goes on
+/// without it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Devices {
     /// Gives pictures.
@@ -162,9 +164,9 @@ pub enum EngineCommand {
     SetAudio(bool),
     /// Camera on (true) or off, its device closed.
     SetVideo(bool),
-    /// Work with these devices from now on, in a call that runs as well. Of those that are others than before, the old one
-    /// is closed and the new one opened; one that cannot be opened is told ([`CallEvent::DeviceMissing`]), and the call goes
-    /// on without it. An echo has no devices to choose.
+    /// Work with these devices from now on, in a call that runs as well. Of those that are others than
+    /// before, the old one is closed and the new one opened; one that cannot be opened is told
+    /// ([`CallEvent::DeviceMissing`]), and the call goes on without it. An echo has no devices to choose.
     SetDevices(Devices),
     /// Limit the camera's video from now on, also in the active call. A limit above the size that the camera
     /// was opened with opens it anew at a larger size, if it has one.
@@ -183,7 +185,8 @@ pub struct EngineEvent {
 /// The engine's events, in order; ends when the engine has stopped.
 pub type Events = mpsc::UnboundedReceiver<EngineEvent>;
 
-/// Name of the hub stream with our own picture: small, see [`SmallPictures`](ahoy_media::video::small::SmallPictures).
+/// Name of the hub stream with our own picture: small, see
+/// [`SmallPictures`](ahoy_media::video::small::SmallPictures).
 pub const LOCAL_STREAM: &str = "local";
 
 /// Name of the hub stream with a peer's picture. It lasts as long as the peer is in the call.
@@ -220,8 +223,9 @@ impl Engine {
         let _ = self.requests.send(Request::Command(command));
     }
 
-    /// Hangs up, and waits until the messages have been handed over, links are down and devices closed. A peer that takes
-    /// no messages is waited for two seconds at most. A program calls this before it ends: otherwise the other side rings on.
+    /// Hangs up, and waits until the messages have been handed over, links are down and devices closed. A
+    /// peer that takes no messages is waited for two seconds at most. A program calls this before it ends:
+    /// otherwise the other side rings on.
     pub async fn stop(self) {
         let (answer, stopped) = oneshot::channel();
         let _ = self.requests.send(Request::Stop(answer));

@@ -38,8 +38,8 @@ impl Networks {
         Self { _monitor: Some(Monitor::start(known.clone(), tell)), known }
     }
 
-    /// Takes what there is now, and says whose path that changes. `used` are the peers and the addresses of this machine
-    /// that their connections use.
+    /// Takes what there is now, and says whose path that changes. `used` are the peers and the addresses of
+    /// this machine that their connections use.
     pub(super) fn change(
         &mut self,
         observation: Observation,

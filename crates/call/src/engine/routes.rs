@@ -22,7 +22,8 @@ use crate::{
     link::{OutgoingAudio, PeerLink},
 };
 
-/// Video that waits longer than this in a link's send queue is late: the next frame is worth more once it has left.
+/// Video that waits longer than this in a link's send queue is late: the next frame is worth more once it has
+/// left.
 const MOST_BACKLOG: Duration = Duration::from_millis(100);
 
 type Links = Vec<(PeerId, Arc<PeerLink>)>;
@@ -31,8 +32,8 @@ type Links = Vec<(PeerId, Arc<PeerLink>)>;
 #[derive(Clone)]
 pub(super) struct Routes {
     links: Arc<Mutex<Links>>,
-    /// The microphone has been told whether it is muted. Until then nothing of it leaves: somebody may have muted it
-    /// while it was being opened.
+    /// The microphone has been told whether it is muted. Until then nothing of it leaves: somebody may have
+    /// muted it while it was being opened.
     microphone_ready: Arc<AtomicBool>,
     /// Outlasts a camera that another one takes the place of.
     preview: Arc<Mutex<Option<Preview>>>,
@@ -42,7 +43,8 @@ pub(super) struct Routes {
 /// What we send, as we see it ourselves.
 struct Preview {
     stream: StreamWriter,
-    /// A reader of its frames cannot go on without a key frame. Before there is such a reader nothing is encoded.
+    /// A reader of its frames cannot go on without a key frame. Before there is such a reader nothing is
+    /// encoded.
     wants_key_frame: Arc<AtomicBool>,
     encoded: bool,
     /// Time of its first frame.
@@ -157,7 +159,8 @@ impl Routes {
             if !routes.microphone_ready.load(Ordering::Acquire) {
                 return;
             }
-            // With DTX the first packet of a silence is sent: it tells silence from loss. What follows is empty.
+            // With DTX the first packet of a silence is sent: it tells silence from loss. What follows is
+            // empty.
             let payload = Bytes::copy_from_slice(audio.payload);
             let packet = OutgoingAudio { payload, samples: audio.samples, captured_at: audio.captured_at };
             for (_, link) in routes.lock().iter() {

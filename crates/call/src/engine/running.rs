@@ -1,4 +1,5 @@
-//! The media side of the one call that can run: its devices, its links, and what goes from the ones to the others.
+//! The media side of the one call that can run: its devices, its links, and what goes from the ones to the
+//! others.
 
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
@@ -167,8 +168,9 @@ impl Running {
         let all = MediaState { audio: any(|media| media.audio), video: any(|media| media.video) };
         self.local.want(all);
         for peer in self.peers.values() {
-            // Muted for all, the microphone itself gives silence, and its last packets let the other side fade out
-            // instead of guessing; muted for one alone, or held, the gate of that link is what closes.
+            // Muted for all, the microphone itself gives silence, and its last packets let the other side
+            // fade out instead of guessing; muted for one alone, or held, the gate of that link is what
+            // closes.
             let silence = !all.audio && !peer.held;
             let media = MediaState { audio: peer.sending.audio || silence, ..peer.sending };
             peer.link.command(LinkCommand::SetSending(media));

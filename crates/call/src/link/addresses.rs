@@ -8,10 +8,11 @@ use std::{
 
 use crate::network::Snapshot;
 
-/// Where the stack binds its sockets. The stack asks again at each ICE restart, and gets what there is at that moment.
+/// Where the stack binds its sockets. The stack asks again at each ICE restart, and gets what there is at
+/// that moment.
 ///
-/// A wildcard address would leave the choice to the stack, which then offers `::` or `0.0.0.0` as a candidate where it
-/// finds no address (`webrtc` 0.21.1; seen in its candidates), and never a link-local one.
+/// A wildcard address would leave the choice to the stack, which then offers `::` or `0.0.0.0` as a candidate
+/// where it finds no address (`webrtc` 0.21.1; seen in its candidates), and never a link-local one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LocalAddresses {
     /// Only this machine.
@@ -25,15 +26,16 @@ impl ToSocketAddrs for LocalAddresses {
         let found = if self.loopback_only { Vec::new() } else { Snapshot::take().addresses };
         let mut found: Vec<_> = found.into_iter().map(|one| one.ip).filter(|ip| is_there(*ip)).collect();
         if found.is_empty() {
-            // The stack ends where it cannot bind anything. And a machine without a network can still call itself.
+            // The stack ends where it cannot bind anything. And a machine without a network can still call
+            // itself.
             found.push(Ipv4Addr::LOCALHOST.into());
         }
         Ok(found.into_iter().map(|ip| SocketAddr::new(ip, 0)).collect::<Vec<_>>().into_iter())
     }
 }
 
-/// Whether a socket can be bound to this address. It cannot while the system still checks that no other machine has the
-/// address (RFC 4862 section 5.4), and not any more when the address is gone.
+/// Whether a socket can be bound to this address. It cannot while the system still checks that no other
+/// machine has the address (RFC 4862 section 5.4), and not any more when the address is gone.
 pub(super) fn is_there(ip: IpAddr) -> bool {
     UdpSocket::bind((ip, 0)).is_ok()
 }

@@ -22,7 +22,8 @@ use webrtc::runtime::{AsyncUdpSocket, RecvMeta, Transmit};
 
 /// First bytes of RTP and RTCP.
 const MEDIA: RangeInclusive<u8> = 128..=191;
-/// The records of a handshake: ChangeCipherSpec and Handshake (RFC 5246 section 6.2.1). Alerts are not sent again.
+/// The records of a handshake: ChangeCipherSpec and Handshake (RFC 5246 section 6.2.1). Alerts are not sent
+/// again.
 const HANDSHAKE: [u8; 2] = [20, 22];
 /// Alerts and application data: the other side has gone on.
 const GONE_ON: [u8; 2] = [21, 23];
@@ -32,8 +33,8 @@ const MESSAGE: u8 = 22;
 /// 4.2.2).
 const RECORD_HEADER: usize = 13;
 const NUMBER_END: usize = 6;
-/// When a flight is sent again, each time after the time before. The first is more than the round trip of most paths, so
-/// that a flight that was not lost is rarely sent again.
+/// When a flight is sent again, each time after the time before. The first is more than the round trip of
+/// most paths, so that a flight that was not lost is rarely sent again.
 const WAITS: [Duration; 8] = [
     Duration::from_millis(150),
     Duration::from_millis(200),

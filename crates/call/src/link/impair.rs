@@ -1,7 +1,7 @@
 //! A bad network on purpose: a runtime whose UDP sockets lose, delay and slow down packets by a seed.
 //!
-//! The kernel here has no netem, and a test must be repeatable: so the impairment sits between the stack and its
-//! sockets, and the same seed loses the same packets.
+//! The kernel here has no netem, and a test must be repeatable: so the impairment sits between the stack and
+//! its sockets, and the same seed loses the same packets.
 
 use std::{
     cmp::Reverse,

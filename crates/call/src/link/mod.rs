@@ -1,5 +1,5 @@
-//! One peer's WebRTC connection, as an actor: it carries out [`LinkCommand`]s in order, reports [`LinkEvent`]s, sends
-//! the media it is handed, and hands over what it receives.
+//! One peer's WebRTC connection, as an actor: it carries out [`LinkCommand`]s in order, reports
+//! [`LinkEvent`]s, sends the media it is handed, and hands over what it receives.
 //!
 //! ```text
 //! EncodedFrame ──▶ outgoing::video ─┐   webrtc stack, in it    ┌─▶ incoming::video ─▶ reorder, NACK ─▶ lip sync ─▶ sink
@@ -70,8 +70,8 @@ pub enum LinkReport {
     FirstAudio,
 }
 
-/// Reports wait here until the engine takes them. A link makes some ten a second in its worst moments; the engine
-/// never blocks for long.
+/// Reports wait here until the engine takes them. A link makes some ten a second in its worst moments; the
+/// engine never blocks for long.
 const REPORTS: usize = 1024;
 
 /// Closing says goodbye to the other side and to relays, which may not answer.
@@ -118,7 +118,8 @@ impl PeerLink {
         let _ = self.commands.send(command);
     }
 
-    /// Sends a frame. False: the link is so far behind that it was dropped; the next one has to be a key frame.
+    /// Sends a frame. False: the link is so far behind that it was dropped; the next one has to be a key
+    /// frame.
     pub fn send_video(&self, frame: &EncodedFrame) -> bool {
         self.video.push(frame)
     }
@@ -143,12 +144,14 @@ impl PeerLink {
         self.key_request.notify_one();
     }
 
-    /// The other side stops, or begins anew, to send: the time between its last picture and its next is no freeze.
+    /// The other side stops, or begins anew, to send: the time between its last picture and its next is no
+    /// freeze.
     pub fn expect_pause(&self) {
         self.pause.notify_one();
     }
 
-    /// The address of this machine that the selected pair uses; none before there is one. A second old at most.
+    /// The address of this machine that the selected pair uses; none before there is one. A second old at
+    /// most.
     pub(crate) fn used_address(&self) -> Option<IpAddr> {
         self.restarts.used()
     }
@@ -361,8 +364,8 @@ impl Actor {
         }
     }
 
-    /// Declares a stream of the other side to the stack that it learned of by a packet: what was agreed is agreed once
-    /// more, between the two of us here alone.
+    /// Declares a stream of the other side to the stack that it learned of by a packet: what was agreed is
+    /// agreed once more, between the two of us here alone.
     async fn redeclare(&self, connection: &dyn PeerConnection, stack: &stack::Stack) {
         let Some(sdp) = stack.session.redeclared() else { return };
         match answer(connection, sdp).await {
@@ -406,8 +409,9 @@ impl Actor {
             debug!("a candidate for a section that is not part of the call");
             return None;
         }
-        // A browser without camera permission hides its address behind an mDNS name. Its checks reach us all the
-        // same, as peer-reflexive candidates; resolving the name would bind port 5353 for each connection.
+        // A browser without camera permission hides its address behind an mDNS name. Its checks reach us all
+        // the same, as peer-reflexive candidates; resolving the name would bind port 5353 for each
+        // connection.
         let init = RTCIceCandidateInit {
             candidate: stack.session.candidate(&candidate.candidate)?,
             sdp_mid: candidate.sdp_mid,

@@ -35,11 +35,13 @@ use crate::{
     },
 };
 
-/// Frames that may wait for their packets to leave: a quarter of a second. More is delay that nobody wants to see.
+/// Frames that may wait for their packets to leave: a quarter of a second. More is delay that nobody wants to
+/// see.
 const VIDEO_QUEUE: usize = 8;
 /// Packets of sound that may wait: as much.
 const AUDIO_QUEUE: usize = 16;
-/// Sound whose capture time is off from its sample count by more than this has had a gap: a lost device, a pause.
+/// Sound whose capture time is off from its sample count by more than this has had a gap: a lost device, a
+/// pause.
 const AUDIO_GAP_TICKS: u32 = AUDIO_CLOCK_HZ / 10;
 /// No payload type is negotiated. (0 is PCMU, which we never send.)
 pub(super) const NO_PAYLOAD_TYPE: u8 = 0;
@@ -176,8 +178,8 @@ impl OutgoingTrack {
         Self { track, sender, ssrc, mime_type, payload_type: none(), red_payload_type: none() }
     }
 
-    /// Takes over the payload types that both sides agreed on; none where the other side does not receive this medium:
-    /// the stack gives its own preference then. Whether there is one.
+    /// Takes over the payload types that both sides agreed on; none where the other side does not receive
+    /// this medium: the stack gives its own preference then. Whether there is one.
     pub(super) async fn learn_payload_type(&self, received: bool) -> bool {
         let agreed = self.sender.get_parameters().await.ok().filter(|_| received);
         let codecs = agreed.map(|parameters| parameters.rtp_parameters.codecs).unwrap_or_default();
@@ -248,7 +250,8 @@ struct Header {
     timestamp: u32,
 }
 
-/// Packetizes frames and hands them to the stack, whose send queue paces them, until the encoder's end is dropped.
+/// Packetizes frames and hands them to the stack, whose send queue paces them, until the encoder's end is
+/// dropped.
 pub(super) async fn video(
     mut source: VideoSource,
     track: Arc<OutgoingTrack>,
@@ -258,7 +261,8 @@ pub(super) async fn video(
 ) {
     let clock = MediaClock::new(VIDEO_CLOCK_HZ, Instant::now(), fastrand::u32(..));
     let mut reports = SenderReports::new(track.ssrc, VIDEO_CLOCK_HZ);
-    // RFC 3550 section 5.1 and RFC 7741 section 4.2 want random starts; half of the range leaves a wrap for later.
+    // RFC 3550 section 5.1 and RFC 7741 section 4.2 want random starts; half of the range leaves a wrap for
+    // later.
     let (mut sequence, mut picture_id) = (fastrand::u16(..0x8000), fastrand::u16(..0x8000));
     let mut report_due = tokio::time::interval(report::INTERVAL);
     report_due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -316,7 +320,8 @@ pub(super) async fn audio(
     let mut reports = SenderReports::new(track.ssrc, AUDIO_CLOCK_HZ);
     let (mut sequence, mut repeating) = (fastrand::u16(..0x8000), RedWriter::default());
     let mut next_timestamp: Option<u32> = None;
-    // The first packet after silence, or a gap, is marked: a receiver may change its playout delay there (RFC 3551 section 4.1).
+    // The first packet after silence, or a gap, is marked: a receiver may change its playout delay there (RFC
+    // 3551 section 4.1).
     let mut silent = true;
     let mut report_due = tokio::time::interval(report::INTERVAL);
     report_due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -329,8 +334,8 @@ pub(super) async fn audio(
             }
         };
         let Some(packet) = packet else { return };
-        // Timestamps count samples, so that a receiver sees no jitter that the capture clock did not have; they jump
-        // only where capture had a gap.
+        // Timestamps count samples, so that a receiver sees no jitter that the capture clock did not have;
+        // they jump only where capture had a gap.
         let by_clock = clock.timestamp(packet.captured_at);
         let timestamp = match next_timestamp {
             Some(next) if (by_clock.wrapping_sub(next) as i32).unsigned_abs() <= AUDIO_GAP_TICKS => next,

@@ -1,9 +1,9 @@
 //! ICE restarts that keep the path they have until there is another one ("make before break").
 //!
-//! Setting an offer with new ICE credentials takes the selected pair away at once (RFC 8445 section 9 would let media go on
-//! over it), and nothing flows until the answer is here. Where the path still works, or comes back by itself after an
-//! outage, that is a gap as long as the signaling takes, or a lost call where signaling is lost too. So the offer is sent
-//! first, and set when its answer comes.
+//! Setting an offer with new ICE credentials takes the selected pair away at once (RFC 8445 section 9 would
+//! let media go on over it), and nothing flows until the answer is here. Where the path still works, or comes
+//! back by itself after an outage, that is a gap as long as the signaling takes, or a lost call where
+//! signaling is lost too. So the offer is sent first, and set when its answer comes.
 
 use std::{
     net::IpAddr,
@@ -16,8 +16,8 @@ use std::{
 
 use webrtc::peer_connection::RTCSessionDescription;
 
-/// After this time without a pair, an ICE restart that the other side asked for counts as a lost connection. As long as
-/// silence on a pair does (`ICE_DISCONNECTED`): what the user sees is the same.
+/// After this time without a pair, an ICE restart that the other side asked for counts as a lost connection.
+/// As long as silence on a pair does (`ICE_DISCONNECTED`): what the user sees is the same.
 pub(super) const PATIENCE: Duration = Duration::from_millis(2500);
 
 /// What a link knows of its path and of its restarts. Cheap to clone; all clones are one.
@@ -55,7 +55,8 @@ impl Restarts {
         lock(&self.0.unset).take()
     }
 
-    /// The connection's state has changed. Returns the new state's number, and whether it was connected before.
+    /// The connection's state has changed. Returns the new state's number, and whether it was connected
+    /// before.
     pub(super) fn state_changed(&self, connected: bool) -> (u64, bool) {
         let number = self.0.states.fetch_add(1, Ordering::Relaxed) + 1;
         (number, self.0.connected.swap(connected, Ordering::Relaxed))

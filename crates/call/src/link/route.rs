@@ -1,5 +1,5 @@
-//! Which way a link's media take: from machine to machine, or by a relay. And how long a check takes over it, for as long as
-//! nothing better is known of the round trip.
+//! Which way a link's media take: from machine to machine, or by a relay. And how long a check takes over it,
+//! for as long as nothing better is known of the round trip.
 
 use std::{
     net::IpAddr,
@@ -38,9 +38,9 @@ pub enum Route {
 }
 
 impl Route {
-    /// The route of a selected pair; `known` are the candidates that the other side named. A relay whose check comes before
-    /// its candidate is known is taken for an address of the peer's own ("peer-reflexive", RFC 8445 section 7.3.1.3), so its
-    /// address decides.
+    /// The route of a selected pair; `known` are the candidates that the other side named. A relay whose
+    /// check comes before its candidate is known is taken for an address of the peer's own ("peer-reflexive",
+    /// RFC 8445 section 7.3.1.3), so its address decides.
     fn of(local: &RTCIceCandidate, remote: &RTCIceCandidate, known: &[RTCIceCandidate]) -> Self {
         let is_relay = |candidate: &RTCIceCandidate| candidate.typ == RTCIceCandidateType::Relay;
         let is_there =
@@ -63,8 +63,8 @@ impl From<&Stack> for Watched {
     }
 }
 
-/// Keeps the route in `stats` up to date until the link goes down, and what `clocks` know of the round trip until a report
-/// tells it.
+/// Keeps the route in `stats` up to date until the link goes down, and what `clocks` know of the round trip
+/// until a report tells it.
 pub(super) async fn watch(stack: Watched, stats: SharedStats, restarts: Restarts) {
     let Watched { connection, track, clocks } = stack;
     let mut due = tokio::time::interval(INTERVAL);
@@ -94,8 +94,8 @@ async fn checked_round_trip(connection: &dyn PeerConnection) -> Option<Duration>
     Duration::try_from_secs_f64(newest).ok().filter(|newest| !newest.is_zero())
 }
 
-/// The address of the socket behind a local candidate: its own, or of a reflexive or relayed one the related address
-/// (RFC 8839 section 5.1).
+/// The address of the socket behind a local candidate: its own, or of a reflexive or relayed one the related
+/// address (RFC 8839 section 5.1).
 fn base(local: &RTCIceCandidate) -> Option<IpAddr> {
     let own = local.typ == RTCIceCandidateType::Host;
     if own { &local.address } else { &local.related_address }.parse().ok()

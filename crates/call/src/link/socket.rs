@@ -12,8 +12,9 @@ use webrtc::runtime::{AsyncUdpSocket, RecvMeta, Transmit};
 
 /// Takes what the system cannot send for lost, as the network itself does with packets.
 ///
-/// While the address or the route of a socket is gone, the system refuses every packet. The stack logs an error for each,
-/// some hundred a second until the ICE restart; and gives up a socket for good after an error in receiving.
+/// While the address or the route of a socket is gone, the system refuses every packet. The stack logs an
+/// error for each, some hundred a second until the ICE restart; and gives up a socket for good after an error
+/// in receiving.
 #[derive(Debug)]
 pub(super) struct PatientSocket(pub(super) Arc<dyn AsyncUdpSocket>);
 

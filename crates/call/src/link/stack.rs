@@ -49,23 +49,26 @@ use crate::{
     rtp::{AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, clock::WallClock},
 };
 
-/// Between connectivity checks. The crate's 200 ms are four lost frames of waiting at each of the three steps to a
-/// pair; RFC 8445 section 14.2 allows down to 5 ms a check, and this stays far over it with a dozen candidates.
+/// Between connectivity checks. The crate's 200 ms are four lost frames of waiting at each of the three steps
+/// to a pair; RFC 8445 section 14.2 allows down to 5 ms a check, and this stays far over it with a dozen
+/// candidates.
 const ICE_CHECK_INTERVAL: Duration = Duration::from_millis(20);
-/// Checks per pair before it is given up: with the interval above 10 s, in which the other side's candidates arrive
-/// even over slow signaling.
+/// Checks per pair before it is given up: with the interval above 10 s, in which the other side's candidates
+/// arrive even over slow signaling.
 const ICE_MAX_CHECKS: u16 = 500;
-/// Consent and keep-alive (RFC 7675 wants a check at least every 5 s). After an outage the first check that passes opens
-/// the path again, so this is also how late sound is back; 2 checks and 2 answers a second are 2 kbit/s.
+/// Consent and keep-alive (RFC 7675 wants a check at least every 5 s). After an outage the first check that
+/// passes opens the path again, so this is also how late sound is back; 2 checks and 2 answers a second are 2
+/// kbit/s.
 const ICE_KEEPALIVE: Duration = Duration::from_millis(500);
-/// Silence after which the link counts as disconnected and an ICE restart is tried: 5 checks of ours and 5 of the other
-/// side. At 20 % loss both ways they are all lost once in 500,000 times, by calculation.
+/// Silence after which the link counts as disconnected and an ICE restart is tried: 5 checks of ours and 5 of
+/// the other side. At 20 % loss both ways they are all lost once in 500,000 times, by calculation.
 const ICE_DISCONNECTED: Duration = Duration::from_millis(2500);
 /// Silence after which the stack gives up. The call state's own limit comes first.
 const ICE_FAILED: Duration = Duration::from_secs(60);
 /// A relay costs somebody money and everybody delay: direct pairs get this head start. (The crate waits 2 s.)
 const RELAY_HEAD_START: Duration = Duration::from_millis(300);
-/// Between two reports of what arrived when: libwebrtc's middle ground between fresh estimates and 5 % of the rate.
+/// Between two reports of what arrived when: libwebrtc's middle ground between fresh estimates and 5 % of the
+/// rate.
 const TWCC_INTERVAL: Duration = Duration::from_millis(50);
 /// Payload types as browsers use them, so that a dump reads familiar.
 const VP8_PAYLOAD_TYPE: u8 = 96;
@@ -75,7 +78,8 @@ const RED_PAYLOAD_TYPE: u8 = 63;
 pub(super) const MIME_TYPE_RED: &str = "audio/red";
 /// Between application and every interceptor of the crate: the tap sees what they all have seen.
 const TAP_SLOT: usize = 14_000;
-/// Before the congestion controller: it is asked about packets as soon as the controller has read their feedback.
+/// Before the congestion controller: it is asked about packets as soon as the controller has read their
+/// feedback.
 const COVERAGE_SLOT: usize = 500;
 
 /// A STUN or TURN server.
@@ -156,8 +160,8 @@ impl Switch {
 }
 
 impl Stack {
-    /// Payload types are known now, or have changed, by the two sides' descriptions. `received` is what the other side
-    /// says that it receives; gives what of that can be sent.
+    /// Payload types are known now, or have changed, by the two sides' descriptions. `received` is what the
+    /// other side says that it receives; gives what of that can be sent.
     pub(super) async fn negotiated(&self, received: MediaState) -> MediaState {
         if let Some(local) = self.connection.local_description().await {
             self.formats.learn(&local.sdp);
@@ -356,9 +360,9 @@ fn settings(config: &LinkConfig) -> SettingEngine {
         .with_prflx_acceptance_min_wait(Some(Duration::ZERO))
         .with_relay_acceptance_min_wait(Some(relay_wait))
         .with_multicast_dns_mode(MulticastDnsMode::Disabled)
-        // A retransmission is the packet once more with another transport-wide number in its header. Under GCM that is
-        // one nonce for two messages, which gives the authentication key away (RFC 7714 section 8.4); under counter
-        // mode with HMAC it is harmless.
+        // A retransmission is the packet once more with another transport-wide number in its header. Under
+        // GCM that is one nonce for two messages, which gives the authentication key away (RFC 7714 section
+        // 8.4); under counter mode with HMAC it is harmless.
         .with_srtp_protection_profiles(vec![SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80])
         .with_include_loopback_candidate(config.loopback_only)
         // New sockets at each restart, for the addresses that there are then.
@@ -366,7 +370,8 @@ fn settings(config: &LinkConfig) -> SettingEngine {
         .build()
 }
 
-/// The candidates of the other side that can be reached: those of loopback, too, where this machine has nothing else.
+/// The candidates of the other side that can be reached: those of loopback, too, where this machine has
+/// nothing else.
 fn addresses(config: &LinkConfig) -> Addresses {
     let elsewhere = || {
         rtc::shared::ifaces::ifaces()

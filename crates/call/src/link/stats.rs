@@ -36,8 +36,8 @@ pub struct StreamIn {
     pub receive: ReceiveStats,
     /// Newest size: width, height.
     pub size: (u32, u32),
-    /// Times that the picture stood still: no frame for longer than 3 times the usual interval, or 150 ms more than
-    /// it (W3C webrtc-stats `freezeCount`).
+    /// Times that the picture stood still: no frame for longer than 3 times the usual interval, or 150 ms
+    /// more than it (W3C webrtc-stats `freezeCount`).
     pub freezes: u64,
     /// Time it stood still.
     pub frozen: Duration,
@@ -56,8 +56,8 @@ pub struct LinkStats {
     pub round_trip: Option<Duration>,
     /// What the path is thought to carry.
     pub estimate: Option<Bitrate>,
-    /// Share of our packets that the other side missed lately, 0 to 1, by receiver reports: of sound or of pictures,
-    /// whichever is worse.
+    /// Share of our packets that the other side missed lately, 0 to 1, by receiver reports: of sound or of
+    /// pictures, whichever is worse.
     pub loss_out: f64,
     /// Sound is sent more than once (RFC 2198), because it gets lost.
     pub sound_repeated: bool,

@@ -1,8 +1,8 @@
 //! Reads every packet that comes, on its way through the stack.
 //!
-//! The stack hands inbound RTCP to its own interceptors only; PLI and FIR have to reach the encoder, reports the lip
-//! sync and the statistics. An interceptor of ours sees them all, and needs no track to be found for them first. It also
-//! sees RTP of streams that no description declares, which the stack drops.
+//! The stack hands inbound RTCP to its own interceptors only; PLI and FIR have to reach the encoder, reports
+//! the lip sync and the statistics. An interceptor of ours sees them all, and needs no track to be found for
+//! them first. It also sees RTP of streams that no description declares, which the stack drops.
 
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 

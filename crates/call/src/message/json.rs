@@ -1,4 +1,5 @@
-//! Envelopes as JSON: reads and writes them within limits, and says what is wrong with one that cannot be read.
+//! Envelopes as JSON: reads and writes them within limits, and says what is wrong with one that cannot be
+//! read.
 
 use std::fmt;
 
@@ -8,11 +9,12 @@ use serde::Deserialize;
 use super::{Envelope, Payload, VERSION};
 use crate::id::CallId;
 
-/// Longest envelope as JSON. A whole offer of Chromium has 8 KiB; a hostile peer must not make us parse megabytes.
+/// Longest envelope as JSON. A whole offer of Chromium has 8 KiB; a hostile peer must not make us parse
+/// megabytes.
 pub const MAX_ENVELOPE_BYTES: usize = 64 * 1024;
 
-/// Longest session description. Six times Chromium's, or 200 candidates written into one; the rest of the envelope is
-/// room for the escapes that JSON adds to its line ends.
+/// Longest session description. Six times Chromium's, or 200 candidates written into one; the rest of the
+/// envelope is room for the escapes that JSON adds to its line ends.
 pub const MAX_SDP_BYTES: usize = 48 * 1024;
 
 /// Longest candidate line: an address, a related address and a few extensions have under 300 bytes.
@@ -130,7 +132,8 @@ impl Envelope {
     /// # Errors
     /// The line would be longer than any peer takes.
     pub fn to_json(&self) -> Result<String, EncodeError> {
-        // Serialising strings, numbers and flags into memory cannot fail; an empty line would be caught by the peer.
+        // Serialising strings, numbers and flags into memory cannot fail; an empty line would be caught by
+        // the peer.
         let json = serde_json::to_string(self).unwrap_or_default();
         if json.len() > MAX_ENVELOPE_BYTES { Err(EncodeError { bytes: json.len() }) } else { Ok(json) }
     }

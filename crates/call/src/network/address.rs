@@ -4,9 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Whether a peer elsewhere can reach `ip`, if the networks between allow it.
 ///
-/// IPv6 link-local addresses are left out: they mean nothing without the number of an interface, which a candidate does
-/// not carry (RFC 8839 section 5.1), and the stack tells its sockets apart by the address in the candidate. IPv4 link-local
-/// addresses (169.254.0.0/16, RFC 3927) are in: two machines and a cable often have nothing else.
+/// IPv6 link-local addresses are left out: they mean nothing without the number of an interface, which a
+/// candidate does not carry (RFC 8839 section 5.1), and the stack tells its sockets apart by the address in
+/// the candidate. IPv4 link-local addresses (169.254.0.0/16, RFC 3927) are in: two machines and a cable often
+/// have nothing else.
 pub(crate) fn is_usable(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => {
@@ -23,9 +24,9 @@ pub(crate) fn is_usable(ip: IpAddr) -> bool {
     }
 }
 
-/// Whether the candidate line may be sent to a peer, or taken from one: its address is not a wildcard, a group or a
-/// broadcast, and its port is not 0. Such a candidate connects nothing at best; at worst it makes a machine send checks
-/// to a whole network. A name in place of the address passes.
+/// Whether the candidate line may be sent to a peer, or taken from one: its address is not a wildcard, a
+/// group or a broadcast, and its port is not 0. Such a candidate connects nothing at best; at worst it makes
+/// a machine send checks to a whole network. A name in place of the address passes.
 pub(crate) fn is_offerable(candidate: &str) -> bool {
     // candidate:FOUNDATION COMPONENT TRANSPORT PRIORITY ADDRESS PORT typ TYPE … (RFC 8839 section 5.1)
     let mut fields = candidate.split_ascii_whitespace().skip(4);

@@ -4,9 +4,9 @@
 //! netlink, clock ──▶ Signal ──▶ Monitor ──▶ Observation ──▶ Snapshot::change_to (pure) ──▶ ICE restart, or nothing
 //! ```
 //!
-//! The kernel's messages say only that something has changed. [`Snapshot::take`] then asks what there is now, and
-//! [`Snapshot::change_to`] decides whether that matters to a connection. So a burst of messages costs one look, and the
-//! decision is a table in a test.
+//! The kernel's messages say only that something has changed. [`Snapshot::take`] then asks what there is now,
+//! and [`Snapshot::change_to`] decides whether that matters to a connection. So a burst of messages costs one
+//! look, and the decision is a table in a test.
 
 mod address;
 mod monitor;

@@ -7,12 +7,13 @@ use tracing::{debug, warn};
 
 use super::{Snapshot, signal::Signal};
 
-/// From the first message of the kernel to the look at what there is: one change of network is a dozen messages within
-/// some ten milliseconds.
+/// From the first message of the kernel to the look at what there is: one change of network is a dozen
+/// messages within some ten milliseconds.
 const SETTLE: Duration = Duration::from_millis(100);
 /// How often the clock is looked at, to notice that the machine slept.
 const BEAT: Duration = Duration::from_secs(1);
-/// A beat that is later than this: the machine slept, or this process was stopped. A busy machine is late by less.
+/// A beat that is later than this: the machine slept, or this process was stopped. A busy machine is late by
+/// less.
 const SLEPT: Duration = Duration::from_secs(3);
 
 /// What the monitor saw.
@@ -29,7 +30,8 @@ pub(crate) struct Observation {
 pub(crate) struct Monitor(JoinHandle<()>);
 
 impl Monitor {
-    /// Starts on the current tokio runtime. `tell` is called for each change after `known`, and must not block.
+    /// Starts on the current tokio runtime. `tell` is called for each change after `known`, and must not
+    /// block.
     pub(crate) fn start(known: Snapshot, tell: impl Fn(Observation) + Send + 'static) -> Self {
         Self(tokio::spawn(async move {
             if let Err(error) = watch(known, tell).await {

@@ -2,8 +2,8 @@
 
 use std::io;
 
-/// Waits for messages of the kernel about interfaces, addresses, routes and rules (rtnetlink(7)). Their content is not
-/// read: [`Snapshot::take`](super::Snapshot::take) asks for what there is.
+/// Waits for messages of the kernel about interfaces, addresses, routes and rules (rtnetlink(7)). Their
+/// content is not read: [`Snapshot::take`](super::Snapshot::take) asks for what there is.
 #[cfg(target_os = "linux")]
 pub(super) struct Signal(tokio::io::unix::AsyncFd<std::os::fd::OwnedFd>);
 

@@ -6,15 +6,15 @@ use nix::{ifaddrs::getifaddrs, net::if_::InterfaceFlags, sys::socket::SockaddrSt
 
 use super::is_usable;
 
-/// Addresses on the internet that the kernel is asked a route to. Nothing is sent: connecting a UDP socket only looks the
-/// route up. They are a root server's, which no network treats as its own (RFC 7720).
+/// Addresses on the internet that the kernel is asked a route to. Nothing is sent: connecting a UDP socket
+/// only looks the route up. They are a root server's, which no network treats as its own (RFC 7720).
 const FAR: [SocketAddr; 2] = [
     SocketAddr::new(IpAddr::V4(Ipv4Addr::new(198, 41, 0, 4)), 53),
     SocketAddr::new(IpAddr::V6(Ipv6Addr::new(0x2001, 0x503, 0xba3e, 0, 0, 0, 0x2, 0x30)), 53),
 ];
 
-/// Interfaces of containers and virtual machines, by the beginnings of their names. They come and go without any change
-/// of a network that a peer is in.
+/// Interfaces of containers and virtual machines, by the beginnings of their names. They come and go without
+/// any change of a network that a peer is in.
 const VIRTUAL: [&str; 8] = ["docker", "br-", "veth", "virbr", "vnet", "lxc", "cni", "podman"];
 
 /// An address, and the interface that has it.
@@ -29,8 +29,8 @@ pub(crate) struct Address {
 pub(crate) struct Snapshot {
     /// Usable addresses ([`is_usable`]) of interfaces that are up and have a carrier, sorted.
     pub(crate) addresses: Vec<Address>,
-    /// The address that traffic to the internet leaves from, IPv4 and IPv6; none where there is no such route. All
-    /// kinds of routes and rules count in it, since the kernel decides.
+    /// The address that traffic to the internet leaves from, IPv4 and IPv6; none where there is no such
+    /// route. All kinds of routes and rules count in it, since the kernel decides.
     pub(crate) sources: [Option<IpAddr>; 2],
 }
 
@@ -72,8 +72,8 @@ impl Snapshot {
         Self { addresses, sources: FAR.map(source) }
     }
 
-    /// What is different in `new` for a connection that uses the address `used`; none, if it uses none yet. Nothing where
-    /// the connection need not care.
+    /// What is different in `new` for a connection that uses the address `used`; none, if it uses none yet.
+    /// Nothing where the connection need not care.
     pub(crate) fn change_to(&self, new: &Self, used: Option<IpAddr>) -> Option<Change> {
         let moved = moved_sources(self, new);
         let gone = |ip: IpAddr| !new.has(ip);
@@ -115,8 +115,8 @@ impl Snapshot {
         self.addresses.iter().any(|one| is_same_network(one.ip, ip))
     }
 
-    /// Whether a peer may be reached from this address at all. A machine with a way to the internet has no use for the
-    /// link-local address of another interface; and a bridge of containers is no way to anybody.
+    /// Whether a peer may be reached from this address at all. A machine with a way to the internet has no
+    /// use for the link-local address of another interface; and a bridge of containers is no way to anybody.
     fn is_ours(&self, one: &Address) -> bool {
         let is_source = self.sources.iter().flatten().any(|source| is_same_network(*source, one.ip));
         let link_local = matches!(one.ip, IpAddr::V4(ip) if ip.is_link_local());
@@ -126,14 +126,15 @@ impl Snapshot {
     }
 }
 
-/// Sources that became others, old and new: the system's way to the internet leads through another network. A way that
-/// ends, or begins where there was none, moves nothing.
+/// Sources that became others, old and new: the system's way to the internet leads through another network. A
+/// way that ends, or begins where there was none, moves nothing.
 fn moved_sources(old: &Snapshot, new: &Snapshot) -> Vec<(IpAddr, IpAddr)> {
     let pairs = old.sources.iter().zip(&new.sources);
     pairs.filter_map(|(old, new)| (*old).zip(*new)).filter(|(old, new)| !is_same_network(*old, *new)).collect()
 }
 
-/// For IPv4 the address; for IPv6 its first 64 bits, since temporary addresses (RFC 8981) change within them all day.
+/// For IPv4 the address; for IPv6 its first 64 bits, since temporary addresses (RFC 8981) change within them
+/// all day.
 fn is_same_network(a: IpAddr, b: IpAddr) -> bool {
     match (a, b) {
         (IpAddr::V6(a), IpAddr::V6(b)) => a.to_bits() >> 64 == b.to_bits() >> 64,

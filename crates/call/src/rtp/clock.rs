@@ -82,7 +82,8 @@ impl MediaClock {
     }
 }
 
-/// What a stream's newest sender report says: this RTP timestamp was captured at that wall-clock time of the sender.
+/// What a stream's newest sender report says: this RTP timestamp was captured at that wall-clock time of the
+/// sender.
 #[derive(Clone, Copy, Debug)]
 pub struct ReportedClock {
     /// Ticks a second.
@@ -94,7 +95,8 @@ pub struct ReportedClock {
 }
 
 impl ReportedClock {
-    /// The sender's wall clock when `rtp` was captured; right within half a wrap (6.6 h of video, 12 h of sound).
+    /// The sender's wall clock when `rtp` was captured; right within half a wrap (6.6 h of video, 12 h of
+    /// sound).
     pub fn captured(&self, rtp: u32) -> Ntp {
         let ticks = rtp.wrapping_sub(self.rtp) as i32;
         let units = (i128::from(ticks) << 32) / i128::from(self.hz.max(1));
@@ -102,7 +104,8 @@ impl ReportedClock {
     }
 }
 
-/// Extends wrapping 16-bit sequence numbers to 64 bits that only grow with the stream (RFC 3550 appendix A.1).
+/// Extends wrapping 16-bit sequence numbers to 64 bits that only grow with the stream (RFC 3550 appendix
+/// A.1).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SequenceUnwrapper {
     highest: Option<i64>,

@@ -1,16 +1,18 @@
 //! Converts a sender's RTP timestamps to the media time of the stream that readers get.
 //!
-//! A sender may choose its timestamps freely: they wrap, start again with another SSRC, stand still or jump by
-//! hours (a suspended machine, a gateway that switches sources, an attack). Readers seek, buffer and record by
-//! media time, so media time follows the timestamps only where the arrival of frames agrees with them.
+//! A sender may choose its timestamps freely: they wrap, start again with another SSRC, stand still or jump
+//! by hours (a suspended machine, a gateway that switches sources, an attack). Readers seek, buffer and
+//! record by media time, so media time follows the timestamps only where the arrival of frames agrees with
+//! them.
 
 use std::time::{Duration, Instant};
 
-/// Media time may run ahead of the arrival of frames by this, 3 s: a burst after a stall of the network brings
-/// frames faster than they were captured, and receivers give up on older ones. A larger jump is not followed.
+/// Media time may run ahead of the arrival of frames by this, 3 s: a burst after a stall of the network
+/// brings frames faster than they were captured, and receivers give up on older ones. A larger jump is not
+/// followed.
 const MAX_LEAD: i128 = 3 * NANOS;
-/// The lead shrinks by one part in this many of the time that passes, so that a sender's fast clock never uses
-/// up [`MAX_LEAD`]: clocks are within 0.1 %, this forgives 1.5 %.
+/// The lead shrinks by one part in this many of the time that passes, so that a sender's fast clock never
+/// uses up [`MAX_LEAD`]: clocks are within 0.1 %, this forgives 1.5 %.
 const FORGIVEN_DRIFT: i128 = 64;
 
 const NANOS: i128 = 1_000_000_000;
@@ -39,7 +41,8 @@ impl MediaTime {
     pub fn at(&mut self, timestamp: u32, now: Instant) -> Duration {
         if let Some((last, then)) = self.last.replace((timestamp, now)) {
             let passed = nanos(now.saturating_duration_since(then)) * self.hz;
-            // Right over a wrap, and over a pause of up to 13 h at 90 kHz. A step back is nearly a whole wrap ahead.
+            // Right over a wrap, and over a pause of up to 13 h at 90 kHz. A step back is nearly a whole wrap
+            // ahead.
             let step = i128::from(timestamp.wrapping_sub(last)) * NANOS;
             let most = MAX_LEAD * self.hz;
             let lead = (self.lead + step - passed).max(-most);

@@ -265,8 +265,9 @@ fn any_packets_whatever_leave_the_receiver_bounded_and_alive() {
     }
 }
 
-/// Frames 33 ms apart whose packets take 0 to 60 ms longer than the fastest, and of which `lost` are lost until they are asked
-/// for again; a retransmission takes 60 ms. How many were asked for in the first 3 s, and after that; and the frames given out.
+/// Frames 33 ms apart whose packets take 0 to 60 ms longer than the fastest, and of which `lost` are lost
+/// until they are asked for again; a retransmission takes 60 ms. How many were asked for in the first 3 s,
+/// and after that; and the frames given out.
 fn jittery(lost: impl Fn(u16) -> bool, seconds: u64) -> (usize, usize, usize) {
     let mut chance = fastrand::Rng::with_seed(3);
     let (mut sender, mut receiver, start) = (Sender::new(0), VideoReceiver::default(), Instant::now());

@@ -1,8 +1,8 @@
-//! Redundant audio (RFC 2198): each packet carries the ones before it once more, so that a lost packet comes back with
-//! the next one that arrives.
+//! Redundant audio (RFC 2198): each packet carries the ones before it once more, so that a lost packet comes
+//! back with the next one that arrives.
 //!
-//! Opus has forward error correction of its own, but for speech only: music and tones, which it codes by CELT, have none
-//! (RFC 6716 section 4.2.5). This works for any sound, at the price of sending it twice.
+//! Opus has forward error correction of its own, but for speech only: music and tones, which it codes by
+//! CELT, have none (RFC 6716 section 4.2.5). This works for any sound, at the price of sending it twice.
 
 use std::collections::VecDeque;
 
@@ -19,11 +19,12 @@ const HEADER_LEN: usize = 4;
 const LAST_HEADER_LEN: usize = 1;
 /// Says that another block follows.
 const FOLLOWED: u8 = 0x80;
-/// Blocks read of one packet. Senders in the field repeat one packet or two; more is somebody playing with us.
+/// Blocks read of one packet. Senders in the field repeat one packet or two; more is somebody playing with
+/// us.
 const MAX_BLOCKS: usize = 8;
 
-/// Packets that a packet repeats at most. With three, random loss of 30 % leaves 1 %: PESQ 3.3, and 3.5 without loss
-/// (docs/decisions/voice.md).
+/// Packets that a packet repeats at most. With three, random loss of 30 % leaves 1 %: PESQ 3.3, and 3.5
+/// without loss (docs/decisions/voice.md).
 pub const MAX_COPIES: usize = 3;
 
 /// Writes packets that repeat those before them.
@@ -40,9 +41,9 @@ impl RedWriter {
         self.recent.push_front((timestamp, payload));
     }
 
-    /// The payload for `payload`, which starts at RTP time `timestamp`, with up to `copies` of the packets that were sent
-    /// before it. `payload_type` is that of all. A packet that is too old or too large to be repeated is left out, and so
-    /// are those before it: a receiver counts sequence numbers by the blocks.
+    /// The payload for `payload`, which starts at RTP time `timestamp`, with up to `copies` of the packets
+    /// that were sent before it. `payload_type` is that of all. A packet that is too old or too large to be
+    /// repeated is left out, and so are those before it: a receiver counts sequence numbers by the blocks.
     pub fn write(&self, payload_type: u8, timestamp: u32, payload: &[u8], copies: usize) -> Bytes {
         let mut bytes = LAST_HEADER_LEN + payload.len();
         let fitting = self.recent.iter().take(copies).map_while(|(before, repeated)| {
@@ -80,8 +81,8 @@ pub struct Block<'a> {
     pub payload: &'a [u8],
 }
 
-/// The blocks of a redundant packet: its own first, then those that it repeats, the oldest first. None: cut short, or no
-/// such packet.
+/// The blocks of a redundant packet: its own first, then those that it repeats, the oldest first. None: cut
+/// short, or no such packet.
 pub fn blocks(packet: &[u8]) -> Option<impl Iterator<Item = Block<'_>>> {
     let (mut headers, mut rest) = ([(0, 0, 0); MAX_BLOCKS], packet);
     let mut repeated = 0;

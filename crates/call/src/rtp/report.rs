@@ -1,7 +1,7 @@
 //! Sender reports of our own, and the round-trip time out of the receiver reports that answer them.
 //!
-//! The crate's reports date an RTP timestamp by when its packet was written; ours by when it was captured, so that
-//! the other side's lip sync does not inherit our encoder's and packetizer's delay.
+//! The crate's reports date an RTP timestamp by when its packet was written; ours by when it was captured, so
+//! that the other side's lip sync does not inherit our encoder's and packetizer's delay.
 
 use std::time::{Duration, Instant};
 
@@ -9,8 +9,8 @@ use rtc::rtcp::{reception_report::ReceptionReport, sender_report::SenderReport};
 
 use super::clock::{Ntp, WallClock};
 
-/// Between two sender reports: the minimum of RFC 3550 section 6.2 is 5 s; every WebRTC stack sends one a second,
-/// and lip sync wants the first one early.
+/// Between two sender reports: the minimum of RFC 3550 section 6.2 is 5 s; every WebRTC stack sends one a
+/// second, and lip sync wants the first one early.
 pub const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Counts what one outgoing stream sent and writes its reports.

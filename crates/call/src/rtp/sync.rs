@@ -9,17 +9,18 @@ use std::time::{Duration, Instant};
 
 use super::clock::{Ntp, ReportedClock};
 
-/// A picture may be this much before its sound. Sound that lags by less than 45 ms goes unnoticed (ITU-R BT.1359-1
-/// figure 2: detectable from 125 ms behind to 45 ms ahead of the picture); this leaves room for a screen's and a
-/// speaker's own delay, and every millisecond a picture need not wait makes a talk more natural.
+/// A picture may be this much before its sound. Sound that lags by less than 45 ms goes unnoticed (ITU-R
+/// BT.1359-1 figure 2: detectable from 125 ms behind to 45 ms ahead of the picture); this leaves room for a
+/// screen's and a speaker's own delay, and every millisecond a picture need not wait makes a talk more
+/// natural.
 const LEAD: Duration = Duration::from_millis(17);
 /// A sound that is this far behind is a fault, not a delay: the picture goes on without it.
 const MAX_HOLD: Duration = Duration::from_millis(400);
 /// A playout position older than this says nothing: sound is muted, discontinuous or gone.
 const POSITION_LIMIT: Duration = Duration::from_millis(200);
 
-/// Sound and picture that seem this far apart are not: the jitter buffer holds half a second, a picture waits for a second
-/// at most. A sender's report is wrong then, or belongs to timestamps that have jumped since.
+/// Sound and picture that seem this far apart are not: the jitter buffer holds half a second, a picture waits
+/// for a second at most. A sender's report is wrong then, or belongs to timestamps that have jumped since.
 const MAX_SKEW: f64 = 10.0;
 
 /// What the speaker played: this RTP timestamp of the sound left at that time.
@@ -41,9 +42,9 @@ pub struct LipSync {
 }
 
 impl LipSync {
-    /// How much later than its picture the sound captured with `video_timestamp` is heard, were the picture shown
-    /// `now`: seconds, negative where the sound came first. None where a clock or the position is unknown, or the clocks
-    /// contradict each other by more than 10 s.
+    /// How much later than its picture the sound captured with `video_timestamp` is heard, were the picture
+    /// shown `now`: seconds, negative where the sound came first. None where a clock or the position is
+    /// unknown, or the clocks contradict each other by more than 10 s.
     pub fn skew(&self, video_timestamp: u32, playout: Option<Playout>, now: Instant) -> Option<f64> {
         let (audio, video, playout) = (self.audio?, self.video?, playout?);
         if now.saturating_duration_since(playout.at) > POSITION_LIMIT {

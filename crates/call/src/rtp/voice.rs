@@ -1,7 +1,7 @@
 //! How a voice is encoded and protected: a table over what the path carries and loses.
 //!
-//! `plan` is the table, and [`VoicePolicy`] walks it with hysteresis, so that a path on a border does not change the
-//! packets' length every second: each change of length is heard as a small gap.
+//! `plan` is the table, and [`VoicePolicy`] walks it with hysteresis, so that a path on a border does not
+//! change the packets' length every second: each change of length is heard as a small gap.
 //!
 //! A voice comes before video at every rate, so the table goes by the rate of the whole path;
 //! [`VoicePlan::wire_rate`] is what the voice takes of it.
@@ -54,7 +54,8 @@ pub enum Redundancy {
 pub struct VoicePlan {
     /// For the encoder.
     pub encoding: VoiceEncoding,
-    /// For the sender of its packets. The encoding has deep redundancy if and only if it is [`Redundancy::Dred`].
+    /// For the sender of its packets. The encoding has deep redundancy if and only if it is
+    /// [`Redundancy::Dred`].
     pub redundancy: Redundancy,
 }
 
@@ -127,23 +128,26 @@ impl Rung {
 const LOSSY_FROM: f64 = 0.02;
 /// ... until less than this is lost: under it concealment is hardly ever heard.
 const LOSSY_UNTIL: f64 = 0.005;
-/// From this share on deep redundancy serves better than in-band FEC, where copies are not taken (docs/decisions/voice.md).
+/// From this share on deep redundancy serves better than in-band FEC, where copies are not taken
+/// (docs/decisions/voice.md).
 const DRED_FROM: f64 = 0.2;
-/// Deep redundancy gets only what is over 12 kbit/s (libopus 1.6 `compute_dred_bitrate`), and needs some of it.
+/// Deep redundancy gets only what is over 12 kbit/s (libopus 1.6 `compute_dred_bitrate`), and needs some of
+/// it.
 const DRED_BITRATE: Bitrate = Bitrate::from_kbps(24);
 /// How far back it reaches: as far as a receiver waits, and two packets.
 const DRED_REACH: DredDuration = DredDuration::from_ms(160);
-/// Loss that copies may leave: more is heard. As many copies are sent as bring it under this, were losses independent.
+/// Loss that copies may leave: more is heard. As many copies are sent as bring it under this, were losses
+/// independent.
 const LOSS_LEFT: f64 = 0.01;
-/// Weight of a report that is worse than what was known, and of one that is better. A path that has lost once will lose
-/// again; reports come once a second.
+/// Weight of a report that is worse than what was known, and of one that is better. A path that has lost once
+/// will lose again; reports come once a second.
 const WORSE_WEIGHT: f64 = 0.5;
 const BETTER_WEIGHT: f64 = 0.1;
-/// In-band FEC prepares for at least this much loss: at 0 libopus leaves it out, and the first loss of a good path
-/// would be heard.
+/// In-band FEC prepares for at least this much loss: at 0 libopus leaves it out, and the first loss of a good
+/// path would be heard.
 const EXPECTED_LOSS_FLOOR: u8 = 5;
-/// Shares of the path that a voice may take with its first copy, in hundredths, and with further ones. A voice that can be
-/// understood comes before video; one that is nearly perfect does not.
+/// Shares of the path that a voice may take with its first copy, in hundredths, and with further ones. A
+/// voice that can be understood comes before video; one that is nearly perfect does not.
 const FIRST_COPY_SHARE: u64 = 80;
 const FURTHER_COPIES_SHARE: u64 = 50;
 /// From this round trip on each further 20 ms are a burden: 150 ms one way is where talkers begin to notice
@@ -151,17 +155,18 @@ const FURTHER_COPIES_SHARE: u64 = 50;
 const LONG_ROUND_TRIP: Duration = Duration::from_millis(300);
 /// What packets of 40 ms need at least on a path with a long round trip: twice their 12 kbit/s with headers.
 const SHORTER_FROM: Bitrate = Bitrate::from_kbps(48);
-/// A path has to carry this much of a rung's rate, in hundredths, for so long, before the rung is taken: a probe that
-/// proves wrong must not change the packets' length twice.
+/// A path has to carry this much of a rung's rate, in hundredths, for so long, before the rung is taken: a
+/// probe that proves wrong must not change the packets' length twice.
 const CLIMB_SHARE: u64 = 120;
 const CLIMB_AFTER: Duration = Duration::from_secs(5);
-/// An estimate begins low and finds 3 Mbit/s within this time; until then a path that carries video at all gets the best.
+/// An estimate begins low and finds 3 Mbit/s within this time; until then a path that carries video at all
+/// gets the best.
 const SETTLING: Duration = Duration::from_secs(4);
 /// Without video, so many times the rate.
 const ALONE: u64 = 2;
 
-/// The encoding for a path that stays on `rung` and loses `loss` of its packets, 0 to 1, which is to be made up for if it is
-/// `lossy`; `best` is what a fast and clean path gets.
+/// The encoding for a path that stays on `rung` and loses `loss` of its packets, 0 to 1, which is to be made
+/// up for if it is `lossy`; `best` is what a fast and clean path gets.
 fn plan(best: VoiceEncoding, path: &VoicePath, loss: f64, rung: Rung, lossy: bool) -> VoicePlan {
     let (bitrate, mut packet) = rung.clean(best);
     let far = path.round_trip.is_some_and(|round_trip| round_trip >= LONG_ROUND_TRIP);

@@ -2,17 +2,18 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-/// Payload bytes of one RTP packet, descriptor included. A packet with all its headers fits into `MIN_PATH_MTU`, and
-/// into the 1280 bytes that every IPv6 path carries (RFC 8200 section 5).
+/// Payload bytes of one RTP packet, descriptor included. A packet with all its headers fits into
+/// `MIN_PATH_MTU`, and into the 1280 bytes that every IPv6 path carries (RFC 8200 section 5).
 ///
-/// Browsers use 1200, which a VPN within a VPN does not carry, and the don't-fragment bit is set on all that we send. A
-/// fixed size instead of discovery costs some 0.5 % more bytes on a path of 1500 (by calculation), and loses nothing until the path is known.
+/// Browsers use 1200, which a VPN within a VPN does not carry, and the don't-fragment bit is set on all that
+/// we send. A fixed size instead of discovery costs some 0.5 % more bytes on a path of 1500 (by calculation),
+/// and loses nothing until the path is known.
 pub const MAX_PAYLOAD: usize = MIN_PATH_MTU - HEADERS - SPARE;
 
 /// The narrowest IPv4 path that a call is made for: WireGuard or OpenVPN within another tunnel.
 const MIN_PATH_MTU: usize = 1200;
-/// IPv4 20, UDP 8, a TURN indication 36 (RFC 8656; a channel takes 4), RTP 12, its extensions 12 (mid, transport-wide
-/// number), the authentication tag of SRTP 10.
+/// IPv4 20, UDP 8, a TURN indication 36 (RFC 8656; a channel takes 4), RTP 12, its extensions 12 (mid,
+/// transport-wide number), the authentication tag of SRTP 10.
 const HEADERS: usize = 20 + 8 + 36 + 12 + 12 + 10;
 /// For a longer mid, and one more extension.
 const SPARE: usize = 12;
@@ -22,10 +23,11 @@ const DESCRIPTOR_LEN: usize = 4;
 
 /// Cuts one VP8 frame into RTP payloads, in order. The last one belongs to the packet with the marker bit.
 ///
-/// `picture_id` counts frames; its low 15 bits are sent (RFC 7741 section 4.2). An empty frame gives no payload.
+/// `picture_id` counts frames; its low 15 bits are sent (RFC 7741 section 4.2). An empty frame gives no
+/// payload.
 pub fn packetize(frame: &[u8], picture_id: u16) -> impl ExactSizeIterator<Item = Bytes> + '_ {
-    // Pieces of equal size: a frame of 1100 bytes as 550 + 550 survives a small path MTU no worse, and gives a
-    // pacer an even load.
+    // Pieces of equal size: a frame of 1100 bytes as 550 + 550 survives a small path MTU no worse, and gives
+    // a pacer an even load.
     let room = MAX_PAYLOAD - DESCRIPTOR_LEN;
     let pieces = frame.len().div_ceil(room);
     let size = if pieces == 0 { room } else { frame.len().div_ceil(pieces) };
@@ -97,7 +99,8 @@ impl Descriptor {
         (payload.len() > len).then_some(Self { starts_frame: start && partition == 0, len, picture })
     }
 
-    /// Whether the packet begins a key frame: the P bit of the VP8 payload header is 0 (RFC 7741 section 4.3).
+    /// Whether the packet begins a key frame: the P bit of the VP8 payload header is 0 (RFC 7741 section
+    /// 4.3).
     pub fn starts_key_frame(&self, payload: &[u8]) -> bool {
         self.starts_frame && payload.get(self.len).is_some_and(|header| header & 0x01 == 0)
     }
@@ -134,7 +137,8 @@ mod tests {
     fn descriptors_of_every_shape_are_measured() {
         let (short, long) =
             (|number| Some(PictureId { number, mask: 0x7f }), |number| Some(PictureId { number, mask: 0x7fff }));
-        // (bytes, length of the descriptor, starts a frame, its number), after the figures of RFC 7741 section 4.2
+        // (bytes, length of the descriptor, starts a frame, its number), after the figures of RFC 7741
+        // section 4.2
         for (bytes, len, starts_frame, picture) in [
             (&[0x10, 0][..], 1, true, None),
             (&[0x00, 0], 1, false, None),

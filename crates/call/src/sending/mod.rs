@@ -1,9 +1,9 @@
-//! Sends envelopes: each peer has a bounded queue and a task of its own, so a peer that never acknowledges holds up
-//! nobody else.
+//! Sends envelopes: each peer has a bounded queue and a task of its own, so a peer that never acknowledges
+//! holds up nobody else.
 //!
 //! A task runs while its queue holds something. With a transport that keeps the order by itself
-//! ([`Signaler::keeps_order`]) several envelopes are under way at once; with any other the next one waits for the
-//! one before it.
+//! ([`Signaler::keeps_order`]) several envelopes are under way at once; with any other the next one waits for
+//! the one before it.
 
 mod queue;
 
@@ -29,8 +29,8 @@ use crate::{
     signaler::{SignalError, Signaler},
 };
 
-/// Peers that envelopes wait for at one time. People have fewer contacts that call them at once; a task takes some
-/// hundred bytes, its queue at most [`queue::MAX_MESSAGES`] envelopes.
+/// Peers that envelopes wait for at one time. People have fewer contacts that call them at once; a task takes
+/// some hundred bytes, its queue at most [`queue::MAX_MESSAGES`] envelopes.
 const MAX_PEERS: usize = 256;
 
 /// Envelopes under way to one peer at once: a description and the candidates right behind it.
@@ -79,8 +79,8 @@ struct State {
 }
 
 impl EnvelopeSender {
-    /// Sends by `signaler`. `report` is called from any task, for each try that failed and each envelope that there was
-    /// no room for.
+    /// Sends by `signaler`. `report` is called from any task, for each try that failed and each envelope that
+    /// there was no room for.
     pub fn new(signaler: Arc<dyn Signaler>, report: impl Fn(SendFailure) + Send + Sync + 'static) -> Self {
         Self {
             signaler,
@@ -144,8 +144,8 @@ impl EnvelopeSender {
         self.in_call = now;
     }
 
-    /// Hands over what is queued, to all peers beside each other, within `limit`. What a peer has not acknowledged by
-    /// then is given up.
+    /// Hands over what is queued, to all peers beside each other, within `limit`. What a peer has not
+    /// acknowledged by then is given up.
     pub async fn finish(mut self, limit: Duration) {
         self.set_in_call(std::iter::empty());
         for peer in self.peers.values() {
@@ -247,7 +247,8 @@ impl Task {
     }
 }
 
-/// Waits for the first try to end, and takes it out. Tries are polled in their order, so they begin in their order.
+/// Waits for the first try to end, and takes it out. Tries are polled in their order, so they begin in their
+/// order.
 async fn first_settled(under_way: &mut Vec<Try>) -> (Try, Result<(), SignalError>) {
     let (at, result) = poll_fn(|context| {
         for (at, one) in under_way.iter_mut().enumerate() {

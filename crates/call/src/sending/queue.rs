@@ -1,4 +1,5 @@
-//! What waits to be sent to one peer, without sending it: envelopes and the time go in, the next envelope comes out.
+//! What waits to be sent to one peer, without sending it: envelopes and the time go in, the next envelope
+//! comes out.
 //!
 //! The order of the envelopes is kept. An envelope that a newer one makes pointless is dropped:
 //!
@@ -21,7 +22,8 @@ use crate::{
     state::limits::MAX_CANDIDATES,
 };
 
-/// Envelopes of one peer besides candidates and hang-ups. One call has at most seven that do not replace each other.
+/// Envelopes of one peer besides candidates and hang-ups. One call has at most seven that do not replace each
+/// other.
 pub(super) const MAX_MESSAGES: usize = 64;
 
 /// Hang-ups of one peer. Each call has one; a peer that calls all the time gets a refusal for each.
@@ -78,8 +80,8 @@ pub(super) struct SendQueue {
 }
 
 impl SendQueue {
-    /// Takes an envelope, and drops those that it makes pointless. An envelope of a call whose hang-up is queued is
-    /// itself pointless.
+    /// Takes an envelope, and drops those that it makes pointless. An envelope of a call whose hang-up is
+    /// queued is itself pointless.
     pub(super) fn push(&mut self, envelope: Envelope) -> Result<(), Full> {
         let hung_up = |entry: &Entry| is_hangup(&entry.envelope.payload) && entry.envelope.channel == envelope.channel;
         if self.entries.iter().any(hung_up) {

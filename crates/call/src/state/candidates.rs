@@ -19,8 +19,8 @@ pub(super) enum Taken {
 pub(super) struct RemoteCandidates {
     /// Of a description that is not set yet, in the order they came.
     early: Vec<IceCandidate>,
-    /// Those that did not belong to the last description either: an offer may be right behind an answer, and its
-    /// candidates before both. What does not belong to the next one has missed its own.
+    /// Those that did not belong to the last description either: an offer may be right behind an answer, and
+    /// its candidates before both. What does not belong to the next one has missed its own.
     earlier: Vec<IceCandidate>,
     /// In this ICE generation so far.
     count: usize,

@@ -81,8 +81,8 @@ impl Exchange {
         }
     }
 
-    /// The link gathered a candidate. Sent after our first description only: before the call is accepted, nobody
-    /// learns our addresses.
+    /// The link gathered a candidate. Sent after our first description only: before the call is accepted,
+    /// nobody learns our addresses.
     pub(super) fn on_local_candidate(&mut self, candidate: IceCandidate, out: &mut Outbox) {
         if self.gathered.len() == MAX_CANDIDATES {
             self.gathered.pop_front();
@@ -211,8 +211,8 @@ impl Exchange {
         }
     }
 
-    /// Whether an answer is a late second one to an offer that was repeated: the answer to an ICE restart has new
-    /// credentials (RFC 8445 section 9), and this one has those that are in force.
+    /// Whether an answer is a late second one to an offer that was repeated: the answer to an ICE restart has
+    /// new credentials (RFC 8445 section 9), and this one has those that are in force.
     fn answers_earlier_offer(&self, answer: &str) -> bool {
         let Some(offer) = self.negotiation.open_offer().map(Generation::of) else { return false };
         let restarts = self.agreed.as_ref().is_some_and(|agreed| agreed.is_known() && *agreed != offer);

@@ -25,12 +25,14 @@ pub enum Input {
     Resume,
     /// The user switched microphone or camera.
     SetMedia(MediaState),
-    /// What our devices give has changed; at first they are thought to give all. The other side is told that it does not get
-    /// what a device does not give, and the link goes on as the user wants: the device may come back by itself.
+    /// What our devices give has changed; at first they are thought to give all. The other side is told that
+    /// it does not get what a device does not give, and the link goes on as the user wants: the device may
+    /// come back by itself.
     SetAvailable(MediaState),
     /// Our camera's video is not sent for this reason, or is sent again (none). The other side is told.
     SetPaused(Option<Paused>),
-    /// Whether the sound that a peer says it sends is heard here, where that has changed; at first it is thought to be.
+    /// Whether the sound that a peer says it sends is heard here, where that has changed; at first it is
+    /// thought to be.
     Hears {
         /// Whose sound.
         peer: PeerId,
@@ -88,8 +90,8 @@ pub enum LinkEvent {
     Failed(String),
     /// The other side's offer or answer cannot be used. Why, in words.
     RemoteDescriptionRefused(String),
-    /// A medium that a description of either side has is not part of the call. What happened, in words; a link says the
-    /// same once.
+    /// A medium that a description of either side has is not part of the call. What happened, in words; a
+    /// link says the same once.
     MediumRefused(String),
     /// No description has a section for these media, so sending one of them takes another offer. Reported
     /// after each exchange that leaves any.
@@ -121,7 +123,8 @@ pub enum LinkCommand {
         /// The answer.
         sdp: String,
     },
-    /// Take back an offer that was not answered; nothing to do where none is open (RFC 9429 section 4.1.10.2).
+    /// Take back an offer that was not answered; nothing to do where none is open (RFC 9429 section
+    /// 4.1.10.2).
     Rollback,
     /// A candidate of the other side.
     AddCandidate(IceCandidate),
@@ -131,7 +134,8 @@ pub enum LinkCommand {
     SetSending(MediaState),
     /// Whether to play and show what comes in.
     SetPlaying(bool),
-    /// Whether the other side reads the deep redundancy that we write. It is taken not to before this command.
+    /// Whether the other side reads the deep redundancy that we write. It is taken not to before this
+    /// command.
     SetTakesDred(bool),
     /// Take the link down. The last command of each link.
     Close,

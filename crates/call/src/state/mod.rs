@@ -1,12 +1,15 @@
-//! The state of calls, pure: inputs and time go in, outputs come out. No clock, socket, lock, task or randomness.
+//! The state of calls, pure: inputs and time go in, outputs come out. No clock, socket, lock, task or
+//! randomness.
 //!
 //! The contract, as in other sans-IO libraries:
 //! 1. Give an input to [`Switchboard`] (or to one [`CallState`]) with the time it happened.
 //! 2. Drain [`Switchboard::poll_output`] until it has no more, and carry out each output in order.
-//! 3. Sleep until the next input or [`Switchboard::next_deadline`], whichever is first; at the deadline give a tick.
+//! 3. Sleep until the next input or [`Switchboard::next_deadline`], whichever is first; at the deadline give
+//!    a tick.
 //!
-//! A peer link carries out its commands in order and reports in that order: each `CreateOffer` is answered by one
-//! `LocalOffer`, each `AcceptOffer` by one `LocalAnswer`, unless it reports a refusal or a failure instead.
+//! A peer link carries out its commands in order and reports in that order: each `CreateOffer` is answered by
+//! one `LocalOffer`, each `AcceptOffer` by one `LocalAnswer`, unless it reports a refusal or a failure
+//! instead.
 
 mod allowance;
 mod call;

@@ -1,4 +1,5 @@
-//! Offer and answer with one peer: perfect negotiation (W3C webrtc-pc section 10.7) over a transport that may reorder.
+//! Offer and answer with one peer: perfect negotiation (W3C webrtc-pc section 10.7) over a transport that may
+//! reorder.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -154,8 +155,8 @@ impl Negotiation {
             (_, _, false) | (Step::Answering(_) | Step::OfferReady(_), _, true) => OnOffer::Wait,
             (Step::Stable, _, true) => OnOffer::Accept,
             (Step::MakingOffer | Step::HaveLocalOffer(_), Role::Callee, true) => OnOffer::RollBackAndAccept,
-            // Impolite: ours wins. It waits all the same, for if the answer to ours turns out to be older, the other
-            // side made this offer after it, and the transport let it overtake.
+            // Impolite: ours wins. It waits all the same, for if the answer to ours turns out to be older,
+            // the other side made this offer after it, and the transport let it overtake.
             (Step::MakingOffer | Step::HaveLocalOffer(_), Role::Caller, true) => OnOffer::Wait,
         };
         match verdict {

@@ -59,8 +59,8 @@ pub(super) struct Participant {
     repeat_at: Option<Instant>,
     /// How often the offer that is open was sent again.
     repeats: u32,
-    /// It says what only Ahoys say. A plain browser may take long for an answer, as it asks for the camera first, and may
-    /// not know what to do with the same offer twice: it gets each once.
+    /// It says what only Ahoys say. A plain browser may take long for an answer, as it asks for the camera
+    /// first, and may not know what to do with the same offer twice: it gets each once.
     is_ours: bool,
     /// When a postponed offer of the peer is due.
     answer_at: Option<Instant>,
@@ -313,8 +313,8 @@ impl Participant {
         Ok(())
     }
 
-    /// Restarts ICE, unless an exchange is still open: where an offer is not answered, the signaling is what is slow, and
-    /// a second offer would not be faster.
+    /// Restarts ICE, unless an exchange is still open: where an offer is not answered, the signaling is what
+    /// is slow, and a second offer would not be faster.
     fn restart_ice(&mut self, now: Instant, out: &mut Outbox) {
         let begun = self.exchange.make_offer(true, out);
         self.roamed &= !begun;

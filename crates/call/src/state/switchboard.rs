@@ -9,12 +9,13 @@ use crate::{
     message::{Envelope, HangupReason, MediaState, Payload},
 };
 
-/// All calls of this endpoint: routes messages to their call, answers busy, and makes one call of two that cross.
+/// All calls of this endpoint: routes messages to their call, answers busy, and makes one call of two that
+/// cross.
 ///
-/// Calls cross when both sides send a request before either has the other's. Both know both ids then, and the call
-/// of the smaller id goes on, accepted without ringing. A peer that does not know this rule answers busy, or lets
-/// our request ring: in the first case we take its call instead, in the second its own request is hung up as soon as
-/// ours is answered.
+/// Calls cross when both sides send a request before either has the other's. Both know both ids then, and the
+/// call of the smaller id goes on, accepted without ringing. A peer that does not know this rule answers
+/// busy, or lets our request ring: in the first case we take its call instead, in the second its own request
+/// is hung up as soon as ours is answered.
 #[derive(Debug, Default)]
 pub struct Switchboard {
     current: Option<Current>,
@@ -40,8 +41,8 @@ struct Current {
 pub struct AlreadyInCall(pub CallId);
 
 impl Switchboard {
-    /// Calls a peer; `media` is what we are going to send. The id is new ([`CallId::random`]). Where that very peer
-    /// is ringing here, its call is accepted instead. Gives the id of the call that goes on.
+    /// Calls a peer; `media` is what we are going to send. The id is new ([`CallId::random`]). Where that
+    /// very peer is ringing here, its call is accepted instead. Gives the id of the call that goes on.
     ///
     /// # Errors
     /// There is a call already.

@@ -150,7 +150,8 @@ async fn calling_each_other_at_once_is_one_call_with_media() {
     ben.until_connected().await;
     let id = anna.seen.last().unwrap().call.clone();
     assert_eq!(id, ben.seen.last().unwrap().call, "two calls");
-    // Where one request arrives before the other is made, the second one is an acceptance: either id is right then.
+    // Where one request arrives before the other is made, the second one is an acceptance: either id is right
+    // then.
     assert!([&of_anna, &of_ben].contains(&&id));
     media_flows(&mut ben, &anna, &id).await;
     media_flows(&mut anna, &ben, &id).await;

@@ -17,8 +17,8 @@ use super::{
 const FIRST: usize = 20;
 /// Calls from there on.
 const CALLS: usize = 100;
-/// The goal is 2 MB. Some 0.5 are measured, and no more over 400 calls; how full the heap is at either moment moves it
-/// by one, and on a busy machine by two.
+/// The goal is 2 MB. Some 0.5 are measured, and no more over 400 calls; how full the heap is at either moment
+/// moves it by one, and on a busy machine by two.
 const GROWTH_MB: f64 = 4.0;
 
 #[derive(Clone, Copy, Debug)]

@@ -32,7 +32,8 @@ async fn a_muted_microphone_sends_silence_while_the_picture_goes_on() {
     callee.until_grown("sound", 20, |stats| stats.link.audio_in_packets).await;
 }
 
-/// A silence that the sender announces is comfort noise at the other side; a guess at what is lost would be heard.
+/// A silence that the sender announces is comfort noise at the other side; a guess at what is lost would be
+/// heard.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn silence_of_a_muted_microphone_is_not_taken_for_loss() {
     let Call { caller, callee, .. } = Call::connect(both(), both()).await;
@@ -125,7 +126,8 @@ async fn what_was_switched_off_before_the_call_is_off_in_it() {
     assert!(stats.video.is_none());
 }
 
-/// Many readers that join when the last key frame is long gone, each asking with every picture until there is one.
+/// Many readers that join when the last key frame is long gone, each asking with every picture until there is
+/// one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wanted_key_frame_comes_at_once_and_a_flood_of_wishes_makes_few() {
     let Call { id, caller, callee, .. } = Call::connect(both(), both()).await;

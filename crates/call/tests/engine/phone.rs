@@ -165,8 +165,9 @@ impl Phone {
         since - start
     }
 
-    /// Waits until no more sound than DTX's is sent: one packet in 400 ms, and one that announces silence again after
-    /// it (libopus, `MAX_CONSECUTIVE_DTX`), where a voice has 50 a second. Gives the time until then.
+    /// Waits until no more sound than DTX's is sent: one packet in 400 ms, and one that announces silence
+    /// again after it (libopus, `MAX_CONSECUTIVE_DTX`), where a voice has 50 a second. Gives the time until
+    /// then.
     pub async fn until_silent(&self) -> Duration {
         let start = Instant::now();
         loop {

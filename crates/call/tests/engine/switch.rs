@@ -28,7 +28,8 @@ const SAMPLE_RATE: usize = 48_000;
 /// Of the test tone, and of another sound.
 const TONE_HZ: f32 = 440.0;
 const OTHER_HZ: f32 = 1500.0;
-/// The test tone is quiet: a hundredth of full scale is well under it, and well over what Opus leaves of silence.
+/// The test tone is quiet: a hundredth of full scale is well under it, and well over what Opus leaves of
+/// silence.
 const AUDIBLE: f32 = 0.005;
 
 fn choose(phone: &Phone, change: impl FnOnce(&mut Devices)) {
@@ -306,8 +307,9 @@ fn a_camera_chosen_again_and_again_is_never_opened_twice() {
     });
 }
 
-/// The callee hears by one speaker what the caller says, and its microphone hears that speaker. When it chooses the other
-/// speaker nothing is heard any more; when it chooses the microphone in front of that, the caller hears itself again.
+/// The callee hears by one speaker what the caller says, and its microphone hears that speaker. When it
+/// chooses the other speaker nothing is heard any more; when it chooses the microphone in front of that, the
+/// caller hears itself again.
 #[test]
 fn devices_of_a_sound_server_are_changed_in_mid_call() {
     with_daemon("switch::devices_of_a_sound_server_are_changed_in_mid_call", |daemon| {

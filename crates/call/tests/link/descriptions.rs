@@ -1,5 +1,5 @@
-//! Two links whose descriptions are altered on the way into those of other programs, in either direction. Sound and
-//! pictures have to arrive both ways all the same.
+//! Two links whose descriptions are altered on the way into those of other programs, in either direction.
+//! Sound and pictures have to arrive both ways all the same.
 
 use super::*;
 

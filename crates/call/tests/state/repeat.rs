@@ -106,8 +106,8 @@ fn connected(seeds: u64, lost: f64) -> usize {
     (0..seeds).filter(connects).count()
 }
 
-/// An offer and its answer both arrive in 81, 64 and 49 % of the tries. The few that do not with them lost all candidates of a side, of
-/// which these links need one; real ones find each other by the other side's.
+/// An offer and its answer both arrive in 81, 64 and 49 % of the tries. The few that do not with them lost
+/// all candidates of a side, of which these links need one; real ones find each other by the other side's.
 #[test]
 fn calls_connect_though_descriptions_get_lost() {
     for (lost, least) in [(0.1, 297), (0.2, 291), (0.3, 276)] {

@@ -1,4 +1,5 @@
-//! Two endpoints with links that mind the rules of a peer connection, wired by a seeded network in virtual time.
+//! Two endpoints with links that mind the rules of a peer connection, wired by a seeded network in virtual
+//! time.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -198,7 +199,8 @@ impl World {
                 to
             }
             Item::Link { at, call, event } => {
-                // A closed link is silent, and one that found a new way before it noticed the loss of the old.
+                // A closed link is silent, and one that found a new way before it noticed the loss of the
+                // old.
                 let moot = |link: &FakeLink| link.closed || (link.connected && event == LinkEvent::Disconnected);
                 if self.ends[at].links.get(&call).is_some_and(|link| !moot(link)) {
                     let peer = End::name(1 - at);

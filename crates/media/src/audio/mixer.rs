@@ -1,8 +1,9 @@
 //! The mixer: all sounds of all calls into one stream for the speaker.
 //!
-//! [`mixer`] makes two ends. [`Mixer`] belongs to the sound device's callback: [`Mixer::render`] takes no lock, allocates
-//! and frees nothing and makes no system call. [`MixerHandle`] belongs to everybody else. Between them are rings: packets
-//! and new streams go one way, streams to be freed go the other; stats come back through atomics.
+//! [`mixer`] makes two ends. [`Mixer`] belongs to the sound device's callback: [`Mixer::render`] takes no
+//! lock, allocates and frees nothing and makes no system call. [`MixerHandle`] belongs to everybody else.
+//! Between them are rings: packets and new streams go one way, streams to be freed go the other; stats come
+//! back through atomics.
 
 mod limiter;
 mod shared;
@@ -30,8 +31,8 @@ use crate::advice::Advice;
 
 /// Streams at a time. More than anybody tells apart; it bounds the time a callback takes.
 const MAX_STREAMS: usize = 64;
-/// Packets that may wait for the next callback of a stream: over half a second of the shortest ones, which is as much as
-/// a jitter buffer would play, and each of them twice (RFC 2198).
+/// Packets that may wait for the next callback of a stream: over half a second of the shortest ones, which is
+/// as much as a jitter buffer would play, and each of them twice (RFC 2198).
 const PACKET_RING: usize = 128;
 /// Samples that may wait in a local stream: half a second.
 const PCM_RING: usize = SAMPLE_RATE as usize / 2;
@@ -142,8 +143,8 @@ pub struct AudioStream {
 }
 
 impl AudioStream {
-    /// Hands over a packet. If the speaker has not taken any for so long that there is no room, it is dropped and
-    /// counted ([`StreamStats::overflowed`]); one over the largest size is counted as refused.
+    /// Hands over a packet. If the speaker has not taken any for so long that there is no room, it is dropped
+    /// and counted ([`StreamStats::overflowed`]); one over the largest size is counted as refused.
     pub fn push(&mut self, packet: Packet<'_>) {
         match PacketSlot::new(&packet) {
             None => self.control.shared.count_oversized(),
@@ -178,7 +179,8 @@ impl AudioStream {
     }
 }
 
-/// A stream of sound made here. Dropped, it fades out within 10 ms and goes; what was pushed but not played is lost.
+/// A stream of sound made here. Dropped, it fades out within 10 ms and goes; what was pushed but not played
+/// is lost.
 #[derive(Debug)]
 pub struct PcmStream {
     samples: Producer<f32>,
@@ -218,7 +220,8 @@ pub struct Mixer {
 }
 
 impl Mixer {
-    /// Renders the next 10 ms into `out`, as they are to be handed to the device at `now`. Silence if there is nothing.
+    /// Renders the next 10 ms into `out`, as they are to be handed to the device at `now`. Silence if there
+    /// is nothing.
     pub fn render(&mut self, out: &mut Frame, now: Instant) {
         while self.streams.len() < MAX_STREAMS
             && let Ok(stream) = self.added.pop()

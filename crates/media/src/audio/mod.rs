@@ -1,5 +1,5 @@
-//! Sound: from the microphone to Opus, and from Opus packets to the speaker. Everything between the devices is 48 kHz
-//! mono in frames of 10 ms; other rates and channel counts exist only at the devices.
+//! Sound: from the microphone to Opus, and from Opus packets to the speaker. Everything between the devices
+//! is 48 kHz mono in frames of 10 ms; other rates and channel counts exist only at the devices.
 
 pub mod jitter;
 pub mod microphone;

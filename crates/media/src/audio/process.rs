@@ -1,5 +1,6 @@
-//! Echo cancellation, noise suppression and automatic gain on the way from the microphone (sonora, the port of
-//! WebRTC's audio processing), and the reference that the echo canceller compares with: what is really played.
+//! Echo cancellation, noise suppression and automatic gain on the way from the microphone (sonora, the port
+//! of WebRTC's audio processing), and the reference that the echo canceller compares with: what is really
+//! played.
 //!
 //! Gain is digital only; the system's volume is the user's.
 
@@ -102,7 +103,8 @@ impl Processor {
         self.settings
     }
 
-    /// Shows the echo canceller 10 ms that the speaker plays; in the order of playing, before the microphone hears it.
+    /// Shows the echo canceller 10 ms that the speaker plays; in the order of playing, before the microphone
+    /// hears it.
     pub fn far_end(&mut self, frame: &Frame) {
         if self.settings.echo_cancellation {
             // Refused only for a wrong frame size, which the type excludes.
@@ -121,8 +123,8 @@ impl Processor {
     }
 }
 
-/// Frames between speaker and microphone: 0.5 s. The microphone takes them every 10 ms; a ring that is full means that
-/// it has stopped, and then newer frames are dropped.
+/// Frames between speaker and microphone: 0.5 s. The microphone takes them every 10 ms; a ring that is full
+/// means that it has stopped, and then newer frames are dropped.
 const REFERENCE_FRAMES: usize = 50;
 
 /// The pair that carries what is played to the echo canceller, without a lock on the speaker's side.
@@ -150,8 +152,8 @@ impl EchoReferenceWriter {
     }
 }
 
-/// The microphone's end. All clones are one: what one takes, the others do not get. So it outlives a microphone that could
-/// not be opened, and serves the next; two at once would have half of the echo each.
+/// The microphone's end. All clones are one: what one takes, the others do not get. So it outlives a
+/// microphone that could not be opened, and serves the next; two at once would have half of the echo each.
 #[derive(Clone)]
 pub struct EchoReference {
     frames: Arc<Mutex<Consumer<Frame>>>,

@@ -6,7 +6,8 @@ use std::{f32::consts::TAU, time::Duration};
 
 use super::{Frame, SAMPLE_RATE};
 
-/// The quiet tone beneath, in Hz. A whole number of cycles a second, so the signal is the same in every second.
+/// The quiet tone beneath, in Hz. A whole number of cycles a second, so the signal is the same in every
+/// second.
 pub const TONE_HZ: u32 = 440;
 /// The beep, in Hz.
 pub const BEEP_HZ: u32 = 1000;
@@ -113,7 +114,8 @@ pub struct Report {
 const WINDOW_MS: usize = 5;
 /// Samples of a block for levels: 50 ms hold whole cycles of both tones, so they do not leak into each other.
 const BLOCK: usize = 50 * SAMPLES_A_MS;
-/// A beep starts over this amplitude: 28 dB under the nominal one, which allows for a quiet room and any gain control.
+/// A beep starts over this amplitude: 28 dB under the nominal one, which allows for a quiet room and any gain
+/// control.
 const BEEP_THRESHOLD: f32 = 0.02;
 /// A beep also stands out over the 440 Hz by this, whose remains in the short window could be taken for one.
 const BEEP_OVER_TONE: f32 = 2.0;
@@ -296,8 +298,8 @@ impl Detector {
 }
 
 impl Rise {
-    /// Where the envelope passes half of the peak, up and down: a window of five ms answers a sudden beep by a straight
-    /// rise of five ms, whose middle is half a window after the edge.
+    /// Where the envelope passes half of the peak, up and down: a window of five ms answers a sudden beep by
+    /// a straight rise of five ms, whose middle is half a window after the edge.
     fn beep(&self) -> Option<Beep> {
         let half = self.peak / 2.0;
         let crossing = |(n, pair): (usize, &[f32])| match pair {

@@ -21,7 +21,8 @@ const PATTERN_FORMATS: [VideoFormat; 3] = [
 /// A camera that can be opened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CameraInfo {
-    /// Stays the same when the camera is plugged in again, also in another order, as far as the system can tell.
+    /// Stays the same when the camera is plugged in again, also in another order, as far as the system can
+    /// tell.
     pub id: String,
     /// The name that the camera gives itself.
     pub name: String,
@@ -36,8 +37,8 @@ impl CameraInfo {
     }
 }
 
-/// All cameras, real ones first, then the test pattern. Asks each for its formats, which takes some milliseconds,
-/// and starts none.
+/// All cameras, real ones first, then the test pattern. Asks each for its formats, which takes some
+/// milliseconds, and starts none.
 pub fn cameras() -> Vec<CameraInfo> {
     let real = nodes().into_iter().filter_map(|node| {
         let formats = match offered(&node) {
@@ -65,8 +66,9 @@ pub(crate) struct Node {
     pub(crate) name: String,
 }
 
-/// The nodes that `device` (an id, an index, a path like `/dev/video0`, a name or a part of one) can mean. More than
-/// one only for a name: a USB camera has two nodes of one name, and two cameras may be of one model.
+/// The nodes that `device` (an id, an index, a path like `/dev/video0`, a name or a part of one) can mean.
+/// More than one only for a name: a USB camera has two nodes of one name, and two cameras may be of one
+/// model.
 pub(crate) fn matching(device: &str) -> Vec<Node> {
     choose(nodes(), device)
 }
@@ -94,7 +96,8 @@ fn nodes() -> Vec<Node> {
         })
         .collect();
     found.sort_unstable();
-    // udev's links name the device by maker, model and serial number, or else by the socket it is plugged into.
+    // udev's links name the device by maker, model and serial number, or else by the socket it is plugged
+    // into.
     let links = [udev_links("/dev/v4l/by-id"), udev_links("/dev/v4l/by-path")].concat();
     let ids = found.iter().map(|(index, name)| {
         let link = links.iter().find(|(target, _)| target == index);

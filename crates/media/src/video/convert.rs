@@ -1,5 +1,5 @@
-//! What cameras send, to I420. The loops are written so that the compiler turns them into vector code: fixed-size
-//! chunks, no index, no branch. Measured by `cargo bench -p ahoy-media --bench convert`.
+//! What cameras send, to I420. The loops are written so that the compiler turns them into vector code:
+//! fixed-size chunks, no index, no branch. Measured by `cargo bench -p ahoy-media --bench convert`.
 
 use super::I420Frame;
 
@@ -17,7 +17,8 @@ fn check(src: &[u8], needed: usize) -> Result<(), ShortPicture> {
     if src.len() < needed { Err(ShortPicture { got: src.len(), needed }) } else { Ok(()) }
 }
 
-/// YUYV (packed 4:2:2, also called YUY2) to I420. Chroma is averaged over two rows. `src` may be longer than needed.
+/// YUYV (packed 4:2:2, also called YUY2) to I420. Chroma is averaged over two rows. `src` may be longer than
+/// needed.
 pub fn yuyv(src: &[u8], width: u32, height: u32, frame: &mut I420Frame) -> Result<(), ShortPicture> {
     let stride = width.div_ceil(2) as usize * 4;
     check(src, stride * height as usize)?;
@@ -43,8 +44,8 @@ fn yuyv_luma(row: &[u8], luma: &mut [u8]) {
 
 /// Chroma of two rows of YUYV to one of U and one of V.
 fn yuyv_chroma(above: &[u8], below: &[u8], u: &mut [u8], v: &mut [u8]) {
-    // In blocks of 32 pixels through a buffer of interleaved means: both steps are then plain vector code, while one
-    // loop over every fourth byte is not.
+    // In blocks of 32 pixels through a buffer of interleaved means: both steps are then plain vector code,
+    // while one loop over every fourth byte is not.
     let (above, above_rest) = above.as_chunks::<64>();
     let (below, below_rest) = below.as_chunks::<64>();
     let (u, u_rest) = u.as_chunks_mut::<16>();

@@ -1,5 +1,5 @@
-//! The encoder's thread: takes the newest frame from the slot, makes it as small as the network asks for, encodes it once for
-//! all peers, hands it to a sink.
+//! The encoder's thread: takes the newest frame from the slot, makes it as small as the network asks for,
+//! encodes it once for all peers, hands it to a sink.
 
 use std::{
     sync::{
@@ -18,8 +18,8 @@ use super::{
 };
 use crate::units::{Bitrate, VideoFormat};
 
-/// How long the thread waits for a frame before it looks whether it is to end. Bounds how long a drop takes when the
-/// camera gives nothing, and costs 20 wake-ups a second only then.
+/// How long the thread waits for a frame before it looks whether it is to end. Bounds how long a drop takes
+/// when the camera gives nothing, and costs 20 wake-ups a second only then.
 const STOP_CHECK: Duration = Duration::from_millis(50);
 /// Weight of the newest frame in [`EncoderStats::encode_us`].
 const ENCODE_TIME_WEIGHT: f64 = 0.1;
@@ -45,7 +45,8 @@ pub struct EncoderStats {
     pub held: u64,
 }
 
-/// Tells whether the network takes another frame now. Asked on the encoder's thread before each one; must not block.
+/// Tells whether the network takes another frame now. Asked on the encoder's thread before each one; must not
+/// block.
 pub type Ready = Box<dyn FnMut() -> bool + Send>;
 
 /// What the owner and the thread share.
@@ -58,14 +59,16 @@ struct Shared {
     stats: Mutex<EncoderStats>,
 }
 
-/// A running encoder thread. Dropping it stops and joins the thread; it also ends when the slot's writer is gone.
+/// A running encoder thread. Dropping it stops and joins the thread; it also ends when the slot's writer is
+/// gone.
 pub struct VideoEncoder {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl VideoEncoder {
-    /// Starts the thread. `sink` is called on it for every encoded frame, and must not block: the next frame waits.
+    /// Starts the thread. `sink` is called on it for every encoded frame, and must not block: the next frame
+    /// waits.
     pub fn spawn(
         reader: FrameReader,
         format: VideoFormat,
@@ -75,8 +78,9 @@ impl VideoEncoder {
         Self::spawn_with_tap(reader, format, bitrate, Box::new(|| true), sink, |_| {})
     }
 
-    /// As [`Self::spawn`], for frames that are encoded only while the network is `ready`. `tap` gets every frame of the camera,
-    /// after it has been encoded and given to `sink`: only the next frame waits for what it does.
+    /// As [`Self::spawn`], for frames that are encoded only while the network is `ready`. `tap` gets every
+    /// frame of the camera, after it has been encoded and given to `sink`: only the next frame waits for what
+    /// it does.
     pub fn spawn_with_tap(
         reader: FrameReader,
         format: VideoFormat,
@@ -118,8 +122,8 @@ impl VideoEncoder {
         self.shared.bitrate.store(bitrate.bps(), Relaxed);
     }
 
-    /// Sends at most this size and rate from the next frame on; none: no frame is encoded. Another size begins with a key frame. A
-    /// camera's frames are made smaller, never larger.
+    /// Sends at most this size and rate from the next frame on; none: no frame is encoded. Another size
+    /// begins with a key frame. A camera's frames are made smaller, never larger.
     pub fn set_format(&self, format: Option<VideoFormat>) {
         *self.shared.format.lock().unwrap_or_else(PoisonError::into_inner) = format;
     }

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-/// A picture as planar YUV 4:2:0, limited range BT.601: the Y plane of `width * height` bytes, then U, then V of
-/// `ceil(width / 2) * ceil(height / 2)` bytes each, rows without padding.
+/// A picture as planar YUV 4:2:0, limited range BT.601: the Y plane of `width * height` bytes, then U, then V
+/// of `ceil(width / 2) * ceil(height / 2)` bytes each, rows without padding.
 #[derive(Clone, Debug)]
 pub struct I420Frame {
     width: u32,
@@ -27,8 +27,8 @@ impl I420Frame {
         frame
     }
 
-    /// Gives the buffer the size of a `width` x `height` picture; its content is then unspecified until written.
-    /// Allocates only when the picture grows.
+    /// Gives the buffer the size of a `width` x `height` picture; its content is then unspecified until
+    /// written. Allocates only when the picture grows.
     pub fn resize(&mut self, width: u32, height: u32) {
         (self.width, self.height) = (width, height);
         let len = self.luma_len() + 2 * self.chroma_len();
@@ -127,7 +127,7 @@ pub struct EncodedFrame {
     pub width: u32,
     /// Rows.
     pub height: u32,
-    /// When the picture was captured: on the sending side the sensor's time, on the receiving side the sender's
-    /// capture time mapped into this machine's clock.
+    /// When the picture was captured: on the sending side the sensor's time, on the receiving side the
+    /// sender's capture time mapped into this machine's clock.
     pub captured_at: Instant,
 }

@@ -1,10 +1,10 @@
-//! The test pattern: a moving picture that carries its own time and number, so that latency and loss can be read off
-//! any decoded frame, by any program. Its form is fixed (docs/architecture.md, "The test signal").
+//! The test pattern: a moving picture that carries its own time and number, so that latency and loss can be
+//! read off any decoded frame, by any program. Its form is fixed (docs/architecture.md, "The test signal").
 //!
-//! Rows 0 to H/10: 26 equal cells, of which 0 and 25 are mid-grey and 1 to 24 are the bits, least significant first,
-//! of the capture time in unix milliseconds modulo 2^24. Rows H/10 to 2H/10: the same for the frame counter. Below: a
-//! moving, detailed colour picture, with a white square of H/5 in the lower right corner during the first 50 ms of
-//! every second.
+//! Rows 0 to H/10: 26 equal cells, of which 0 and 25 are mid-grey and 1 to 24 are the bits, least significant
+//! first, of the capture time in unix milliseconds modulo 2^24. Rows H/10 to 2H/10: the same for the frame
+//! counter. Below: a moving, detailed colour picture, with a white square of H/5 in the lower right corner
+//! during the first 50 ms of every second.
 
 use std::sync::LazyLock;
 
@@ -20,11 +20,12 @@ const WHITE: u8 = 235;
 const MID_GREY: u8 = 126;
 const NEUTRAL_CHROMA: u8 = 128;
 
-/// How long after a whole second the square stays white; over one frame interval at 25 frames a second and more.
+/// How long after a whole second the square stays white; over one frame interval at 25 frames a second and
+/// more.
 const FLASH_MS: u64 = 50;
 
-/// How far a cell's mean luma may lie from its nominal value and still be read: the steps are 110 apart, so this
-/// leaves a band between them in which a cell is undecided.
+/// How far a cell's mean luma may lie from its nominal value and still be read: the steps are 110 apart, so
+/// this leaves a band between them in which a cell is undecided.
 const CELL_TOLERANCE: u8 = 45;
 /// Over anything the moving picture draws (its luma stays under [`TEXTURE_TOP`]), under a compressed white.
 const FLASH_LUMA: u8 = 200;
@@ -57,8 +58,8 @@ pub fn draw(frame: &mut I420Frame, unix_ms: u64, counter: u32) {
     }
 }
 
-/// Reads the cells of a picture, also after lossy compression. `None` where the grey cells are not grey or a bit
-/// cannot be told, that is, where this is not (or no longer) the test pattern.
+/// Reads the cells of a picture, also after lossy compression. `None` where the grey cells are not grey or a
+/// bit cannot be told, that is, where this is not (or no longer) the test pattern.
 pub fn read_cells(frame: &I420Frame) -> Option<Cells> {
     Some(Cells {
         unix_ms_mod: read_row(frame, 0)?,
@@ -77,8 +78,8 @@ struct Area {
 }
 
 impl Area {
-    /// The middle half in both directions, at least one sample of a non-empty area: away from the edges, which
-    /// compression smears.
+    /// The middle half in both directions, at least one sample of a non-empty area: away from the edges,
+    /// which compression smears.
     fn middle(self) -> Self {
         let (dx, dy) = ((self.right - self.left) / 4, (self.bottom - self.top) / 4);
         Self { left: self.left + dx, right: self.right - dx, top: self.top + dy, bottom: self.bottom - dy }
@@ -162,12 +163,13 @@ const TEXTURE_SIDE: usize = 256;
 const TEXTURE_BOTTOM: u8 = 24;
 const TEXTURE_TOP: u8 = 190;
 
-/// A square that tiles, each row stored twice over, so that a row can be read from any start without wrapping.
+/// A square that tiles, each row stored twice over, so that a row can be read from any start without
+/// wrapping.
 struct Texture(Vec<[u8; 2 * TEXTURE_SIDE]>);
 
-/// Two layers for each plane. Drawn over each other half transparent and moving apart, they make a picture that no
-/// motion vector predicts whole, as hair, leaves and sensor noise do; one moving layer alone would cost a
-/// VP8 encoder next to nothing after the key frame.
+/// Two layers for each plane. Drawn over each other half transparent and moving apart, they make a picture
+/// that no motion vector predicts whole, as hair, leaves and sensor noise do; one moving layer alone would
+/// cost a VP8 encoder next to nothing after the key frame.
 static LAYERS: LazyLock<[[Texture; 2]; 3]> = LazyLock::new(|| {
     let layer = |seed, bottom, top| Texture::noise(seed, bottom, top);
     [
@@ -177,13 +179,15 @@ static LAYERS: LazyLock<[[Texture; 2]; 3]> = LazyLock::new(|| {
     ]
 });
 
-/// Samples a frame that each layer moves, x and y. Coprime with each other, so that the picture does not repeat soon.
+/// Samples a frame that each layer moves, x and y. Coprime with each other, so that the picture does not
+/// repeat soon.
 const MOTION: [(usize, usize); 2] = [(3, 1), (TEXTURE_SIDE - 2, 1)];
 
 impl Texture {
-    /// Smooth value noise, from `bottom` to `top`, in octaves of which each has its cell's side in samples and its
-    /// weight. The weights make VP8 at 1280x720 and 30 frames a second need 1.5 Mbit/s for a clean picture (quantizer
-    /// 30) and let it go down to 0.7 Mbit/s (quantizer 56); measured with libvpx's real-time settings.
+    /// Smooth value noise, from `bottom` to `top`, in octaves of which each has its cell's side in samples
+    /// and its weight. The weights make VP8 at 1280x720 and 30 frames a second need 1.5 Mbit/s for a clean
+    /// picture (quantizer 30) and let it go down to 0.7 Mbit/s (quantizer 56); measured with libvpx's
+    /// real-time settings.
     fn noise(seed: u32, bottom: u8, top: u8) -> Self {
         let octaves = [(64, 0.85), (16, 0.12), (4, 0.03)];
         let sample = |x: usize, y: usize| {
@@ -201,7 +205,8 @@ impl Texture {
     }
 }
 
-/// Random values on a grid of `cell` samples, between them interpolated: 0 to 1, periodic in the texture's side.
+/// Random values on a grid of `cell` samples, between them interpolated: 0 to 1, periodic in the texture's
+/// side.
 fn smooth_noise(seed: u32, x: usize, y: usize, cell: usize) -> f32 {
     let periods = TEXTURE_SIDE / cell;
     let corner =

@@ -1,7 +1,8 @@
 //! Smaller frames for slow paths: any size at or below the camera's.
 //!
-//! First each side is divided by a whole number, as the mean of the pixels in between; what remains, less than a half, is done
-//! by blending two neighbours in each direction. Measured (1280x720, one core): 960x540 in 1.1 ms, 640x360 in 0.2 ms.
+//! First each side is divided by a whole number, as the mean of the pixels in between; what remains, less
+//! than a half, is done by blending two neighbours in each direction. Measured (1280x720, one core): 960x540
+//! in 1.1 ms, 640x360 in 0.2 ms.
 
 use multiversion::multiversion;
 
@@ -32,7 +33,8 @@ impl Default for Scaler {
 }
 
 impl Scaler {
-    /// `frame` at this size, captured when it was. A size that is larger, or nothing, gives the frame as it is.
+    /// `frame` at this size, captured when it was. A size that is larger, or nothing, gives the frame as it
+    /// is.
     pub fn scale<'a>(&'a mut self, frame: &'a I420Frame, width: u32, height: u32) -> &'a I420Frame {
         if width == 0 || height == 0 || width > frame.width() || height > frame.height() {
             return frame;

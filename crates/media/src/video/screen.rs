@@ -1,7 +1,7 @@
 //! Planes to the pixels of a screen: fitted into a box, and as blue, green, red.
 //!
-//! For windows whose pictures the CPU paints: there a picture that has to be scaled anew, or converted twice, costs as much
-//! as its decoding.
+//! For windows whose pictures the CPU paints: there a picture that has to be scaled anew, or converted twice,
+//! costs as much as its decoding.
 
 use std::time::Instant;
 
@@ -12,11 +12,13 @@ use super::{
     small::{FACTOR_MAX, shrink},
 };
 
-/// Bytes of a pixel: blue, green, red and one that means nothing. A 32 bit word of a little-endian machine is 0x00RRGGBB.
+/// Bytes of a pixel: blue, green, red and one that means nothing. A 32 bit word of a little-endian machine is
+/// 0x00RRGGBB.
 pub const PIXEL: usize = 4;
 /// Between two samples there are so many steps.
 const STEPS: u16 = 256;
-/// The most samples of a row: more than VP8 has (14 bits, RFC 6386 section 9.1). Of a wider picture the rest is not shown.
+/// The most samples of a row: more than VP8 has (14 bits, RFC 6386 section 9.1). Of a wider picture the rest
+/// is not shown.
 const LINE: usize = 1 << 14;
 
 /// How a picture goes into a box of another shape.
@@ -57,7 +59,8 @@ struct Place {
 }
 
 impl Fit {
-    /// The size that a `width` x `height` picture has in the box `size`, at least one pixel; and which part of it is seen.
+    /// The size that a `width` x `height` picture has in the box `size`, at least one pixel; and which part
+    /// of it is seen.
     fn place(self, width: u32, height: u32, size: Size) -> (Size, Part) {
         let (wide, high) = (width as f32, height as f32);
         let (across, down) = (size.width as f32 / wide.max(1.0), size.height as f32 / high.max(1.0));
@@ -96,8 +99,9 @@ pub struct ScreenConverter {
 }
 
 impl ScreenConverter {
-    /// Writes `frame` (BT.601, limited range) into `pixels` as it is seen in the box `size`: row by row without padding, [`PIXEL`]
-    /// bytes each. Gives the size that it has there. An empty picture or box leaves nothing.
+    /// Writes `frame` (BT.601, limited range) into `pixels` as it is seen in the box `size`: row by row
+    /// without padding, [`PIXEL`] bytes each. Gives the size that it has there. An empty picture or box
+    /// leaves nothing.
     pub fn convert(&mut self, frame: I420View<'_>, size: Size, fit: Fit, mirrored: bool, pixels: &mut Vec<u8>) -> Size {
         if frame.width == 0 || frame.height == 0 || size.width == 0 || size.height == 0 {
             pixels.clear();
@@ -148,8 +152,8 @@ impl ScreenConverter {
     }
 }
 
-/// Makes the pixels of a block of [`ROWS`] rows, or fewer at the lower edge, each between two rows of the picture. Compiled
-/// twice: AVX2 works on twice as many samples at once.
+/// Makes the pixels of a block of [`ROWS`] rows, or fewer at the lower edge, each between two rows of the
+/// picture. Compiled twice: AVX2 works on twice as many samples at once.
 #[multiversion(targets("x86_64+avx2"))]
 fn write_rows(converter: &mut ScreenConverter, frame: I420View<'_>, wide: [usize; 2], block: usize, out: &mut [u8]) {
     let ([y, u, v], [luma_stride, chroma_stride]) = (frame.planes, frame.strides);
@@ -199,8 +203,9 @@ const ROWS: usize = 4;
 /// Samples of [`ROWS`] rows that lie under each other.
 type Column = [u8; ROWS];
 
-/// Rows of the source, each between two of its rows, column by column: a sample is looked for once for all of them, which takes half
-/// of the time that a row takes by itself. The number of columns is fixed, so that none is looked for with a check of its length.
+/// Rows of the source, each between two of its rows, column by column: a sample is looked for once for all of
+/// them, which takes half of the time that a row takes by itself. The number of columns is fixed, so that
+/// none is looked for with a check of its length.
 #[derive(Debug)]
 struct Columns {
     columns: Box<[Column; LINE + 1]>,
@@ -219,7 +224,8 @@ impl Columns {
         let row = |index: usize| plane.get(index * stride..index * stride + width);
         let (Some(above), Some(mixed)) = (row(down.at), self.mixed.get_mut(to)) else { return };
         let below = row(down.at + 1).unwrap_or(above);
-        // Loops, not adaptors with closures: those are not compiled into a function of more CPU features than theirs.
+        // Loops, not adaptors with closures: those are not compiled into a function of more CPU features than
+        // theirs.
         mixed.resize(width, 0);
         for ((mixed, &a), &b) in mixed.iter_mut().zip(above).zip(below) {
             *mixed = mix(a, b, down.weight);
@@ -300,8 +306,9 @@ fn mix(a: u8, b: u8, weight: u16) -> u8 {
     ((u16::from(a) * (STEPS - weight) + u16::from(b) * weight + STEPS / 2) / STEPS) as u8
 }
 
-/// What a row's chroma adds to the blue, green and red of its pixels, in 1/64: from limited range BT.601, so that each sum fits 16
-/// bits. 255/219, 1.596, 0.392, 0.813, 2.017 (ITU-R BT.601-7, 2.5, with the ranges of 2.5.3).
+/// What a row's chroma adds to the blue, green and red of its pixels, in 1/64: from limited range BT.601, so
+/// that each sum fits 16 bits. 255/219, 1.596, 0.392, 0.813, 2.017 (ITU-R BT.601-7, 2.5, with the ranges of
+/// 2.5.3).
 #[derive(Debug, Default)]
 struct Colours {
     blue: Vec<i16>,
@@ -329,7 +336,8 @@ impl Colours {
         }
     }
 
-    /// Each colour by itself and then pixels of them: both is code for many samples at once, where it is not with a step for each pixel.
+    /// Each colour by itself and then pixels of them: both is code for many samples at once, where it is not
+    /// with a step for each pixel.
     #[inline(always)]
     fn write(&mut self, luma: &[u8], out: &mut [u8]) {
         let Self { blue, green, red, levels: [blues, greens, reds] } = self;

@@ -1,8 +1,8 @@
 //! The slot between a camera and the encoder: it holds one picture, the newest.
 //!
-//! A queue here would turn every hiccup of the encoder into lasting delay, so an old picture is replaced, never
-//! queued. Buffers go round between the two sides (`buffer` -> `publish` -> `wait` -> `recycle`), so that a running
-//! camera allocates nothing.
+//! A queue here would turn every hiccup of the encoder into lasting delay, so an old picture is replaced,
+//! never queued. Buffers go round between the two sides (`buffer` -> `publish` -> `wait` -> `recycle`), so
+//! that a running camera allocates nothing.
 
 use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -11,7 +11,8 @@ use std::{
 
 use super::I420Frame;
 
-/// Buffers that can be out of use at one time: three exist in all, with the writer, in the slot, and with the reader.
+/// Buffers that can be out of use at one time: three exist in all, with the writer, in the slot, and with the
+/// reader.
 const SPARE_BUFFERS: usize = 3;
 
 /// A new, empty slot.
@@ -61,8 +62,8 @@ pub struct FrameWriter {
 }
 
 impl FrameWriter {
-    /// A buffer to draw the next picture into: a used one where there is one. Its size and content are whatever
-    /// they were; give it its size with [`I420Frame::resize`].
+    /// A buffer to draw the next picture into: a used one where there is one. Its size and content are
+    /// whatever they were; give it its size with [`I420Frame::resize`].
     pub fn buffer(&mut self) -> I420Frame {
         let spare = self.slot.lock().spare.pop();
         spare.unwrap_or_else(|| I420Frame::black(0, 0, Instant::now()))

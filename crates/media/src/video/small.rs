@@ -1,8 +1,8 @@
 //! The same pictures once more, small: for who sends them to see.
 //!
-//! Showing the very pictures that are sent would have a page decode and paint twice what it must. Measured in a window
-//! without a graphics card, 1280x720@30: a second decoder takes 0.11 of a core; this encoding and its decoding take 0.03. Where the
-//! program itself paints, they need not be encoded at all.
+//! Showing the very pictures that are sent would have a page decode and paint twice what it must. Measured in
+//! a window without a graphics card, 1280x720@30: a second decoder takes 0.11 of a core; this encoding and
+//! its decoding take 0.03. Where the program itself paints, they need not be encoded at all.
 
 use multiversion::multiversion;
 
@@ -14,8 +14,8 @@ use crate::units::{Bitrate, VideoFormat};
 
 /// What a small picture is wide at most, in pixels.
 const MAX_WIDTH: u32 = 320;
-/// Pictures a second that are enough to see oneself by: of a camera that gives more than that and a third, every second one is
-/// left out.
+/// Pictures a second that are enough to see oneself by: of a camera that gives more than that and a third,
+/// every second one is left out.
 const FPS: u32 = 15;
 /// More than any talking head of that width needs.
 const BITRATE: Bitrate = Bitrate::from_kbps(300);
@@ -23,7 +23,8 @@ const BITRATE: Bitrate = Bitrate::from_kbps(300);
 /// The most by which a side is divided: sums of so many pixels fit 16 bits.
 pub(super) const FACTOR_MAX: u32 = 256;
 
-/// Shrinks pictures of one camera by a whole number, to 320 pixels in a row or less, and encodes them for who wants that.
+/// Shrinks pictures of one camera by a whole number, to 320 pixels in a row or less, and encodes them for who
+/// wants that.
 pub struct SmallPictures {
     /// Pictures a second of the camera.
     fps: u32,
@@ -84,7 +85,8 @@ pub(super) fn shrink(from: I420View<'_>, to: &mut I420Frame, factor: u32, sums: 
     }
 }
 
-/// Each pixel of `to` is the mean of `factor` x `factor` pixels of `from`, of as many as there are at its edges.
+/// Each pixel of `to` is the mean of `factor` x `factor` pixels of `from`, of as many as there are at its
+/// edges.
 #[multiversion(targets("x86_64+avx2"))]
 fn shrink_plane(
     from: &[u8],
@@ -100,7 +102,8 @@ fn shrink_plane(
     }
     let mut rows = from.chunks(stride).filter_map(|row| row.get(..from_width));
     for to in to.chunks_exact_mut(to_width) {
-        // Rows first: that is what the compiler makes vector code of. Loops, not closures, see `screen::Columns`.
+        // Rows first: that is what the compiler makes vector code of. Loops, not closures, see
+        // `screen::Columns`.
         sums.clear();
         sums.resize(from_width, 0);
         let mut count = 0;

@@ -1,5 +1,5 @@
-//! Reads back what [`super::mux`] writes: a small demuxer that is strict, so that tests can trust it, and takes bytes
-//! in any portions from anywhere.
+//! Reads back what [`super::mux`] writes: a small demuxer that is strict, so that tests can trust it, and
+//! takes bytes in any portions from anywhere.
 
 use std::ops::RangeInclusive;
 
@@ -10,8 +10,8 @@ use super::ebml::{
 };
 use crate::units::VideoFormat;
 
-/// The largest element that is taken whole, and with it the memory that a demuxer holds between two calls. Far over
-/// a key frame of [`VideoFormat::MAX_SIDE`] at the coarsest quantizers that live video has.
+/// The largest element that is taken whole, and with it the memory that a demuxer holds between two calls.
+/// Far over a key frame of [`VideoFormat::MAX_SIDE`] at the coarsest quantizers that live video has.
 const ELEMENT_MAX: u64 = 8 << 20;
 /// Sides of a picture.
 const SIDES: RangeInclusive<u64> = 1..=VideoFormat::MAX_SIDE as u64;
@@ -82,7 +82,8 @@ enum State {
     Cluster { left: u64, timestamp_ms: Option<u64> },
 }
 
-/// A demuxer of live WebM with one VP8 track, as [`super::Muxer`] writes it, several segments in a row included.
+/// A demuxer of live WebM with one VP8 track, as [`super::Muxer`] writes it, several segments in a row
+/// included.
 #[derive(Debug)]
 pub struct Demuxer {
     buffer: BytesMut,
@@ -114,8 +115,8 @@ impl Demuxer {
         }
     }
 
-    /// Takes the next bytes of the stream, in portions of any size, and gives the frames that are whole with them.
-    /// After an error the stream cannot be read on.
+    /// Takes the next bytes of the stream, in portions of any size, and gives the frames that are whole with
+    /// them. After an error the stream cannot be read on.
     pub fn push(&mut self, data: &[u8]) -> Result<Vec<Frame>, DemuxError> {
         self.buffer.extend_from_slice(data);
         let mut frames = Vec::new();

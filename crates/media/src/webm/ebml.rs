@@ -1,4 +1,5 @@
-//! What muxer and demuxer share: element ids, and EBML's variable-length integers (RFC 8794 sections 4 and 5).
+//! What muxer and demuxer share: element ids, and EBML's variable-length integers (RFC 8794 sections 4 and
+//! 5).
 
 /// Element ids with their length marker (RFC 8794 section 11, RFC 9559 section 5.1).
 pub(super) mod id {

@@ -1,14 +1,14 @@
 //! Streams on their way to readers: the page by `media://`, a file, the echo contact.
 //!
-//! A writer pushes frames, and never waits. Any number of readers poll: a read answers with everything after the
-//! reader's cursor, or waits for it. What a reader gets in all is one WebM stream (see [`super::mux`]): first an
-//! initialisation segment and the newest key frame, then cluster by cluster what follows. A reader that is too slow is
-//! moved to the newest key frame; its timestamps then jump.
+//! A writer pushes frames, and never waits. Any number of readers poll: a read answers with everything after
+//! the reader's cursor, or waits for it. What a reader gets in all is one WebM stream (see [`super::mux`]):
+//! first an initialisation segment and the newest key frame, then cluster by cluster what follows. A reader
+//! that is too slow is moved to the newest key frame; its timestamps then jump.
 //!
-//! A picture that changes its size does so at a key frame, within the segment, as it does in what browsers record:
-//! a VP8 key frame states its own size, and every decoder behind MediaSource or WebCodecs goes by that. A second
-//! initialisation segment in the stream would make ffmpeg warn, and gain nothing. Only a reader that joins later is
-//! told the new size in its initialisation segment.
+//! A picture that changes its size does so at a key frame, within the segment, as it does in what browsers
+//! record: a VP8 key frame states its own size, and every decoder behind MediaSource or WebCodecs goes by
+//! that. A second initialisation segment in the stream would make ffmpeg warn, and gain nothing. Only a
+//! reader that joins later is told the new size in its initialisation segment.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -28,8 +28,8 @@ use tokio::sync::watch;
 use super::Muxer;
 use crate::video::{EncodedFrame, I420Frame};
 
-/// How much video a stream keeps for readers that are late. Who is later than this would show the past; the page's own
-/// poll takes some milliseconds.
+/// How much video a stream keeps for readers that are late. Who is later than this would show the past; the
+/// page's own poll takes some milliseconds.
 const WINDOW: Duration = Duration::from_secs(3);
 /// What a stream keeps after its end, for readers that are just between two polls.
 const ENDED_WINDOW: Duration = Duration::from_millis(500);
@@ -117,7 +117,8 @@ pub enum Chunk {
 /// As [`Chunk`], for who decodes by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frames {
-    /// More of the stream: whole VP8 frames in their order. Of a read without a cursor the first is a key frame.
+    /// More of the stream: whole VP8 frames in their order. Of a read without a cursor the first is a key
+    /// frame.
     Media {
         /// The frames.
         frames: Vec<Bytes>,
@@ -164,9 +165,9 @@ impl Hub {
         Self::default()
     }
 
-    /// Opens a stream. `wants_key_frame` is called whenever a reader, or the stream itself, cannot go on without a key
-    /// frame: as often as with every frame, so its rate must be limited behind it. It must not block.
-    /// It takes the place of an earlier stream of that name: the next read starts anew with this one.
+    /// Opens a stream. `wants_key_frame` is called whenever a reader, or the stream itself, cannot go on
+    /// without a key frame: as often as with every frame, so its rate must be limited behind it. It must not
+    /// block. It takes the place of an earlier stream of that name: the next read starts anew with this one.
     pub fn open(&self, id: StreamId, wants_key_frame: impl Fn() + Send + Sync + 'static) -> StreamWriter {
         self.insert(id, Arc::new(wants_key_frame), None)
     }
@@ -185,8 +186,8 @@ impl Hub {
         StreamWriter { id, stream, window: sender, shown, hub: self.0.clone() }
     }
 
-    /// What comes in a stream after a cursor, or from the newest key frame on without one. Waits until there is
-    /// something. May be cancelled at any time.
+    /// What comes in a stream after a cursor, or from the newest key frame on without one. Waits until there
+    /// is something. May be cancelled at any time.
     pub async fn read(&self, id: &StreamId, after: Option<Cursor>) -> Result<Chunk, HubError> {
         let found = self.pieces(id, after, |window, place| {
             let init = window.muxer.iter().filter(|_| place.joins).map(Muxer::init_segment);
@@ -204,13 +205,14 @@ impl Hub {
         Ok(found.await?.map_or(Frames::End, |(frames, next)| Frames::Media { frames, next }))
     }
 
-    /// The newest picture of a stream that is made in this process, for who would only decode it again; closed at the stream's end.
-    /// None of a stream that has only frames.
+    /// The newest picture of a stream that is made in this process, for who would only decode it again;
+    /// closed at the stream's end. None of a stream that has only frames.
     pub fn pictures(&self, id: &StreamId) -> Option<Pictures> {
         self.0.streams().by_id.get(id)?.pictures.clone()
     }
 
-    /// What `take` finds for a reader at `after`, once there is something, and where to read on; none at the stream's end.
+    /// What `take` finds for a reader at `after`, once there is something, and where to read on; none at the
+    /// stream's end.
     async fn pieces(
         &self,
         id: &StreamId,
@@ -256,8 +258,8 @@ pub struct StreamWriter {
 }
 
 impl StreamWriter {
-    /// Appends a frame; `timestamp` is the time since the stream's start. Frames before the first key frame are left
-    /// out: no reader could decode them.
+    /// Appends a frame; `timestamp` is the time since the stream's start. Frames before the first key frame
+    /// are left out: no reader could decode them.
     pub fn push(&self, frame: &EncodedFrame, timestamp: Duration) {
         let mut decodable = true;
         self.window.send_if_modified(|window| {
@@ -374,8 +376,8 @@ impl Window {
         self.first + self.clusters.len() as u64
     }
 
-    /// Where a reader goes on whose next cluster is `after`: there, or at the newest key frame if that cluster is gone.
-    /// The newest key frame is of the muxer's size, so that its initialisation segment fits.
+    /// Where a reader goes on whose next cluster is `after`: there, or at the newest key frame if that
+    /// cluster is gone. The newest key frame is of the muxer's size, so that its initialisation segment fits.
     fn find(&self, after: Option<u64>) -> Found {
         // An index past the end was never given out; before the first one kept, the reader's place is gone.
         let after = after.filter(|&index| index <= self.end());

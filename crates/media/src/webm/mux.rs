@@ -1,5 +1,5 @@
-//! VP8 frames into live WebM: one initialisation segment, then one cluster a frame, so that every frame can be handed
-//! on the moment it is there, and a reader can start at any cluster whose frame is a key frame.
+//! VP8 frames into live WebM: one initialisation segment, then one cluster a frame, so that every frame can
+//! be handed on the moment it is there, and a reader can start at any cluster whose frame is a key frame.
 
 use bytes::Bytes;
 
@@ -10,7 +10,8 @@ use super::ebml::{
 
 /// The number of the one track.
 const TRACK: u64 = 1;
-/// Track number as a variable-length integer (0x81), timestamp relative to the cluster, flags (RFC 9559 section 10.2).
+/// Track number as a variable-length integer (0x81), timestamp relative to the cluster, flags (RFC 9559
+/// section 10.2).
 const BLOCK_HEADER_LEN: usize = 4;
 /// More than id, size and timestamp elements of a cluster ever take, so that a cluster is one allocation.
 const CLUSTER_OVERHEAD: usize = 48;
@@ -30,7 +31,8 @@ impl Muxer {
         Self { init: init_segment(width, height), width, height, last_timestamp_ms: None }
     }
 
-    /// EBML header, and the start of a segment of unknown size with its track: what a reader needs before any cluster.
+    /// EBML header, and the start of a segment of unknown size with its track: what a reader needs before any
+    /// cluster.
     pub fn init_segment(&self) -> Bytes {
         self.init.clone()
     }
@@ -40,14 +42,15 @@ impl Muxer {
         (self.width, self.height)
     }
 
-    /// Goes on with pictures of another size, from the next frame on, which must be a key frame. Only for readers yet
-    /// to come: those before need no new initialisation segment, since a VP8 key frame states its own size.
+    /// Goes on with pictures of another size, from the next frame on, which must be a key frame. Only for
+    /// readers yet to come: those before need no new initialisation segment, since a VP8 key frame states its
+    /// own size.
     pub fn resize(&mut self, width: u32, height: u32) {
         *self = Self { last_timestamp_ms: self.last_timestamp_ms, ..Self::new(width, height) };
     }
 
-    /// One frame as a cluster. Timestamps in the stream rise strictly: one that does not is moved to 1 ms after
-    /// the one before.
+    /// One frame as a cluster. Timestamps in the stream rise strictly: one that does not is moved to 1 ms
+    /// after the one before.
     pub fn cluster(&mut self, data: &[u8], key: bool, timestamp_ms: u64) -> Bytes {
         let earliest = self.last_timestamp_ms.map_or(0, |last| last.saturating_add(1));
         let timestamp_ms = timestamp_ms.max(earliest);

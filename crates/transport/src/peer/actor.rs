@@ -72,7 +72,8 @@ impl Actor {
             throttle: Arc::new(Mutex::new(Throttle::new(now))),
             dials: JoinSet::new(),
             tickets: HashMap::new(),
-            // The other side knows what it has seen of this run of the program, and not that this task is another one.
+            // The other side knows what it has seen of this run of the program, and not that this task is
+            // another one.
             next_ticket: fastrand::u64(..) >> 1,
             events: VecDeque::new(),
             envelopes: VecDeque::new(),

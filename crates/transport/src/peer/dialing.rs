@@ -1,8 +1,9 @@
-//! When to dial a contact: seldom where nobody waits for it, every second where a call or something to send does.
+//! When to dial a contact: seldom where nobody waits for it, every second where a call or something to send
+//! does.
 //!
-//! A dial to an address where nobody answers takes ten seconds, and sends its first packet again after one second, then
-//! two, then four. So where it is urgent another dial begins each second beside those that run: whichever reaches the
-//! contact first is kept, and the others are given up.
+//! A dial to an address where nobody answers takes ten seconds, and sends its first packet again after one
+//! second, then two, then four. So where it is urgent another dial begins each second beside those that run:
+//! whichever reaches the contact first is kept, and the others are given up.
 
 use std::time::{Duration, Instant};
 
@@ -15,8 +16,8 @@ pub(super) const URGENT_INTERVAL: Duration = Duration::from_secs(1);
 /// Dials that run beside each other: one a second, for the ten seconds that iroh takes to give one up.
 pub(super) const MAX_RUNNING: usize = 10;
 
-/// An envelope is acknowledged by the other side's program at once. One that was not for so long has a link that may be
-/// dead, which QUIC finds out after some fifteen seconds: another link is tried beside it.
+/// An envelope is acknowledged by the other side's program at once. One that was not for so long has a link
+/// that may be dead, which QUIC finds out after some fifteen seconds: another link is tried beside it.
 pub(super) const STALE_AFTER: Duration = Duration::from_secs(3);
 
 /// Who does not have us as a contact is asked again this seldom; having added us, it dials by itself.
@@ -121,7 +122,8 @@ impl Dialing {
         self.backoff.reset();
     }
 
-    /// There is no link, and the last attempt told why. True: the other side does not want one, and this is news.
+    /// There is no link, and the last attempt told why. True: the other side does not want one, and this is
+    /// news.
     pub(super) fn lost(&mut self, why: Down, is_urgent: bool, now: Instant) -> bool {
         if self.step == Step::Running {
             return false;

@@ -31,8 +31,8 @@ const WRITE_LIMIT: Duration = Duration::from_secs(30);
 /// Frames that wait to be written: a window of messages, acknowledgements, changes of status.
 const WRITES_WAITING: usize = 128;
 
-/// No frame is read before so many could be written: the acknowledgements of those that are on their way to the state
-/// fit in, so a peer that does not read its acknowledgements stops being read itself.
+/// No frame is read before so many could be written: the acknowledgements of those that are on their way to
+/// the state fit in, so a peer that does not read its acknowledgements stops being read itself.
 const ROOM_TO_READ: usize = 48;
 
 /// Why a connection is closed, as the other side is told it.
@@ -123,8 +123,8 @@ pub(crate) async fn greet(
     timeout(DIAL_LIMIT, dial).await.unwrap_or(Err(Down::Lost))
 }
 
-/// Why a connection whose stream has ended is closing, which may be about to come. Our own closing counts as a loss, and
-/// would hide the other side's reason: this is asked before.
+/// Why a connection whose stream has ended is closing, which may be about to come. Our own closing counts as
+/// a loss, and would hide the other side's reason: this is asked before.
 async fn reason(connection: &Connection) -> Down {
     let closed = timeout(Duration::from_secs(1), connection.closed()).await;
     closed.map_or(Down::Lost, |reason| Down::from(&reason))

@@ -7,9 +7,9 @@
 //! offline ──────────────▶ what it says ─────── or it said goodbye ──────▶ offline
 //! ```
 //!
-//! Two who dial each other at once get two links. The peer with the lower key decides: it keeps the one that it dialled
-//! itself, and closes the other. Once a link is older than [`GLARE_WINDOW`] a further one means that the other side has
-//! lost it, and the newer is kept. The peer with the higher key only uses the newest.
+//! Two who dial each other at once get two links. The peer with the lower key decides: it keeps the one that
+//! it dialled itself, and closes the other. Once a link is older than [`GLARE_WINDOW`] a further one means
+//! that the other side has lost it, and the newer is kept. The peer with the higher key only uses the newest.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -34,12 +34,12 @@ use crate::{
     text,
 };
 
-/// A contact without a link is shown as offline from then on; shorter gaps (a program that restarts, a network that
-/// changes) are not worth a flicker.
+/// A contact without a link is shown as offline from then on; shorter gaps (a program that restarts, a
+/// network that changes) are not worth a flicker.
 pub(crate) const OFFLINE_AFTER: Duration = Duration::from_secs(10);
 
-/// By then a message was acknowledged or it counts as not delivered. A dial over a relay takes up to three seconds; a
-/// caller does not wait much longer for the first sign.
+/// By then a message was acknowledged or it counts as not delivered. A dial over a relay takes up to three
+/// seconds; a caller does not wait much longer for the first sign.
 pub(crate) const SEND_LIMIT: Duration = Duration::from_secs(10);
 
 /// Two links within this time were dialled at once.

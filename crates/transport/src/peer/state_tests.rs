@@ -349,7 +349,8 @@ fn frames_of_another_place_in_the_protocol_close_the_link() {
     assert_eq!(peer.handle(Input::Frame { link: 99, frame: Frame::Ack { seq: 0 } }), []);
 }
 
-/// Something happens, and time passes in small steps, each dial failing after `fails_after`; gives when dials began.
+/// Something happens, and time passes in small steps, each dial failing after `fails_after`; gives when dials
+/// began.
 fn dials_begun(peer: &mut Peer, first: Input, time: Duration, fails_after: Duration) -> Vec<Duration> {
     let (start, step) = (peer.now, Duration::from_millis(50));
     let mut running = VecDeque::new();

@@ -1,5 +1,5 @@
-//! What a contact says of itself, passed on only as often as somebody can take it in: each time is a look into the user's
-//! database, and a list that is drawn anew.
+//! What a contact says of itself, passed on only as often as somebody can take it in: each time is a look
+//! into the user's database, and a list that is drawn anew.
 
 use std::time::{Duration, Instant};
 

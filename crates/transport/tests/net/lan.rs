@@ -1,5 +1,5 @@
-//! Two machines on one network, each a network namespace with a cable between them, and nothing else: no server, no
-//! addresses known. Needs root, and says so where it is skipped.
+//! Two machines on one network, each a network namespace with a cable between them, and nothing else: no
+//! server, no addresses known. Needs root, and says so where it is skipped.
 
 use std::{
     env,
@@ -14,7 +14,8 @@ use tokio::{
 
 use super::side::{Side, config, within};
 
-/// Tells the process of a machine what it is: visible or listening, the seeds of its key and of its contact's.
+/// Tells the process of a machine what it is: visible or listening, the seeds of its key and of its
+/// contact's.
 const MACHINE: &str = "AHOY_TRANSPORT_MACHINE";
 
 /// A network of two machines; taken down when dropped.

@@ -1,4 +1,5 @@
-//! Two processes on one machine, with nothing between them but loopback. The other one is this test's own executable.
+//! Two processes on one machine, with nothing between them but loopback. The other one is this test's own
+//! executable.
 
 use std::{env, path::Path, process::Stdio, time::Duration};
 
@@ -11,7 +12,8 @@ use tokio::{
 
 use super::side::{Side, config, seq, within};
 
-/// Tells the other process that it is one: its folder, an invite link to open or nothing, a contact or nothing.
+/// Tells the other process that it is one: its folder, an invite link to open or nothing, a contact or
+/// nothing.
 const FOLDER: &str = "AHOY_TRANSPORT_FOLDER";
 const LINK: &str = "AHOY_TRANSPORT_LINK";
 const CONTACT: &str = "AHOY_TRANSPORT_CONTACT";
@@ -100,8 +102,8 @@ async fn two_processes_meet_talk_and_find_each_other_again_after_a_kill() {
     anna.until_presence(peer, Presence::Offline).await;
 }
 
-/// Stops a process, or lets it go on: to the other side it looks as if its address was gone, and came back. What was
-/// sent to it meanwhile waits in its socket, so this shows less than a network that was gone.
+/// Stops a process, or lets it go on: to the other side it looks as if its address was gone, and came back.
+/// What was sent to it meanwhile waits in its socket, so this shows less than a network that was gone.
 fn signal(child: &Child, name: &str) {
     let pid = child.id().unwrap().to_string();
     assert!(std::process::Command::new("kill").args([name, &pid]).status().unwrap().success());

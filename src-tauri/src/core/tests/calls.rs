@@ -233,7 +233,8 @@ async fn a_setting_that_changes_while_a_call_begins_loses_no_call() {
 async fn a_call_that_the_engine_does_not_take_ends() {
     let folder = tempfile::tempdir().unwrap();
     let mut fixture = Fixture::with_test_devices(folder.path()).await;
-    // Who does not answer: so the engine says nothing of these calls by itself for as long as it looks for them.
+    // Who does not answer: so the engine says nothing of these calls by itself for as long as it looks for
+    // them.
     let nobody = fixture.befriend();
     let contact = Contact { peer: network::key_of(nobody).unwrap(), whereabouts: Default::default() };
     fixture.app.transport.add_contact(contact);

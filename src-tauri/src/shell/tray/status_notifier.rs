@@ -1,5 +1,5 @@
-//! The icon as Linux desktops have it: KDE's StatusNotifierItem on the session bus, which the others have taken over, and its
-//! menu by com.canonical.dbusmenu.
+//! The icon as Linux desktops have it: KDE's StatusNotifierItem on the session bus, which the others have
+//! taken over, and its menu by com.canonical.dbusmenu.
 
 use std::{
     future,
@@ -24,7 +24,8 @@ const WATCHER: &str = "org.kde.StatusNotifierWatcher";
 const PANEL_LIMIT: Duration = Duration::from_secs(10);
 /// A tray that has not taken the icon by then never will.
 const ANSWER_LIMIT: Duration = Duration::from_secs(15);
-/// What panels show, from small ones to large ones on fine screens: a desktop takes the nearest and scales that.
+/// What panels show, from small ones to large ones on fine screens: a desktop takes the nearest and scales
+/// that.
 const ICONS: [Image<'_>; 4] = [
     include_image!("../icons/22x22.png"),
     include_image!("../icons/32x32.png"),
@@ -44,7 +45,8 @@ pub async fn add(tauri: AppHandle) {
     }
     let gone = Arc::<AtomicBool>::default();
     let item = Item { tauri: tauri.clone(), gone: Arc::clone(&gone) };
-    // A name of one's own on the bus is what the standard wants; a Flatpak may not have one, and trays take the connection's.
+    // A name of one's own on the bus is what the standard wants; a Flatpak may not have one, and trays take
+    // the connection's.
     let added = item.disable_dbus_name(true).assume_sni_available(true).spawn();
     match timeout(ANSWER_LIMIT, added).await {
         Ok(Ok(handle)) => {
@@ -64,7 +66,8 @@ fn set_shown(tauri: &AppHandle, shown: bool) {
     tauri.state::<Shell>().has_tray.store(shown, Ordering::Release);
 }
 
-/// What the bus has of the icon. A tray that takes the place of another in one step is believed to take the icon too.
+/// What the bus has of the icon. A tray that takes the place of another in one step is believed to take the
+/// icon too.
 struct Item {
     tauri: AppHandle,
     /// There is no tray now.

@@ -32,8 +32,8 @@ fn pair_name(pair: usize) -> String {
     format!("{one} – {other}")
 }
 
-/// Holds `count` calls of each pair whose name contains `wanted`. Prints the table, and writes it where nothing
-/// was left out.
+/// Holds `count` calls of each pair whose name contains `wanted`. Prints the table, and writes it where
+/// nothing was left out.
 pub async fn run(count: u32, wanted: &str) {
     let pairs: Vec<usize> = (0..PAIRS.len()).filter(|pair| pair_name(*pair).contains(wanted)).collect();
     if pairs.is_empty() {

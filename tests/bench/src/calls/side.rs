@@ -20,8 +20,8 @@ const CALLS_OF_A_PAGE: usize = 50;
 const NORMAL: i32 = 0;
 const NO_CONNECTION: i32 = 3;
 
-/// The open pages, each with the number of its calls. A page serves both roles, so a pair with one page needs only
-/// the first.
+/// The open pages, each with the number of its calls. A page serves both roles, so a pair with one page needs
+/// only the first.
 #[derive(Default)]
 pub struct Pages([Option<(Browser, usize)>; 2]);
 
@@ -52,8 +52,8 @@ impl Pages {
     }
 }
 
-/// The pages of [`Pages`] that the call needs: with pages at both ends, the first one answers and the second one
-/// calls.
+/// The pages of [`Pages`] that the call needs: with pages at both ends, the first one answers and the second
+/// one calls.
 fn seats(plan: &Plan) -> [Option<Program>; 2] {
     let one = [plan.caller, plan.callee].into_iter().find(|program| *program == Program::Chromium);
     let other = one.filter(|_| plan.caller == plan.callee);

@@ -1,4 +1,5 @@
-//! `./dev bench net`: calls over slow, lossy and late paths, Ahoy and Chromium through the same seeded path in one run.
+//! `./dev bench net`: calls over slow, lossy and late paths, Ahoy and Chromium through the same seeded path
+//! in one run.
 
 pub mod call;
 mod connect;

@@ -1,5 +1,5 @@
-//! What a path does to packets, pure: conditions that change by a schedule, one queue in front of the bottleneck, loss and
-//! jitter by a seed.
+//! What a path does to packets, pure: conditions that change by a schedule, one queue in front of the
+//! bottleneck, loss and jitter by a seed.
 
 use std::time::Duration;
 

@@ -12,7 +12,8 @@ pub mod namespace;
 pub mod path;
 pub mod tcp;
 
-/// Whether this process may create network namespaces and TUN devices. Where it may not, the reason, for the test to print.
+/// Whether this process may create network namespaces and TUN devices. Where it may not, the reason, for the
+/// test to print.
 ///
 /// # Errors
 /// What is missing.

@@ -12,8 +12,8 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    /// Creates a namespace with nothing but loopback in it. `name` has to be unique on this machine: begin it with the
-    /// process id.
+    /// Creates a namespace with nothing but loopback in it. `name` has to be unique on this machine: begin it
+    /// with the process id.
     ///
     /// # Panics
     /// Without root, or where the name is taken.
@@ -52,8 +52,8 @@ impl Namespace {
         command
     }
 
-    /// Calls `inside` on a thread that is in this namespace: sockets and devices that it opens belong here, and stay here
-    /// whichever thread uses them later.
+    /// Calls `inside` on a thread that is in this namespace: sockets and devices that it opens belong here,
+    /// and stay here whichever thread uses them later.
     ///
     /// # Panics
     /// Where the namespace cannot be entered, or `inside` panics.

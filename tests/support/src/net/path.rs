@@ -123,7 +123,8 @@ pub struct Path {
 }
 
 impl Path {
-    /// Joins `pairs` pairs of new machines by one path: all share its bottlenecks. `forward` is the way from near to far.
+    /// Joins `pairs` pairs of new machines by one path: all share its bottlenecks. `forward` is the way from
+    /// near to far.
     ///
     /// # Panics
     /// Without root, `ip` or `/dev/net/tun`.

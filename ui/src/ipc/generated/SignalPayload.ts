@@ -2,7 +2,8 @@
 import type { LinkState } from "./LinkState";
 
 /**
- * A payload of the signaling that the page makes or takes, field for field; and how the page's link is, which stays here.
+ * A payload of the signaling that the page makes or takes, field for field; and how the page's link is,
+ * which stays here.
  */
 export type SignalPayload = { "type": "call-offer", 
 /**

@@ -1,11 +1,12 @@
-//! Which packets belong to the stream that is playing: unwraps sequence numbers and timestamps, and holds back packets
-//! of another source or another timeline until a second one confirms them (the probation of RFC 3550 appendix A.1).
-//! So a single forged, damaged or misrouted packet cannot make playout jump.
+//! Which packets belong to the stream that is playing: unwraps sequence numbers and timestamps, and holds
+//! back packets of another source or another timeline until a second one confirms them (the probation of RFC
+//! 3550 appendix A.1). So a single forged, damaged or misrouted packet cannot make playout jump.
 
 use super::packets::WINDOW;
 use crate::audio::SAMPLE_RATE;
 
-/// Media time and arrival time between two packets may differ by this, 1 s: more is no jitter but another timeline.
+/// Media time and arrival time between two packets may differ by this, 1 s: more is no jitter but another
+/// timeline.
 const MAX_SKEW: i64 = SAMPLE_RATE as i64;
 /// Sequence numbers ahead of the newest that still count as loss; a longer outage starts anew.
 const MAX_AHEAD: i64 = WINDOW - 1;
@@ -64,8 +65,8 @@ impl Seen {
         Self { ssrc: header.ssrc, place, arrival: header.arrival }
     }
 
-    /// `header` seen as part of this one's stream, if its timestamp goes with its sequence number and arrival, and how
-    /// many packets it is ahead.
+    /// `header` seen as part of this one's stream, if its timestamp goes with its sequence number and
+    /// arrival, and how many packets it is ahead.
     fn relative(&self, header: &Header) -> Option<(Self, i64)> {
         // Differences modulo 2^16 and 2^32, taken as signed, carry over the wrap-around.
         let ahead = i64::from(header.sequence.wrapping_sub(self.place.sequence as u16) as i16);
@@ -88,7 +89,8 @@ impl Admission {
         if let Some((seen, ahead)) = newest.relative(header)
             && (-MAX_BEHIND..=MAX_AHEAD).contains(&ahead)
         {
-            // While the stream goes on, nothing takes its place: two sources by turns would make a storm of clicks.
+            // While the stream goes on, nothing takes its place: two sources by turns would make a storm of
+            // clicks.
             self.suspect = None;
             if ahead > 0 {
                 self.newest = Some(seen);
@@ -106,7 +108,8 @@ impl Admission {
         Verdict::Suspect(suspect.place)
     }
 
-    /// The place of a packet that another one carried along, which came before it. It starts nothing, and confirms nothing.
+    /// The place of a packet that another one carried along, which came before it. It starts nothing, and
+    /// confirms nothing.
     pub fn place(&self, header: &Header) -> Option<Place> {
         let (seen, ahead) = self.newest.as_ref()?.relative(header)?;
         (-MAX_BEHIND..0).contains(&ahead).then_some(seen.place)

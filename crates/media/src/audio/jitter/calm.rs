@@ -1,8 +1,8 @@
 //! When the network has calmed down, so that the delay may fall fast.
 //!
-//! Jitter ends (a download is over, the Wi-Fi is near again) and the delay that it needed is a burden from then on. But
-//! disturbances also come back every few seconds. So a calm has to last for some seconds, and longer where the delay
-//! fell too early before.
+//! Jitter ends (a download is over, the Wi-Fi is near again) and the delay that it needed is a burden from
+//! then on. But disturbances also come back every few seconds. So a calm has to last for some seconds, and
+//! longer where the delay fell too early before.
 
 use crate::audio::SAMPLE_RATE;
 
@@ -11,7 +11,8 @@ const SECOND: i64 = SAMPLE_RATE as i64;
 const PATIENCE_MIN: i64 = 3 * SECOND;
 /// ... and at most after this: longer waiting is what the slow fall is for.
 const PATIENCE_MAX: i64 = 24 * SECOND;
-/// A packet that is late within this time of a fall, and would not have been without it, shows that the fall was early.
+/// A packet that is late within this time of a fall, and would not have been without it, shows that the fall
+/// was early.
 const REGRET: i64 = 30 * SECOND;
 
 /// Tells how long no packet has needed the delay.

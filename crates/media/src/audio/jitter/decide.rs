@@ -41,7 +41,8 @@ pub enum Step {
     Decode,
     /// What that packet repeats of the lost one before it.
     Restore,
-    /// As many samples of what that packet describes of the lost ones before it, from `offset` samples before it on.
+    /// As many samples of what that packet describes of the lost ones before it, from `offset` samples before
+    /// it on.
     Revive {
         /// At most as far as the description reaches; what is lost before that is given up.
         offset: i64,
@@ -57,8 +58,9 @@ pub enum Step {
 /// Chooses the next step; `filled` samples of the present gap were filled already.
 pub fn next_step(before: Before, filled: i64, next: Option<Next>) -> Step {
     let Some(next) = next else { return Step::Fill(FRAME_SAMPLES) };
-    // A packet that is late by itself is played late: the network is that slow now. A copy is late because packets were
-    // lost, and playing it would let each loss add to the delay, and time-stretch take it away again.
+    // A packet that is late by itself is played late: the network is that slow now. A copy is late because
+    // packets were lost, and playing it would let each loss add to the delay, and time-stretch take it away
+    // again.
     let covered = next.gap + next.length;
     if next.copy && before == Before::Sound && 2 * filled > next.gap + covered {
         return match whole_steps(covered - filled) {
@@ -74,8 +76,8 @@ pub fn next_step(before: Before, filled: i64, next: Option<Next>) -> Step {
         Before::Sound if paused => fill_or_decode(next.wait),
         Before::Sound => {
             let owed = next.gap - filled;
-            // Restoring is worth it even if part of it was concealed before this packet came: stretching gains the time
-            // back.
+            // Restoring is worth it even if part of it was concealed before this packet came: stretching
+            // gains the time back.
             let fec = if next.missing > 0 && 2 * owed >= next.fec { next.fec } else { 0 };
             let to = next.dred_to.max(fec);
             let from = next.dred_from.min(owed);

@@ -1,11 +1,13 @@
 //! How long to hold packets: the delay estimator.
 //!
-//! A packet's *transit* is its arrival time less the media time of its end; the clocks' offset is in it, so only
-//! differences mean something. The smallest transit of the last two seconds is the *base*: how packets arrive when
-//! nothing delays them. What a packet takes beyond it is its jitter; a histogram of jitter with forgetting gives the
-//! delay that nearly all packets keep. Ends of packets are compared, not starts, so a sender may change its packet length.
+//! A packet's *transit* is its arrival time less the media time of its end; the clocks' offset is in it, so
+//! only differences mean something. The smallest transit of the last two seconds is the *base*: how packets
+//! arrive when nothing delays them. What a packet takes beyond it is its jitter; a histogram of jitter with
+//! forgetting gives the delay that nearly all packets keep. Ends of packets are compared, not starts, so a
+//! sender may change its packet length.
 //!
-//! The delay falls slowly with the histogram, and fast once no packet has come near it for some seconds: see [`Calm`].
+//! The delay falls slowly with the histogram, and fast once no packet has come near it for some seconds: see
+//! [`Calm`].
 //!
 //! All times are in samples at 48 kHz.
 
@@ -16,19 +18,21 @@ use crate::audio::FRAME_SAMPLES;
 const BUCKET: i64 = 120;
 /// 1 s in all; later packets count as that late.
 const BUCKETS: usize = 400;
-/// Share of packets that should be there in time. The rest is stretched or concealed; waiting for it costs everybody delay.
+/// Share of packets that should be there in time. The rest is stretched or concealed; waiting for it costs
+/// everybody delay.
 const QUANTILE: f32 = 0.97;
 /// Share of the histogram that 10 ms of sound replace: memory of 10 s, so the delay falls slowly.
 const FORGETTING: f32 = 0.001;
-/// A packet over the target weighs as much as this many: so the delay rises after two or three stragglers, and stays up
-/// while one comes every five seconds.
+/// A packet over the target weighs as much as this many: so the delay rises after two or three stragglers,
+/// and stays up while one comes every five seconds.
 const LATE_WEIGHT: f32 = 8.0;
 /// But no single packet, however long, raises the delay: this is under what [`QUANTILE`] leaves out.
 const MAX_WEIGHT: f32 = 0.02;
-/// The delay falls by one part in this many of the time that passes, 5 ms a second: so jitter that comes in bursts
-/// finds the delay nearly as the last burst left it.
+/// The delay falls by one part in this many of the time that passes, 5 ms a second: so jitter that comes in
+/// bursts finds the delay nearly as the last burst left it.
 const FALL: i64 = 200;
-/// While the network is calm it falls by one part in this many, 40 ms a second: a time-stretch of 4 % is not heard.
+/// While the network is calm it falls by one part in this many, 40 ms a second: a time-stretch of 4 % is not
+/// heard.
 const FALL_CALM: i64 = 25;
 /// A packet that uses all of the delay but this, 5 ms, shows that the delay is needed.
 pub const NEAR: i64 = 240;
@@ -49,13 +53,14 @@ const LOSS_LOW: f32 = 0.005;
 const MAX_RUN: usize = 8;
 /// Weight of one lost packet in the shares of runs: memory of about fifty.
 const RUN_WEIGHT: f32 = 0.02;
-/// Share of lost packets whose whole run is waited for. At 20 % random loss 0.64 are alone and 0.9 in runs of two at most.
+/// Share of lost packets whose whole run is waited for. At 20 % random loss 0.64 are alone and 0.9 in runs of
+/// two at most.
 const RUNS_AWAITED: f32 = 0.8;
-/// The longest wait for later packets, 120 ms: two packets of the longest in use. More delay harms a conversation more
-/// than the concealment of what is lost in longer runs.
+/// The longest wait for later packets, 120 ms: two packets of the longest in use. More delay harms a
+/// conversation more than the concealment of what is lost in longer runs.
 const MAX_WAIT: i64 = 5760;
-/// How fast a reach that packets do not confirm is forgotten: half of it in 90 packets. Packets of a pause, which have
-/// nothing to repeat, must not end it.
+/// How fast a reach that packets do not confirm is forgotten: half of it in 90 packets. Packets of a pause,
+/// which have nothing to repeat, must not end it.
 const REACH_FORGETTING: i64 = 128;
 
 /// Learns from arrivals how far playout has to trail capture.
@@ -120,8 +125,8 @@ impl DelayEstimator {
         self.base.clear();
     }
 
-    /// Takes in a packet of `length` samples from media time `timestamp`, that arrived at `arrival`, and can restore
-    /// `reach` samples before it.
+    /// Takes in a packet of `length` samples from media time `timestamp`, that arrived at `arrival`, and can
+    /// restore `reach` samples before it.
     pub fn packet_arrived(&mut self, arrival: i64, timestamp: i64, length: i64, reach: i64) {
         let transit = arrival - timestamp - length;
         self.base.insert(arrival, transit);
@@ -225,8 +230,8 @@ impl DelayEstimator {
         ((bucket + 1) * BUCKET + PULL + self.wait()).clamp(self.limits.min, self.limits.max)
     }
 
-    /// How long the sound after a loss takes to come, for most losses, while so much is lost that this is worth it; no
-    /// longer than a packet can restore.
+    /// How long the sound after a loss takes to come, for most losses, while so much is lost that this is
+    /// worth it; no longer than a packet can restore.
     fn wait(&self) -> i64 {
         if !self.waits {
             return 0;
@@ -372,7 +377,8 @@ mod tests {
         let t = run(&mut e, 0, 500, |_| 0);
         for i in 0..50 {
             let timestamp = t + i * 60 * MS;
-            // Sent when its last sample is there: 40 ms later than a packet of 20 ms from the same timestamp on.
+            // Sent when its last sample is there: 40 ms later than a packet of 20 ms from the same timestamp
+            // on.
             e.packet_arrived(timestamp + 40 * MS, timestamp, 60 * MS, 0);
         }
         assert!((70 * MS..=73 * MS).contains(&e.target()), "{}", e.target() / MS);

@@ -8,8 +8,9 @@ use crate::audio::FRAME_SAMPLES;
 /// Bytes before each payload.
 const RECORD: usize = 12;
 
-/// Reads `data` as records, each of a packet's header, its payload and the time until the next one; plays them and
-/// panics if the buffer breaks its promises: every frame is filled, with numbers, and the delay stays bounded.
+/// Reads `data` as records, each of a packet's header, its payload and the time until the next one; plays
+/// them and panics if the buffer breaks its promises: every frame is filled, with numbers, and the delay
+/// stays bounded.
 pub fn fuzz(mut data: &[u8]) {
     let Ok(mut buffer) = JitterBuffer::new(JitterSettings::default()) else { return };
     let mut now = Instant::now() + Duration::from_secs(10);
@@ -17,7 +18,8 @@ pub fn fuzz(mut data: &[u8]) {
     while let Some((&[flags, ssrc, s0, s1, t0, t1, t2, t3, early, pulls, l0, l1], rest)) =
         data.split_first_chunk::<RECORD>()
     {
-        // Mostly the next packet of a stream; wild numbers where a flag says so. Otherwise no stream would ever form.
+        // Mostly the next packet of a stream; wild numbers where a flag says so. Otherwise no stream would
+        // ever form.
         sequence = if flags & 1 == 0 { sequence.wrapping_add(1) } else { u16::from_be_bytes([s0, s1]) };
         timestamp = if flags & 2 == 0 { timestamp.wrapping_add(960) } else { u32::from_be_bytes([t0, t1, t2, t3]) };
         let len = usize::from(u16::from_be_bytes([l0, l1]) % 2048).min(rest.len());

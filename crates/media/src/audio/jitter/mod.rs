@@ -1,4 +1,5 @@
-//! The jitter buffer of one stream: packets in whenever they come, 10 ms of sound out whenever it is asked for.
+//! The jitter buffer of one stream: packets in whenever they come, 10 ms of sound out whenever it is asked
+//! for.
 //!
 //! ```text
 //! insert -> admission (unwrap, probation) -> packets (ring by sequence number) -.
@@ -6,9 +7,10 @@
 //! pull   <- pcm (stretch towards the target) <- decoder <- decide (decode, restore, revive, conceal, comfort)
 //! ```
 //!
-//! Playout *trails* the network's fastest way by some time; that trail is what is steered towards the estimator's
-//! target. It tells the delay exactly, unlike the filling of the buffer, which swings with packets, losses and silence.
-//! Nothing here reads a clock or allocates after construction, so all of it may run inside an audio callback.
+//! Playout *trails* the network's fastest way by some time; that trail is what is steered towards the
+//! estimator's target. It tells the delay exactly, unlike the filling of the buffer, which swings with
+//! packets, losses and silence. Nothing here reads a clock or allocates after construction, so all of it may
+//! run inside an audio callback.
 
 mod admission;
 mod calm;
@@ -38,7 +40,8 @@ use super::{
     opus::{Decoder, OpusError},
 };
 
-/// Bounds of the delay that a [`JitterBuffer`] adds to the length of a packet. Within them it follows the network.
+/// Bounds of the delay that a [`JitterBuffer`] adds to the length of a packet. Within them it follows the
+/// network.
 #[derive(Clone, Copy, Debug)]
 pub struct JitterSettings {
     /// Delay on a perfect network. Playing takes 10 ms at once, so less than that leaves gaps.
@@ -71,12 +74,14 @@ pub struct Packet<'a> {
     pub redundant: bool,
 }
 
-/// Concealment is believable for 100 ms; comfort noise as long as the sender refreshes it, which Opus does every 400 ms.
+/// Concealment is believable for 100 ms; comfort noise as long as the sender refreshes it, which Opus does
+/// every 400 ms.
 const CONCEAL_HOLD: i64 = 4800;
 const COMFORT_HOLD: i64 = 2 * SAMPLE_RATE as i64;
 /// After that both fade to silence, over 100 ms.
 const FILL_FADE: i64 = 4800;
-/// The network that revives sound begins with what is before the gap, 20 ms and the step in which it is described, 40 ms.
+/// The network that revives sound begins with what is before the gap, 20 ms and the step in which it is
+/// described, 40 ms.
 const DRED_LEAD: usize = 2880;
 /// Sound after silence, and what is left of a stream that ends, fade over 5 ms, so that nothing clicks.
 const CLICK_FADE: usize = 240;
@@ -259,7 +264,8 @@ impl JitterBuffer {
         now + self.pcm.available() as i64 - self.estimator.base() - timestamp
     }
 
-    /// Jumps to where playout should be if it has fallen behind beyond all bounds, as after a stall of the device.
+    /// Jumps to where playout should be if it has fallen behind beyond all bounds, as after a stall of the
+    /// device.
     fn drop_stale(&mut self, now: i64) {
         let limit = self.estimator.limit();
         if self.first_trail(now) <= limit && self.packets.span() <= limit {

@@ -3,7 +3,8 @@
 use super::admission::Place;
 use crate::audio::opus::{DTX_PACKET, DredSpan, MAX_PACKET, fec_samples, packet_samples};
 
-/// Slots of the ring, a power of two: 640 ms of the shortest packets in use (10 ms), over the largest default delay.
+/// Slots of the ring, a power of two: 640 ms of the shortest packets in use (10 ms), over the largest default
+/// delay.
 pub const WINDOW: i64 = 64;
 
 /// A packet as it waits. Sequence numbers and timestamps are unwrapped.
@@ -82,7 +83,8 @@ impl Packets {
         (self.next, self.newest, self.count) = (next, next - 1, 0);
     }
 
-    /// Puts in a packet. One that does not fit into the window pushes the oldest ones out: the newest sound counts.
+    /// Puts in a packet. One that does not fit into the window pushes the oldest ones out: the newest sound
+    /// counts.
     pub fn insert(&mut self, packet: Waiting) -> Inserted {
         let sequence = packet.place.sequence;
         if sequence < self.next {

@@ -27,7 +27,8 @@ impl Pcm {
         self.end - self.cursor
     }
 
-    /// Appends what `write` puts into the space it is given, [`MAX_PACKET_SAMPLES`] long; it returns how many it wrote.
+    /// Appends what `write` puts into the space it is given, [`MAX_PACKET_SAMPLES`] long; it returns how many
+    /// it wrote.
     pub fn append(&mut self, write: impl FnOnce(&mut [f32]) -> usize) {
         if self.end + MAX_PACKET_SAMPLES > CAPACITY {
             self.make_room();
@@ -37,7 +38,8 @@ impl Pcm {
         }
     }
 
-    /// Forgets what was played before the history; if too much waits to be played, its oldest part falls out too.
+    /// Forgets what was played before the history; if too much waits to be played, its oldest part falls out
+    /// too.
     fn make_room(&mut self) {
         self.cursor = self.cursor.max(self.end.saturating_sub(CAPACITY - HISTORY - MAX_PACKET_SAMPLES));
         let history = self.cursor.min(HISTORY);

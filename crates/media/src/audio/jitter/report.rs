@@ -25,14 +25,15 @@ pub struct Playing {
 /// How the buffer is doing. Counts are totals since the buffer was made; samples are of 48 kHz.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct JitterStats {
-    /// Delay aimed at, from a packet's capture being complete to its first sample being played, in ms; a packet's own
-    /// length is in it.
+    /// Delay aimed at, from a packet's capture being complete to its first sample being played, in ms; a
+    /// packet's own length is in it.
     pub target_ms: f32,
     /// Sound waiting, decoded or not, in ms.
     pub buffered_ms: f32,
     /// Samples played since the first packet.
     pub total_samples: u64,
-    /// Of these, guesses at missing sound. Counted when a gap ends: only then loss can be told from the sender's silence.
+    /// Of these, guesses at missing sound. Counted when a gap ends: only then loss can be told from the
+    /// sender's silence.
     pub concealed_samples: u64,
     /// Samples left out by time-stretch.
     pub accelerated_samples: u64,
@@ -42,8 +43,8 @@ pub struct JitterStats {
     pub lost: u64,
     /// Of the lost ones, those that came later.
     pub late: u64,
-    /// Of the lost ones, those restored, by half or more, from what a later packet repeated or described (FEC, DRED,
-    /// or redundancy by RFC 2198).
+    /// Of the lost ones, those restored, by half or more, from what a later packet repeated or described
+    /// (FEC, DRED, or redundancy by RFC 2198).
     pub recovered: u64,
     /// Packets that came twice.
     pub duplicates: u64,

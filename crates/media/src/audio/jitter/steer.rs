@@ -6,8 +6,8 @@ use super::{
 };
 use crate::audio::FRAME_SAMPLES;
 
-/// Steps of the window in which the smallest trail counts: half a second in all, several periods of any sound device,
-/// because a device that takes 20 ms at once needs the second half of it early.
+/// Steps of the window in which the smallest trail counts: half a second in all, several periods of any sound
+/// device, because a device that takes 20 ms at once needs the second half of it early.
 const TRAIL_STEP: i64 = 1200;
 /// The trail has to be known over this much playing, 100 ms, before sound is left out.
 const TRAIL_KNOWN: i64 = 4800;

@@ -1,6 +1,6 @@
-//! Time-stretch by waveform similarity (WSOLA, Verhelst and Roelands 1993): playing jumps ahead or back by a lag at
-//! which the sound resembles itself, in speech mostly a pitch period, with a cross-fade over the seam. Pitch and timbre
-//! stay; only the length changes.
+//! Time-stretch by waveform similarity (WSOLA, Verhelst and Roelands 1993): playing jumps ahead or back by a
+//! lag at which the sound resembles itself, in speech mostly a pitch period, with a cross-fade over the seam.
+//! Pitch and timbre stay; only the length changes.
 
 /// Where sound resembles itself is judged over 10 ms.
 pub const WINDOW: usize = 480;
@@ -26,8 +26,8 @@ pub struct Wish {
     pub likeness: f32,
 }
 
-/// Jumps ahead in `line[..end]`: cross-fades from the sound at `cursor` into that one lag later, which is returned as
-/// the number of samples to advance. 0 if no jump would sound well.
+/// Jumps ahead in `line[..end]`: cross-fades from the sound at `cursor` into that one lag later, which is
+/// returned as the number of samples to advance. 0 if no jump would sound well.
 pub fn ahead(line: &mut [f32], cursor: usize, wish: Wish) -> usize {
     let room = line.len().saturating_sub(cursor + WINDOW);
     let longest = wish.samples.min(MAX_LAG).min(room);
@@ -50,8 +50,8 @@ pub fn ahead(line: &mut [f32], cursor: usize, wish: Wish) -> usize {
     })
 }
 
-/// Jumps back in `line`: cross-fades from the sound at `cursor` into that one lag earlier, which is returned as the
-/// number of samples to go back. 0 if no jump would sound well.
+/// Jumps back in `line`: cross-fades from the sound at `cursor` into that one lag earlier, which is returned
+/// as the number of samples to go back. 0 if no jump would sound well.
 pub fn back(line: &mut [f32], cursor: usize, wish: Wish) -> usize {
     let longest = MAX_LAG.min(cursor);
     if longest < MIN_LAG {
@@ -86,7 +86,8 @@ fn seam(line: &mut [f32], from: usize, to: usize, lag: usize) {
     }
 }
 
-/// The lag at which `region` is most like `template`, if alike enough. `lag` tells the lag of an offset in `region`.
+/// The lag at which `region` is most like `template`, if alike enough. `lag` tells the lag of an offset in
+/// `region`.
 fn most_alike(template: &[f32], region: &[f32], lag: impl Fn(usize) -> usize, least: f32) -> Option<usize> {
     let (mut coarse_template, mut coarse_region) =
         ([0.0; WINDOW / DECIMATION], [0.0; (WINDOW + MAX_LAG - MIN_LAG) / DECIMATION]);

@@ -23,13 +23,14 @@ use crate::{
     },
 };
 
-/// What is asked of the device, in parts of a second: 10 ms, one frame. PulseAudio splits it between the source and the
-/// stream.
+/// What is asked of the device, in parts of a second: 10 ms, one frame. PulseAudio splits it between the
+/// source and the stream.
 const PERIODS_A_SECOND: u32 = 100;
-/// The ring holds this much. Its reader looks every few ms; if it is held up for longer, sound is lost and counted.
+/// The ring holds this much. Its reader looks every few ms; if it is held up for longer, sound is lost and
+/// counted.
 const RING: Duration = Duration::from_millis(250);
-/// More than this waiting means that the reader was held up. It drops the oldest down to one frame: better a gap than a
-/// call that lags behind from then on.
+/// More than this waiting means that the reader was held up. It drops the oldest down to one frame: better a
+/// gap than a call that lags behind from then on.
 const MAX_BACKLOG: Duration = Duration::from_millis(100);
 /// Callbacks of a 10 ms period within [`RING`], with room for devices that call more often.
 const RING_MARKS: usize = 256;

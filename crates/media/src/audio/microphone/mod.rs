@@ -1,7 +1,7 @@
 //! The sending half of sound: a source -> 10 ms frames -> echo, noise and gain -> mute -> Opus -> a sink.
 //!
-//! All of it runs on one OS thread per microphone; a device's callback only fills a ring. Frames never stop coming: while
-//! a device is away or stalls, silence is sent in its place.
+//! All of it runs on one OS thread per microphone; a device's callback only fills a ring. Frames never stop
+//! coming: while a device is away or stalls, silence is sent in its place.
 
 mod capture;
 mod encoding;
@@ -32,7 +32,8 @@ use crate::device::audio::{AudioDeviceError, AudioDirection, ParseDeviceError, p
 /// Where sound comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MicrophoneSpec {
-    /// The test tone ([`super::tone`]). It is sent as it is: noise suppression would take its steady 440 Hz for noise.
+    /// The test tone ([`super::tone`]). It is sent as it is: noise suppression would take its steady 440 Hz
+    /// for noise.
     Tone,
     /// A WAV file, played in a loop.
     File(PathBuf),
@@ -98,8 +99,8 @@ pub enum MicrophoneEvent {
         /// Its name.
         device: String,
     },
-    /// Unmuted, it has given nothing but silence for this long: it is muted in the system or by a switch of its own, or it
-    /// hangs.
+    /// Unmuted, it has given nothing but silence for this long: it is muted in the system or by a switch of
+    /// its own, or it hangs.
     Silent {
         /// Since when.
         for_: Duration,
@@ -108,7 +109,8 @@ pub enum MicrophoneEvent {
     Audible,
 }
 
-/// What the owner and the thread share. Each is a value by itself, so atomics do and nobody waits for anybody.
+/// What the owner and the thread share. Each is a value by itself, so atomics do and nobody waits for
+/// anybody.
 struct Controls {
     stop: AtomicBool,
     muted: AtomicBool,
@@ -127,9 +129,9 @@ pub struct Microphone {
 }
 
 impl Microphone {
-    /// Opens the source and starts sending to `sink`, which is called from the microphone's thread once a packet.
-    /// `reference` is what the speaker plays; a clone of it is left for another try where this one fails. `events` is
-    /// called from the same thread.
+    /// Opens the source and starts sending to `sink`, which is called from the microphone's thread once a
+    /// packet. `reference` is what the speaker plays; a clone of it is left for another try where this one
+    /// fails. `events` is called from the same thread.
     ///
     /// # Errors
     /// The device or file is missing, busy or unusable; the text says which and what to do.
@@ -157,8 +159,8 @@ impl Microphone {
         Ok(Self { controls, thread: Some(thread) })
     }
 
-    /// Muted, the encoder gets true silence, which DTX then doesn't even send; not a sample of the source leaves the
-    /// thread, from the frame on that is being cut at this moment.
+    /// Muted, the encoder gets true silence, which DTX then doesn't even send; not a sample of the source
+    /// leaves the thread, from the frame on that is being cut at this moment.
     pub fn set_muted(&self, muted: bool) {
         self.controls.muted.store(muted, Ordering::Release);
     }
@@ -168,7 +170,8 @@ impl Microphone {
         self.controls.processing.store(settings.to_bits(), Ordering::Release);
     }
 
-    /// How sound is encoded from the next packet on. The packet that is being filled is still sent as it was begun.
+    /// How sound is encoded from the next packet on. The packet that is being filled is still sent as it was
+    /// begun.
     pub fn set_encoding(&self, encoding: VoiceEncoding) {
         self.controls.encoding.set(encoding);
     }
@@ -178,7 +181,8 @@ impl Microphone {
         self.controls.encoding.set(VoiceEncoding { expected_loss, ..self.controls.encoding.get() });
     }
 
-    /// How loud the processed sound is now, in dBFS (silence: negative infinity), muted or not: for a level meter.
+    /// How loud the processed sound is now, in dBFS (silence: negative infinity), muted or not: for a level
+    /// meter.
     pub fn level(&self) -> f32 {
         f32::from_bits(self.controls.level.load(Ordering::Relaxed))
     }

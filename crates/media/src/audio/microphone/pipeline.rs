@@ -15,7 +15,8 @@ use crate::audio::{
 
 /// Sound over this is told as voice: above a quiet room, under a talker at arm's length.
 const VOICE_DBFS: f32 = -50.0;
-/// How much of the meter's level is left after a frame: it falls by 20 dB in a quarter of a second and rises at once.
+/// How much of the meter's level is left after a frame: it falls by 20 dB in a quarter of a second and rises
+/// at once.
 const METER_RELEASE: f32 = 0.83;
 
 pub(super) struct Pipeline {

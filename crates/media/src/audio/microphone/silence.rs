@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 use super::MicrophoneEvent;
 use crate::audio::{Frame, tone::dbfs};
 
-/// A user notices within this that nobody hears them. Who pauses for longer still breathes, and their room still hums.
+/// A user notices within this that nobody hears them. Who pauses for longer still breathes, and their room
+/// still hums.
 const SILENT_AFTER: Duration = Duration::from_secs(5);
-/// Peaks up to this count as nothing, in dBFS: five steps of a 16-bit sample, the dither of a converter whose input is switched
-/// off. The quietest rooms come with -65 and more.
+/// Peaks up to this count as nothing, in dBFS: five steps of a 16-bit sample, the dither of a converter whose
+/// input is switched off. The quietest rooms come with -65 and more.
 const NOTHING: f32 = -75.0;
 
 /// Watches one microphone.
@@ -23,7 +24,8 @@ impl Silence {
         Self { heard: now, told: false }
     }
 
-    /// Takes a frame as it came from the source, and says what has become of it: gone silent, or audible again.
+    /// Takes a frame as it came from the source, and says what has become of it: gone silent, or audible
+    /// again.
     pub fn observe(&mut self, frame: &Frame, now: Instant) -> Option<MicrophoneEvent> {
         let peak = frame.iter().fold(0.0, |peak: f32, sample| peak.max(sample.abs()));
         if dbfs(peak) > NOTHING {

@@ -1,4 +1,5 @@
-//! The sources of a microphone: the test tone, a file, a device. Each gives one 10 ms frame after another, in real time.
+//! The sources of a microphone: the test tone, a file, a device. Each gives one 10 ms frame after another, in
+//! real time.
 
 use std::{
     thread,
@@ -13,12 +14,13 @@ use crate::{
 
 /// Duration of a [`Frame`].
 const FRAME: Duration = Duration::from_millis(10);
-/// A device that gives nothing for this long has stalled, and silence takes its place. Longer than any period a sound
-/// server chooses for a stream that asked for 10 ms.
+/// A device that gives nothing for this long has stalled, and silence takes its place. Longer than any period
+/// a sound server chooses for a stream that asked for 10 ms.
 const STALL: Duration = Duration::from_millis(150);
 /// After a longer sleep (a suspended computer) the clock starts anew instead of catching up.
 const MAX_CATCH_UP: Duration = Duration::from_secs(1);
-/// The longest sleep while waiting for a device, and so the time to notice that the microphone is to be closed.
+/// The longest sleep while waiting for a device, and so the time to notice that the microphone is to be
+/// closed.
 const MAX_SLEEP: Duration = Duration::from_millis(5);
 /// The shortest: what a frame is late at most because it was looked for too early.
 const MIN_SLEEP: Duration = Duration::from_micros(500);
@@ -85,8 +87,8 @@ impl Source {
     }
 }
 
-/// The clock of a synthetic source: frame n is there when its last sample would have been captured, by absolute
-/// deadlines, so that lateness never adds up.
+/// The clock of a synthetic source: frame n is there when its last sample would have been captured, by
+/// absolute deadlines, so that lateness never adds up.
 pub(super) struct Pace {
     /// When the first sample of the next frame is captured.
     next: Instant,
@@ -121,13 +123,15 @@ impl Pace {
     }
 }
 
-/// Unix time of an [`Instant`]. Read again when the two clocks have come apart, as they do when the system's time is set.
+/// Unix time of an [`Instant`]. Read again when the two clocks have come apart, as they do when the system's
+/// time is set.
 pub(super) struct WallClock {
     at: Instant,
     unix: Duration,
 }
 
-/// Half the precision of the beep's detector: less cannot be measured, and steps of the tone's phase are avoided.
+/// Half the precision of the beep's detector: less cannot be measured, and steps of the tone's phase are
+/// avoided.
 const WALL_TOLERANCE: Duration = Duration::from_millis(1);
 
 impl WallClock {
@@ -197,8 +201,8 @@ impl Device {
         if now >= self.end + patience {
             return Some(self.silence(now, frame));
         }
-        // Half of what is missing each time: a few looks a frame find it within half a millisecond, without a wake-up from
-        // the callback, which would be a system call there.
+        // Half of what is missing each time: a few looks a frame find it within half a millisecond, without a
+        // wake-up from the callback, which would be a system call there.
         thread::sleep(wait.clamp(MIN_SLEEP, MAX_SLEEP));
         None
     }

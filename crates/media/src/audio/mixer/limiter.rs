@@ -1,5 +1,5 @@
-//! Keeps a sum of voices within full scale: gain goes down at once and comes back slowly; the moment in between is bent
-//! softly instead of clipped.
+//! Keeps a sum of voices within full scale: gain goes down at once and comes back slowly; the moment in
+//! between is bent softly instead of clipped.
 
 use crate::audio::Frame;
 

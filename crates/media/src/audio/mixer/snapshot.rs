@@ -1,5 +1,6 @@
-//! A value of some words that one thread publishes and others read whole, without a lock on the publishing side
-//! (a sequence lock: Boehm, "Can seqlocks get along with programming language memory models?", MSPC 2012).
+//! A value of some words that one thread publishes and others read whole, without a lock on the publishing
+//! side (a sequence lock: Boehm, "Can seqlocks get along with programming language memory models?", MSPC
+//! 2012).
 
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 

@@ -5,16 +5,18 @@ use super::{
     libopus::{DredSpan, RawDecoder, RawDred},
 };
 
-/// How much work a [`Decoder`] does beyond decoding (libopus 1.6 `OPUS_SET_COMPLEXITY` of the decoder). Times are for a
-/// second of speech (`cargo bench -p ahoy-media --bench jitter`, with AVX2); all of it is done in the speaker's callback.
+/// How much work a [`Decoder`] does beyond decoding (libopus 1.6 `OPUS_SET_COMPLEXITY` of the decoder). Times
+/// are for a second of speech (`cargo bench -p ahoy-media --bench jitter`, with AVX2); all of it is done in
+/// the speaker's callback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DecoderEffort {
     /// As RFC 6716 describes it; what is lost is concealed by repeating pitch periods. 1.4 ms.
     Plain,
-    /// A neural network conceals what is lost. 1.4 ms while nothing is lost, 6.7 ms with each fourth packet lost.
+    /// A neural network conceals what is lost. 1.4 ms while nothing is lost, 6.7 ms with each fourth packet
+    /// lost.
     DeepConcealment,
-    /// Besides, another one (NoLACE) changes speech that SILK coded with few bits. 6.4 to 10.7 ms. By PESQ it made speech
-    /// worse by 0.1 at 12 and at 24 kbit/s (docs/decisions/voice.md).
+    /// Besides, another one (NoLACE) changes speech that SILK coded with few bits. 6.4 to 10.7 ms. By PESQ it
+    /// made speech worse by 0.1 at 12 and at 24 kbit/s (docs/decisions/voice.md).
     Enhancement,
 }
 
@@ -44,7 +46,8 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// A decoder for one stream; stereo packets come out mixed to mono. Its effort is [`DecoderEffort::DeepConcealment`].
+    /// A decoder for one stream; stereo packets come out mixed to mono. Its effort is
+    /// [`DecoderEffort::DeepConcealment`].
     pub fn new() -> Result<Self, OpusError> {
         Self::with_effort(DecoderEffort::DeepConcealment)
     }
@@ -58,13 +61,15 @@ impl Decoder {
         configured().map_err(OpusError::Setup)
     }
 
-    /// Decodes `packet` and returns its samples; `out` holds up to [`MAX_PACKET_SAMPLES`](super::MAX_PACKET_SAMPLES).
+    /// Decodes `packet` and returns its samples; `out` holds up to
+    /// [`MAX_PACKET_SAMPLES`](super::MAX_PACKET_SAMPLES).
     pub fn decode(&mut self, packet: &[u8], out: &mut [f32]) -> Result<usize, OpusError> {
         self.inner.decode(packet, out).map_err(OpusError::Decode)
     }
 
-    /// Fills `out`, which stands for the lost sound right before `packet`, with what `packet` repeats of it, and
-    /// conceals as much as it does not repeat. `out` has a multiple of [`CONCEAL_STEP`](super::CONCEAL_STEP) samples.
+    /// Fills `out`, which stands for the lost sound right before `packet`, with what `packet` repeats of it,
+    /// and conceals as much as it does not repeat. `out` has a multiple of
+    /// [`CONCEAL_STEP`](super::CONCEAL_STEP) samples.
     pub fn decode_fec(&mut self, packet: &[u8], out: &mut [f32]) -> Result<usize, OpusError> {
         self.inner.decode_fec(packet, out).map_err(OpusError::Decode)
     }
@@ -85,14 +90,14 @@ impl Decoder {
     }
 
     /// Fills `out`, which stands for lost sound that begins `offset` samples before the packet of
-    /// [`Self::load_dred`], with what that packet tells of it, and conceals what it does not tell. `out` has a multiple of
-    /// [`CONCEAL_STEP`](super::CONCEAL_STEP) samples.
+    /// [`Self::load_dred`], with what that packet tells of it, and conceals what it does not tell. `out` has
+    /// a multiple of [`CONCEAL_STEP`](super::CONCEAL_STEP) samples.
     pub fn decode_dred(&mut self, offset: usize, out: &mut [f32]) -> Result<usize, OpusError> {
         self.inner.decode_dred(&self.dred, offset, out).map_err(OpusError::Decode)
     }
 
-    /// Fills `out` with a guess at what was lost, or with comfort noise after a DTX packet. `out` has a multiple of
-    /// [`CONCEAL_STEP`](super::CONCEAL_STEP) samples.
+    /// Fills `out` with a guess at what was lost, or with comfort noise after a DTX packet. `out` has a
+    /// multiple of [`CONCEAL_STEP`](super::CONCEAL_STEP) samples.
     pub fn conceal(&mut self, out: &mut [f32]) -> Result<usize, OpusError> {
         self.inner.conceal(out).map_err(OpusError::Decode)
     }

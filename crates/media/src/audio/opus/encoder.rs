@@ -6,12 +6,14 @@ use super::{
 };
 use crate::units::Bitrate;
 
-/// Of 0 to 10. From 7 on the encoder analyses what it hears; under that, DTX takes a steady tone or music for noise and
-/// does not send it. From 9 on FEC fits into 32 kbit/s (both measured with libopus 1.6; 0.6 ms for 20 ms of sound).
+/// Of 0 to 10. From 7 on the encoder analyses what it hears; under that, DTX takes a steady tone or music for
+/// noise and does not send it. From 9 on FEC fits into 32 kbit/s (both measured with libopus 1.6; 0.6 ms for
+/// 20 ms of sound).
 const COMPLEXITY: i32 = 9;
 
-/// Under this bitrate all bits go to the frequencies up to 8 kHz. libopus spends some on higher ones from 13.5 kbit/s on,
-/// and speech at 16 kbit/s was worse for it than at 12 (PESQ 2.5 and 3.0, docs/decisions/voice.md).
+/// Under this bitrate all bits go to the frequencies up to 8 kHz. libopus spends some on higher ones from
+/// 13.5 kbit/s on, and speech at 16 kbit/s was worse for it than at 12 (PESQ 2.5 and 3.0,
+/// docs/decisions/voice.md).
 const WIDEBAND_UNDER: Bitrate = Bitrate::from_kbps(20);
 
 /// Makes Opus packets of sound.
@@ -37,11 +39,12 @@ impl Encoder {
         Ok(Self { inner, encoding: settings.encoding(), in_dtx: false })
     }
 
-    /// Encodes 10, 20, 40 or 60 ms of sound into `out` ([`MAX_PACKET`](super::MAX_PACKET) bytes suffice) and returns the
-    /// packet's length.
+    /// Encodes 10, 20, 40 or 60 ms of sound into `out` ([`MAX_PACKET`](super::MAX_PACKET) bytes suffice) and
+    /// returns the packet's length.
     ///
-    /// 0 means DTX: nothing is to be sent, though the RTP timestamp goes on. The first packet of such a silence does
-    /// get sent (it has 1 or 2 bytes), because it tells the far end that what follows is silence and not loss.
+    /// 0 means DTX: nothing is to be sent, though the RTP timestamp goes on. The first packet of such a
+    /// silence does get sent (it has 1 or 2 bytes), because it tells the far end that what follows is silence
+    /// and not loss.
     pub fn encode(&mut self, pcm: &[f32], out: &mut [u8]) -> Result<usize, OpusError> {
         let len = self.inner.encode(pcm, out).map_err(OpusError::Encode)?;
         let was_in_dtx = std::mem::replace(&mut self.in_dtx, len <= DTX_PACKET);
@@ -67,8 +70,8 @@ fn apply(encoder: &mut RawEncoder, encoding: VoiceEncoding) -> Result<(), Libopu
     encoder.set(Set::DredDuration(i32::from(dred.ms()) / 10))
 }
 
-/// libopus takes 500 to 512 000 bit/s and clips what is outside (`OPUS_SET_BITRATE`), but for 0 and less, which have
-/// meanings of their own.
+/// libopus takes 500 to 512 000 bit/s and clips what is outside (`OPUS_SET_BITRATE`), but for 0 and less,
+/// which have meanings of their own.
 fn opus_bitrate(bitrate: Bitrate) -> i32 {
     i32::try_from(bitrate.bps()).unwrap_or(i32::MAX).max(1)
 }

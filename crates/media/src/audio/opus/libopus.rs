@@ -1,5 +1,5 @@
-//! The functions of libopus 1.6 that sound needs, made safe: encoder, decoder, deep redundancy (DRED), and what a
-//! packet's header says.
+//! The functions of libopus 1.6 that sound needs, made safe: encoder, decoder, deep redundancy (DRED), and
+//! what a packet's header says.
 //!
 //! This is the only file of the sound code with `unsafe`. No function here keeps a pointer that it is given.
 #![allow(unsafe_code)]
@@ -41,7 +41,8 @@ impl fmt::Display for LibopusError {
 
 impl std::error::Error for LibopusError {}
 
-/// A setting of an encoder. Each takes one number, in the range that the `OPUS_SET_` macro of the same name documents.
+/// A setting of an encoder. Each takes one number, in the range that the `OPUS_SET_` macro of the same name
+/// documents.
 #[derive(Clone, Copy, Debug)]
 pub enum Set {
     /// In bit/s.
@@ -117,8 +118,8 @@ pub struct RawDecoder(NonNull<sys::OpusDecoder>);
 unsafe impl Send for RawDecoder {}
 
 impl RawDecoder {
-    /// `complexity` is 0 to 10: from 5 on lost sound is concealed by a neural network, from 7 on another one improves
-    /// speech of low bitrates (libopus `OPUS_SET_COMPLEXITY`).
+    /// `complexity` is 0 to 10: from 5 on lost sound is concealed by a neural network, from 7 on another one
+    /// improves speech of low bitrates (libopus `OPUS_SET_COMPLEXITY`).
     pub fn new(complexity: i32) -> Result<Self, LibopusError> {
         let mut error = sys::OPUS_OK;
         // SAFETY: takes numbers and a place for the error.
@@ -157,13 +158,14 @@ impl RawDecoder {
         LibopusError::count(answer)
     }
 
-    /// Fills `out` with what `dred` tells of the sound that begins `offset` samples before the packet that was parsed
-    /// last; what it does not tell is concealed.
+    /// Fills `out` with what `dred` tells of the sound that begins `offset` samples before the packet that
+    /// was parsed last; what it does not tell is concealed.
     pub fn decode_dred(&mut self, dred: &RawDred, offset: usize, out: &mut [f32]) -> Result<usize, LibopusError> {
         let (Ok(offset), Ok(room), true) = (i32::try_from(offset), i32::try_from(out.len()), dred.parsed) else {
             return Err(LibopusError::BAD_ARGUMENT);
         };
-        // SAFETY: `out` has room for `room` samples of the one channel; the state was filled by `opus_dred_parse`.
+        // SAFETY: `out` has room for `room` samples of the one channel; the state was filled by
+        // `opus_dred_parse`.
         let answer = unsafe {
             sys::opus_decoder_dred_decode_float(self.0.as_ptr(), dred.state.as_ptr(), offset, out.as_mut_ptr(), room)
         };

@@ -1,4 +1,5 @@
-//! Opus for voice (RFC 6716, RFC 7587): 48 kHz, mono, with in-band FEC, deep redundancy (DRED), DTX and concealment.
+//! Opus for voice (RFC 6716, RFC 7587): 48 kHz, mono, with in-band FEC, deep redundancy (DRED), DTX and
+//! concealment.
 
 mod decoder;
 mod encoder;
@@ -12,17 +13,19 @@ pub use libopus::{DredSpan, LibopusError};
 
 use crate::{advice::Advice, units::Bitrate};
 
-/// The largest packet that is sent or taken: one Opus frame at its largest (RFC 6716 section 3.2.1), which leaves an
-/// RTP packet under every usual MTU. Voice needs a tenth of it.
+/// The largest packet that is sent or taken: one Opus frame at its largest (RFC 6716 section 3.2.1), which
+/// leaves an RTP packet under every usual MTU. Voice needs a tenth of it.
 pub const MAX_PACKET: usize = 1275;
 /// The longest sound that one packet can hold: 120 ms (RFC 6716 section 3.2.5), in samples.
 pub const MAX_PACKET_SAMPLES: usize = 5760;
-/// Packets up to this size hold no sound: the encoder is in DTX, and the decoder makes comfort noise (libopus `opus_encode`).
+/// Packets up to this size hold no sound: the encoder is in DTX, and the decoder makes comfort noise (libopus
+/// `opus_encode`).
 pub const DTX_PACKET: usize = 2;
 /// Concealment comes in steps of 2.5 ms (libopus `opus_decode`), here in samples.
 pub const CONCEAL_STEP: usize = 120;
-/// The version of deep redundancy that this program writes and reads (libopus 1.6 `DRED_EXPERIMENTAL_VERSION`). Its
-/// standard is a draft, draft-ietf-mlcodec-opus-dred, and a decoder of another version ignores it.
+/// The version of deep redundancy that this program writes and reads (libopus 1.6
+/// `DRED_EXPERIMENTAL_VERSION`). Its standard is a draft, draft-ietf-mlcodec-opus-dred, and a decoder of
+/// another version ignores it.
 pub const DRED_VERSION: u8 = 12;
 
 /// What libopus refused, and what can be done about it.
@@ -110,8 +113,8 @@ impl OpusFrame {
     }
 }
 
-/// How far back the deep redundancy (DRED) of each packet reaches: a few hundred bits describe the sound before the
-/// packet well enough for a neural network to say it again. 0 to 1040 ms, in steps of 10 ms.
+/// How far back the deep redundancy (DRED) of each packet reaches: a few hundred bits describe the sound
+/// before the packet well enough for a neural network to say it again. 0 to 1040 ms, in steps of 10 ms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DredDuration(u8);
 
@@ -145,10 +148,11 @@ pub struct VoiceEncoding {
     pub bitrate: Bitrate,
     /// Sound in a packet.
     pub packet: OpusFrame,
-    /// In-band FEC: each packet holds a coarse copy of the one before it, which replaces it if it is lost (RFC 6716 section 2.1.7).
-    /// libopus does so for speech only: a steady tone is left to concealment.
+    /// In-band FEC: each packet holds a coarse copy of the one before it, which replaces it if it is lost
+    /// (RFC 6716 section 2.1.7). libopus does so for speech only: a steady tone is left to concealment.
     pub fec: bool,
-    /// Loss to be ready for: the more, the larger the part of the bits that FEC and DRED get. At 0 there is neither.
+    /// Loss to be ready for: the more, the larger the part of the bits that FEC and DRED get. At 0 there is
+    /// neither.
     pub expected_loss: Percent,
     /// Each packet describes this much sound before it.
     pub dred: DredDuration,
@@ -199,8 +203,8 @@ pub fn packet_samples(packet: &[u8]) -> Option<usize> {
     libopus::packet_samples(packet).filter(|samples| (1..=MAX_PACKET_SAMPLES).contains(samples))
 }
 
-/// Samples of the lost sound before `packet` that it can restore: the length of its first frame if that carries the
-/// low-bitrate redundancy of SILK (LBRR, RFC 6716 section 4.2.4), else 0.
+/// Samples of the lost sound before `packet` that it can restore: the length of its first frame if that
+/// carries the low-bitrate redundancy of SILK (LBRR, RFC 6716 section 4.2.4), else 0.
 pub fn fec_samples(packet: &[u8]) -> usize {
     if libopus::has_fec(packet) { libopus::frame_samples(packet).unwrap_or(0) } else { 0 }
 }
@@ -302,7 +306,8 @@ mod tests {
 
     #[test]
     fn packets_tell_their_length() {
-        // (table of contents, samples): SILK 20 ms; SILK 60 ms; hybrid 10 ms; CELT 2.5 ms; CELT 20 ms twice; 20 ms thrice
+        // (table of contents, samples): SILK 20 ms; SILK 60 ms; hybrid 10 ms; CELT 2.5 ms; CELT 20 ms twice;
+        // 20 ms thrice
         for (packet, samples) in
             [(&[0x08][..], 960), (&[0x18], 2880), (&[0x60], 480), (&[0x80], 120), (&[0xf9], 1920), (&[0xfb, 3], 2880)]
         {

@@ -1,4 +1,5 @@
-//! An open output device: one source that never ends, played by the sound server, or by rodio where there is none.
+//! An open output device: one source that never ends, played by the sound server, or by rodio where there is
+//! none.
 
 use std::{
     num::NonZero,
@@ -22,10 +23,10 @@ use crate::{
     },
 };
 
-/// Periods that are tried, in frames of 48 kHz: 5 ms, and 10 and 20 ms for hardware that refuses it or a machine that does
-/// not keep up. PulseAudio keeps two of them, so that the first is played while the second is asked for. Each has to hold
-/// or halve a mixer frame: 7.5 ms delay sound more than 10 ms do (63.9 and 62.1 ms from microphone to speaker, 56.4 with
-/// 5 ms).
+/// Periods that are tried, in frames of 48 kHz: 5 ms, and 10 and 20 ms for hardware that refuses it or a
+/// machine that does not keep up. PulseAudio keeps two of them, so that the first is played while the second
+/// is asked for. Each has to hold or halve a mixer frame: 7.5 ms delay sound more than 10 ms do (63.9 and
+/// 62.1 ms from microphone to speaker, 56.4 with 5 ms).
 const PERIODS: [u32; 3] = [240, 480, 960];
 
 /// Closing takes a millisecond, but for ever where a driver does not answer any more.

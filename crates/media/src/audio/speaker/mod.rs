@@ -1,7 +1,7 @@
 //! Playout: one device (or file, or nothing) pulls the mixer for ever, 10 ms at a time.
 //!
-//! The mixer never stands still. Where no device pulls it, because none is wanted, the device went away or it has
-//! stalled, a clock does.
+//! The mixer never stands still. Where no device pulls it, because none is wanted, the device went away or it
+//! has stalled, a clock does.
 
 mod device;
 mod playout;
@@ -71,11 +71,12 @@ pub struct Speaker {
 }
 
 impl Speaker {
-    /// Opens the output and starts pulling `mixer`. What a device really plays also goes to `reference`. `events` is
-    /// called from the speaker's thread.
+    /// Opens the output and starts pulling `mixer`. What a device really plays also goes to `reference`.
+    /// `events` is called from the speaker's thread.
     ///
     /// # Errors
-    /// The device is missing, busy or unusable, or the file cannot be created; the text says which and what to do.
+    /// The device is missing, busy or unusable, or the file cannot be created; the text says which and what
+    /// to do.
     pub fn open(
         spec: &SpeakerSpec,
         mixer: Mixer,
@@ -91,8 +92,9 @@ impl Speaker {
         Ok(Self { signals, thread: Some(thread) })
     }
 
-    /// Plays on another output from now on, and tells `events` of it instead. The one before is closed first. Until the new
-    /// one is open, and where it cannot be opened, the mixer runs on unheard. Waits for both; one choice at a time.
+    /// Plays on another output from now on, and tells `events` of it instead. The one before is closed first.
+    /// Until the new one is open, and where it cannot be opened, the mixer runs on unheard. Waits for both;
+    /// one choice at a time.
     ///
     /// # Errors
     /// As of [`Speaker::open`].

@@ -10,8 +10,8 @@ use std::{
 
 use crate::audio::{Frame, mixer::Mixer, process::EchoReferenceWriter};
 
-/// Who may pull. Every opening of a device is another one, so that a stream that lives on after its device was given up
-/// gets nothing.
+/// Who may pull. Every opening of a device is another one, so that a stream that lives on after its device
+/// was given up gets nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Puller(u64);
 
@@ -21,8 +21,8 @@ impl Puller {
 }
 
 pub(super) struct Playout {
-    /// Only ever tried, never waited for: trying is one compare-and-swap, and a lock that nobody waits for is left
-    /// without a system call. It is free but for the moment in which the turn changes.
+    /// Only ever tried, never waited for: trying is one compare-and-swap, and a lock that nobody waits for is
+    /// left without a system call. It is free but for the moment in which the turn changes.
     inner: Mutex<Inner>,
     turn: AtomicU64,
     pullers: AtomicU64,
@@ -32,8 +32,8 @@ pub(super) struct Playout {
     late: AtomicU64,
 }
 
-/// A device that asks for its next 10 ms later than this has played all that it had: it keeps 10 ms at its shortest
-/// period, and the mixer's frame is another 10.
+/// A device that asks for its next 10 ms later than this has played all that it had: it keeps 10 ms at its
+/// shortest period, and the mixer's frame is another 10.
 const LATE: Duration = Duration::from_millis(20);
 
 struct Inner {
@@ -73,8 +73,8 @@ impl Playout {
         self.late.load(Ordering::Relaxed)
     }
 
-    /// Fills `frame` with the next 10 ms, or with silence when it is not this puller's turn. For audio callbacks: no
-    /// lock is waited for.
+    /// Fills `frame` with the next 10 ms, or with silence when it is not this puller's turn. For audio
+    /// callbacks: no lock is waited for.
     pub fn pull(&self, puller: Puller, frame: &mut Frame) {
         let is_device = puller != Puller::CLOCK;
         if is_device {

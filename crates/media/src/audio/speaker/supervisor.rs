@@ -1,4 +1,5 @@
-//! The thread of a speaker: keeps the mixer running, by the device while it plays and by the clock while it does not.
+//! The thread of a speaker: keeps the mixer running, by the device while it plays and by the clock while it
+//! does not.
 
 use std::{
     sync::{Arc, mpsc},
@@ -18,11 +19,11 @@ use crate::{
 
 /// Duration of a [`Frame`].
 const FRAME: Duration = Duration::from_millis(10);
-/// A device that asks for nothing for this long (a suspended sink) has stalled, and the clock pulls in its place. Longer
-/// than any period a device has here.
+/// A device that asks for nothing for this long (a suspended sink) has stalled, and the clock pulls in its
+/// place. Longer than any period a device has here.
 const STALL: Duration = Duration::from_millis(150);
-/// So many late frames within [`LATENESS`] mean that the machine does not keep up with the device's period: another
-/// program that starts makes one or two, and each is a click.
+/// So many late frames within [`LATENESS`] mean that the machine does not keep up with the device's period:
+/// another program that starts makes one or two, and each is a click.
 const MANY_LATE: u64 = 5;
 /// The time in which they are counted.
 const LATENESS: Duration = Duration::from_secs(10);
@@ -258,8 +259,8 @@ impl Supervisor {
         }
     }
 
-    /// Plays on another output. The one before is closed first, where waiting for it hurts nobody: not all hardware plays
-    /// two, and both may be the same.
+    /// Plays on another output. The one before is closed first, where waiting for it hurts nobody: not all
+    /// hardware plays two, and both may be the same.
     fn change(&mut self, spec: SpeakerSpec, events: Events, answer: Answer) {
         self.events = events;
         self.beyond = 0;

@@ -1,7 +1,7 @@
 //! WAV files: read whole as mono 48 kHz, written so that a file cut off at any moment still plays.
 //!
-//! Files are taken as recorders, editors and pipes leave them: sizes that were never filled in, chunks of any kind
-//! before the samples, an end in the middle of a sample. Nothing is seeked, so a FIFO will do.
+//! Files are taken as recorders, editors and pipes leave them: sizes that were never filled in, chunks of any
+//! kind before the samples, an end in the middle of a sample. Nothing is seeked, so a FIFO will do.
 
 mod error;
 mod riff;
@@ -30,8 +30,8 @@ const MAX_CHANNELS: u16 = 64;
 /// Sample frames decoded at once.
 const BLOCK: usize = 1024;
 
-/// A pipe has to end within this: a call cannot wait longer for its microphone, and ffmpeg converts ten minutes of
-/// sound in a few seconds.
+/// A pipe has to end within this: a call cannot wait longer for its microphone, and ffmpeg converts ten
+/// minutes of sound in a few seconds.
 const PIPE_LIMIT: Duration = Duration::from_secs(30);
 
 /// Reads the WAV file or FIFO at `path`; see [`read`].
@@ -50,8 +50,9 @@ fn open_within(path: &Path, limit: Duration) -> Result<Vec<f32>, WavError> {
     read(io::BufReader::new(file), &name)
 }
 
-/// Reads a whole WAV stream (integers of 8 to 32 bits, floats of 32 or 64, 1 to 64 channels, 4 to 384 kHz) into mono
-/// 48 kHz samples, full scale 1.0. `name` is what errors call it. Memory is bounded by ten minutes of sound.
+/// Reads a whole WAV stream (integers of 8 to 32 bits, floats of 32 or 64, 1 to 64 channels, 4 to 384 kHz)
+/// into mono 48 kHz samples, full scale 1.0. `name` is what errors call it. Memory is bounded by ten minutes
+/// of sound.
 ///
 /// A file that ends before the end its header names is played as far as it goes, with a warning in the log.
 ///

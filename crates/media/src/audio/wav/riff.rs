@@ -1,9 +1,9 @@
 //! The head of a WAV file: its chunks up to the samples.
 //!
-//! Sources: Microsoft and IBM, "Multimedia Programming Interface and Data Specifications 1.0" (RIFF); Microsoft,
-//! "Multiple Channel Audio Data and WAVE Files" (WAVE_FORMAT_EXTENSIBLE); EBU Tech 3306 (RF64); ITU-R BS.2088 (BW64).
-//! Files in the field break these rules in ways that every player forgives; each such way is named where it is
-//! forgiven.
+//! Sources: Microsoft and IBM, "Multimedia Programming Interface and Data Specifications 1.0" (RIFF);
+//! Microsoft, "Multiple Channel Audio Data and WAVE Files" (WAVE_FORMAT_EXTENSIBLE); EBU Tech 3306 (RF64);
+//! ITU-R BS.2088 (BW64). Files in the field break these rules in ways that every player forgives; each such
+//! way is named where it is forgiven.
 
 use std::io::{self, Read};
 
@@ -22,17 +22,18 @@ const FORMAT_LEN: usize = 40;
 /// The shortest format chunk: a `PCMWAVEFORMAT`.
 const FORMAT_LEN_MIN: usize = 16;
 
-/// Programs that write into a pipe cannot go back to fill in the size. They leave 0, 0xFFFFFFFF (ffmpeg), 0x7FFFF000
-/// (sox), or 2 GiB less or plus a header (arecord). From here on a size promises nothing: sound that really is
-/// that large is over ten minutes in any usual format.
+/// Programs that write into a pipe cannot go back to fill in the size. They leave 0, 0xFFFFFFFF (ffmpeg),
+/// 0x7FFFF000 (sox), or 2 GiB less or plus a header (arecord). From here on a size promises nothing: sound
+/// that really is that large is over ten minutes in any usual format.
 const OPEN_FROM: u32 = 0x7fff_0000;
 /// A 64-bit size that promises nothing: RF64 leaves the field at 0 or at all ones.
 const OPEN_FROM_64: u64 = 1 << 62;
-/// Bytes before the samples: cover pictures and edit lists have a few MB; an endless pipe that is no WAV ends here.
+/// Bytes before the samples: cover pictures and edit lists have a few MB; an endless pipe that is no WAV ends
+/// here.
 const MAX_HEAD: u64 = 64 << 20;
 
-/// Chunks that stand beside the samples in files in the field. By these names a chunk without its pad byte is told from
-/// one with it, and an empty `data` chunk from one whose size was never filled in.
+/// Chunks that stand beside the samples in files in the field. By these names a chunk without its pad byte is
+/// told from one with it, and an empty `data` chunk from one whose size was never filled in.
 const KNOWN_CHUNKS: [&[u8; 4]; 26] = [
     b"fmt ", b"data", b"LIST", b"fact", b"bext", b"JUNK", b"junk", b"PEAK", b"cue ", b"smpl", b"inst", b"plst",
     b"id3 ", b"ID3 ", b"iXML", b"_PMX", b"afsp", b"FLLR", b"PAD ", b"ds64", b"minf", b"elm1", b"umid", b"chna",
@@ -218,7 +219,8 @@ pub(super) fn fill(input: &mut impl Read, to: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
-/// What a format chunk says. `cbSize` is not looked at: the chunk's own size says as much, and writers get it wrong.
+/// What a format chunk says. `cbSize` is not looked at: the chunk's own size says as much, and writers get it
+/// wrong.
 fn parse_format(chunk: &[u8]) -> Result<Format, HeadError> {
     if chunk.len() < FORMAT_LEN_MIN {
         return Err(HeadError::Format(format!("its format has {} bytes instead of 16 or more", chunk.len())));
@@ -237,7 +239,8 @@ fn parse_format(chunk: &[u8]) -> Result<Format, HeadError> {
         TAG_EXTENSIBLE => number(24),
         tag => tag,
     };
-    // A sample's container is what the frame leaves for it; where the frame size is nonsense, what the bits need.
+    // A sample's container is what the frame leaves for it; where the frame size is nonsense, what the bits
+    // need.
     let needed = bits.div_ceil(8);
     let container = block.checked_div(channels).filter(|bytes| bytes * channels == block && *bytes >= needed);
     let coding = match (tag, container.unwrap_or(needed)) {

@@ -1,7 +1,8 @@
 //! One sample, from the bytes of a WAV file to full scale 1.0.
 
-/// How a sample is stored. Numbers are little-endian. Where fewer bits are valid than the container has, they are the
-/// upper ones (Microsoft, "Multiple Channel Audio Data and WAVE Files"), so the container alone gives the scale.
+/// How a sample is stored. Numbers are little-endian. Where fewer bits are valid than the container has, they
+/// are the upper ones (Microsoft, "Multiple Channel Audio Data and WAVE Files"), so the container alone gives
+/// the scale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Coding {
     Unsigned8,

@@ -12,8 +12,8 @@ use super::{super::SAMPLE_RATE, WavError};
 const MAX_DATA_BYTES: u32 = u32::MAX - WAV_HEADER_BYTES;
 const WAV_HEADER_BYTES: u32 = 44;
 
-/// A growing 16-bit mono 48 kHz WAV file. Its header is right after every write, so a reader (or a crash) at any
-/// moment finds a whole file.
+/// A growing 16-bit mono 48 kHz WAV file. Its header is right after every write, so a reader (or a crash) at
+/// any moment finds a whole file.
 pub struct Writer {
     file: File,
     name: String,

@@ -186,8 +186,8 @@ impl AudioDeviceError {
         }
     }
 
-    /// Says in terms of a device that is being opened what cpal says: nothing was disconnected that never was open. Without
-    /// a sound server ALSA offers its default device also where there is no sound at all.
+    /// Says in terms of a device that is being opened what cpal says: nothing was disconnected that never was
+    /// open. Without a sound server ALSA offers its default device also where there is no sound at all.
     pub(crate) fn of_opening(
         direction: AudioDirection,
         choice: &DeviceChoice,

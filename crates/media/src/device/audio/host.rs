@@ -13,15 +13,15 @@ use cpal::{
 
 use super::{AudioDeviceError, AudioDeviceInfo, AudioDirection, AudioFormat, DeviceChoice};
 
-/// Opening a device takes milliseconds. A server that hangs, or a source that never delivers, holds its opener for ever;
-/// after this the user is told.
+/// Opening a device takes milliseconds. A server that hangs, or a source that never delivers, holds its
+/// opener for ever; after this the user is told.
 pub(crate) const OPEN_LIMIT: Duration = Duration::from_secs(5);
-/// How often a device that went away is tried again: soon enough for somebody who plugs it in, rare enough to cost
-/// nothing.
+/// How often a device that went away is tried again: soon enough for somebody who plugs it in, rare enough to
+/// cost nothing.
 const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 
-/// The process's connection to the sound server, by which devices are found; streams have their own. It costs a thread and three
-/// descriptors which its library does not give back, so there must not be one a call.
+/// The process's connection to the sound server, by which devices are found; streams have their own. It costs
+/// a thread and three descriptors which its library does not give back, so there must not be one a call.
 static SERVER: Mutex<Option<Arc<Host>>> = Mutex::new(None);
 
 /// The sound server where one answers, else ALSA.
@@ -132,7 +132,8 @@ pub(crate) fn names_own_rate(device: &cpal::Device) -> bool {
 
 /// The device's default channels at `rate`, in floating point where it takes that; else its default as it is.
 ///
-/// Floating point also keeps out of cpal 0.18.2's 24-bit samples of PulseAudio, whose sign it does not extend.
+/// Floating point also keeps out of cpal 0.18.2's 24-bit samples of PulseAudio, whose sign it does not
+/// extend.
 pub(crate) fn prefer(
     default: SupportedStreamConfig,
     rate: u32,

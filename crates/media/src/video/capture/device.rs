@@ -1,5 +1,5 @@
-//! A real camera. Two threads: one drives it and may hang in its driver at any time; this one watches that pictures
-//! come, tells events in order, and never waits for the other without a limit.
+//! A real camera. Two threads: one drives it and may hang in its driver at any time; this one watches that
+//! pictures come, tells events in order, and never waits for the other without a limit.
 
 use std::{
     sync::mpsc::{self, Receiver, RecvTimeoutError},
@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{units::VideoFormat, video::slot::FrameWriter};
 
-/// Without a picture for this long a camera counts as stalled. Cameras need up to 2 s for their first picture and
-/// 0.2 s for one in the dark; people ask "do you still see me?" after about 5 s.
+/// Without a picture for this long a camera counts as stalled. Cameras need up to 2 s for their first picture
+/// and 0.2 s for one in the dark; people ask "do you still see me?" after about 5 s.
 const STALL_AFTER: Duration = Duration::from_secs(3);
 
 pub(super) fn run(

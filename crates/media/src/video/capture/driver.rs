@@ -1,7 +1,7 @@
 //! The thread that drives a camera: opens it, takes its pictures, and looks for it when it is gone.
 //!
-//! Every call into the driver can block for ever (nokhwa waits for a picture without a limit), so nobody waits for
-//! this thread: it sends [`Report`]s, and looks at its stop order between two pictures.
+//! Every call into the driver can block for ever (nokhwa waits for a picture without a limit), so nobody
+//! waits for this thread: it sends [`Report`]s, and looks at its stop order between two pictures.
 
 use std::{
     panic::{self, AssertUnwindSafe},
@@ -16,7 +16,8 @@ use crate::{
     video::slot::FrameWriter,
 };
 
-/// How often a lost camera is looked for: soon enough for somebody who has just plugged it in, and a directory read.
+/// How often a lost camera is looked for: soon enough for somebody who has just plugged it in, and a
+/// directory read.
 const RETURN_POLL: Duration = Duration::from_millis(500);
 
 /// What the driver's thread has to say.
@@ -63,7 +64,8 @@ impl Driver {
         Self { device: device.to_owned(), wanted, writer, stop, reports, lost: false }
     }
 
-    /// Runs until it is told to stop, nobody reads any more, or the camera cannot be opened in the first place.
+    /// Runs until it is told to stop, nobody reads any more, or the camera cannot be opened in the first
+    /// place.
     pub(super) fn run(mut self) {
         let (node, mut stream) = match open_any(&self.device, self.wanted) {
             Ok(opened) => opened,
@@ -85,7 +87,8 @@ impl Driver {
         }
     }
 
-    /// Publishes pictures until told to stop (`Ok`) or the stream breaks. The device is closed in either case.
+    /// Publishes pictures until told to stop (`Ok`) or the stream breaks. The device is closed in either
+    /// case.
     fn pump(&mut self, mut stream: Stream) -> Result<(), Broken> {
         let mut after_pictures = false;
         while !self.ends() {

@@ -1,5 +1,5 @@
-//! A Y4M file as a camera: played at its own rate, over and over, so that a call can go on for as long as it likes. A
-//! FIFO is played once, to its end.
+//! A Y4M file as a camera: played at its own rate, over and over, so that a call can go on for as long as it
+//! likes. A FIFO is played once, to its end.
 
 use std::{
     io::{Read, Seek},
@@ -18,8 +18,8 @@ use crate::{
     video::{I420Frame, slot::FrameWriter},
 };
 
-/// How long a FIFO may have no writer. Under the time in which a camera has to open, so that the error can say what is
-/// the matter.
+/// How long a FIFO may have no writer. Under the time in which a camera has to open, so that the error can
+/// say what is the matter.
 const WRITER_LIMIT: Duration = Duration::from_secs(8);
 
 pub(super) fn run(session: &mut Session, path: &Path, writer: FrameWriter) -> Result<(), CameraError> {
@@ -32,7 +32,8 @@ fn play(session: &mut Session, path: &Path, mut writer: FrameWriter) -> Result<(
         stop.is_set() || (waiting == Waiting::ForStart && Instant::now() >= deadline)
     })?;
     let mut reader = Reader::new(file)?;
-    // The first picture is read before the file counts as open: one without pictures is an error, not a still.
+    // The first picture is read before the file counts as open: one without pictures is an error, not a
+    // still.
     let mut frame = writer.buffer();
     next_frame(&mut reader, &mut frame)?;
     session.opened(reader.header().format());

@@ -39,8 +39,8 @@ impl MjpegDecoder {
         Ok(Self { decompressor: Decompressor::new()?, planes: Vec::new() })
     }
 
-    /// Decodes `jpeg`, which must be `width` x `height`, into `frame`. What follows the end of the picture is not
-    /// looked at.
+    /// Decodes `jpeg`, which must be `width` x `height`, into `frame`. What follows the end of the picture is
+    /// not looked at.
     pub fn decode(&mut self, jpeg: &[u8], width: u32, height: u32, frame: &mut I420Frame) -> Result<(), MjpegError> {
         let header = self.decompressor.read_header(jpeg)?;
         // Before anything is allocated: a damaged header may say 65535x65535.
@@ -87,8 +87,8 @@ impl MjpegDecoder {
     }
 }
 
-/// Whether the picture is whole all the same. Many cameras pad the scan, on which libjpeg warns ("Corrupt JPEG data:
-/// N extraneous bytes before marker 0xd9"), and the binding makes an error of every warning.
+/// Whether the picture is whole all the same. Many cameras pad the scan, on which libjpeg warns ("Corrupt
+/// JPEG data: N extraneous bytes before marker 0xd9"), and the binding makes an error of every warning.
 fn is_harmless(error: &turbojpeg::Error) -> bool {
     matches!(error, turbojpeg::Error::TurboJpegError(message) if message.contains("extraneous bytes before marker"))
 }

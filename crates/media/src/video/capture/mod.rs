@@ -1,5 +1,5 @@
-//! Sources of pictures: a camera, a Y4M file, the test pattern. Each runs on an OS thread of its own and writes into
-//! a latest-frame [slot](super::slot); what befalls it on the way is told by [`CameraEvent`]s.
+//! Sources of pictures: a camera, a Y4M file, the test pattern. Each runs on an OS thread of its own and
+//! writes into a latest-frame [slot](super::slot); what befalls it on the way is told by [`CameraEvent`]s.
 
 mod device;
 mod driver;
@@ -36,7 +36,8 @@ use crate::units::VideoFormat;
 /// Opening a USB camera takes 0.1 to 2 s; one that takes longer than this does not answer.
 const OPEN_LIMIT: Duration = Duration::from_secs(10);
 
-/// A camera that runs ends within one frame interval (200 ms in the dark); one that takes longer than this hangs.
+/// A camera that runs ends within one frame interval (200 ms in the dark); one that takes longer than this
+/// hangs.
 const STOP_LIMIT: Duration = Duration::from_secs(1);
 
 /// What befell a running camera. A call goes on with what it has, whichever comes.
@@ -70,8 +71,8 @@ pub enum CameraEvent {
 /// A running source of pictures.
 ///
 /// Dropping it stops the source and closes the device, so that its light goes out, before the drop returns. A
-/// driver that hangs in a system call cannot be interrupted: after a second its thread is left behind, detached,
-/// publishes nothing any more, and closes the device as soon as the driver lets go of it.
+/// driver that hangs in a system call cannot be interrupted: after a second its thread is left behind,
+/// detached, publishes nothing any more, and closes the device as soon as the driver lets go of it.
 pub struct Camera {
     format: SharedFormat,
     stop: Arc<Stop>,
@@ -82,7 +83,8 @@ pub struct Camera {
 
 impl Camera {
     /// Opens what `spec` names, and lets it write into `writer` from now on. `wanted` is met as nearly as the
-    /// source can; a file keeps its own format. `events` is called on the camera's threads, and must not block.
+    /// source can; a file keeps its own format. `events` is called on the camera's threads, and must not
+    /// block.
     ///
     /// Waits until the source is open (a camera: until it has taken a format), 10 s at most.
     pub fn open(

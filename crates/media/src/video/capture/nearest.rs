@@ -46,9 +46,9 @@ impl fmt::Display for CameraFormat {
     }
 }
 
-/// The offered format nearest to `wanted`: the size first, unless it comes at less than half of the wanted rate
-/// (uncompressed HD over USB 2 comes at 5 to 10 a second); then the rate, rather too high than too low; then the
-/// packing that is cheapest to convert.
+/// The offered format nearest to `wanted`: the size first, unless it comes at less than half of the wanted
+/// rate (uncompressed HD over USB 2 comes at 5 to 10 a second); then the rate, rather too high than too low;
+/// then the packing that is cheapest to convert.
 pub(super) fn nearest(offered: &[CameraFormat], wanted: VideoFormat) -> Option<CameraFormat> {
     let distance = |format: &CameraFormat| {
         let VideoFormat { width, height, fps } = format.video;

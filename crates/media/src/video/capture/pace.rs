@@ -17,8 +17,8 @@ impl Pace {
         Self { start, rate: (rate.0.max(1), rate.1.max(1)), next: 0 }
     }
 
-    /// The deadline of the next picture. Deadlines that lie more than an interval in the past (the machine slept)
-    /// are skipped: a burst of old pictures would help nobody.
+    /// The deadline of the next picture. Deadlines that lie more than an interval in the past (the machine
+    /// slept) are skipped: a burst of old pictures would help nobody.
     pub(super) fn next(&mut self, now: Instant) -> Instant {
         let due = (now.saturating_duration_since(self.start).as_nanos() * u128::from(self.rate.0))
             / (u128::from(self.rate.1) * NANOS_PER_SECOND);
@@ -40,7 +40,8 @@ const NANOS_PER_SECOND: u128 = 1_000_000_000;
 mod tests {
     use super::*;
 
-    /// The last deadline of `frames`, each asked for `late` after the one before, from the start in nanoseconds.
+    /// The last deadline of `frames`, each asked for `late` after the one before, from the start in
+    /// nanoseconds.
     fn last_deadline(rate: (u32, u32), frames: u64, late: Duration) -> u128 {
         let start = Instant::now();
         let mut pace = Pace::new(rate, start);

@@ -23,7 +23,8 @@ use crate::{
 /// The packings that are understood.
 const UNDERSTOOD: [FrameFormat; 3] = [FrameFormat::YUYV, FrameFormat::NV12, FrameFormat::MJPEG];
 
-/// A capture time further back than this is a wrong clock, not a slow camera: four buffers at 5 pictures a second.
+/// A capture time further back than this is a wrong clock, not a slow camera: four buffers at 5 pictures a
+/// second.
 const MAX_AGE: Duration = Duration::from_secs(1);
 
 /// "No such device": the camera was unplugged while it was open (errno(3) of Linux).

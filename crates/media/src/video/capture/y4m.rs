@@ -1,6 +1,6 @@
 //! YUV4MPEG2 (`.y4m`) files: a line of parameters, then raw frames, each after a `FRAME` line (yuv4mpeg(5) of
-//! mjpegtools). Read are the 4:2:0 kinds with 8 bits a sample, which is what cameras, ffmpeg and Chromium's fake
-//! camera use. A FIFO will do; only [`Reader::rewind`] needs a file.
+//! mjpegtools). Read are the 4:2:0 kinds with 8 bits a sample, which is what cameras, ffmpeg and Chromium's
+//! fake camera use. A FIFO will do; only [`Reader::rewind`] needs a file.
 
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 
@@ -122,8 +122,8 @@ impl<R: Read> Reader<R> {
         self.frames
     }
 
-    /// Reads the next picture into `frame`, giving it its size; false at the end of the file. A last picture that
-    /// is cut off counts as the end.
+    /// Reads the next picture into `frame`, giving it its size; false at the end of the file. A last picture
+    /// that is cut off counts as the end.
     pub fn next_frame(&mut self, frame: &mut I420Frame) -> Result<bool, Y4mError> {
         let bad_frame = Y4mError::BadFrame { after: self.frames };
         let line = read_line(&mut self.input)?.ok_or_else(|| bad_frame.clone())?;
@@ -189,8 +189,8 @@ fn parse_header(line: &[u8]) -> Result<Header, Y4mError> {
                 return Err(Y4mError::UnsupportedColour(value.to_owned()));
             }
             Some('X') if value == "COLORRANGE=FULL" => header.full_range = true,
-            // Interlacing (pictures are sent as they are), pixel aspect (any, also 0:0), comments, and what may be
-            // invented yet.
+            // Interlacing (pictures are sent as they are), pixel aspect (any, also 0:0), comments, and what
+            // may be invented yet.
             _ => {}
         }
     }

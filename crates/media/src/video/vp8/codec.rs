@@ -9,18 +9,19 @@ use vpx_sys::{
 /// An initialised libvpx codec instance.
 pub(super) struct Context(vpx_codec_ctx_t);
 
-// SAFETY: libvpx keeps no thread-local state; an instance may be used from any thread, one at a time, which `&mut`
-// access ensures.
+// SAFETY: libvpx keeps no thread-local state; an instance may be used from any thread, one at a time, which
+// `&mut` access ensures.
 unsafe impl Send for Context {}
 
 impl Context {
     /// Lets `init` fill a zeroed context.
     ///
     /// # Safety
-    /// When `init` answers `VPX_CODEC_OK`, it must have initialised the context by `vpx_codec_enc_init_ver` or
-    /// `vpx_codec_dec_init_ver`.
+    /// When `init` answers `VPX_CODEC_OK`, it must have initialised the context by `vpx_codec_enc_init_ver`
+    /// or `vpx_codec_dec_init_ver`.
     pub(super) unsafe fn open(init: impl FnOnce(*mut vpx_codec_ctx_t) -> vpx_codec_err_t) -> Result<Self, String> {
-        // SAFETY: a plain C struct of pointers, integers and enums with a zero variant; libvpx zeroes it itself.
+        // SAFETY: a plain C struct of pointers, integers and enums with a zero variant; libvpx zeroes it
+        // itself.
         let mut context = unsafe { MaybeUninit::<vpx_codec_ctx_t>::zeroed().assume_init() };
         match init(&mut context) {
             VPX_CODEC_OK => Ok(Self(context)),
@@ -53,7 +54,8 @@ impl Context {
 
 impl Drop for Context {
     fn drop(&mut self) {
-        // SAFETY: initialised, and destroyed only here. The one error it can answer is an uninitialised context.
+        // SAFETY: initialised, and destroyed only here. The one error it can answer is an uninitialised
+        // context.
         unsafe { vpx_codec_destroy(&mut self.0) };
     }
 }

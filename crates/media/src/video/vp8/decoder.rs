@@ -1,4 +1,5 @@
-//! VP8 to planes. What goes to the page is never decoded; a window that paints by itself, tests and benchmarks do.
+//! VP8 to planes. What goes to the page is never decoded; a window that paints by itself, tests and
+//! benchmarks do.
 
 use std::{ptr, slice, time::Instant};
 
@@ -19,13 +20,15 @@ pub struct Decoder {
 /// The description of a picture that the decoder keeps.
 struct Image(vpx_image_t);
 
-// SAFETY: its pointers go to memory of the decoder beside it, which may be used from any thread, one at a time.
+// SAFETY: its pointers go to memory of the decoder beside it, which may be used from any thread, one at a
+// time.
 unsafe impl Send for Image {}
 
 impl Decoder {
     /// A decoder that waits for its first key frame.
     pub fn new() -> Result<Self, Vp8Error> {
-        // SAFETY: the closure does nothing but the initialisation; a null configuration means defaults (one thread).
+        // SAFETY: the closure does nothing but the initialisation; a null configuration means defaults (one
+        // thread).
         let context = unsafe {
             Context::open(|context| {
                 vpx_codec_dec_init_ver(context, vpx_codec_vp8_dx(), ptr::null(), 0, VPX_DECODER_ABI_VERSION as i32)
@@ -43,8 +46,8 @@ impl Decoder {
         Ok(self.picture().map(copy))
     }
 
-    /// As [`Self::decode`], without a copy: whether there is a [`Self::picture`] now. After a frame that is not shown, and after an
-    /// error, there is none.
+    /// As [`Self::decode`], without a copy: whether there is a [`Self::picture`] now. After a frame that is
+    /// not shown, and after an error, there is none.
     pub fn decode_in_place(&mut self, data: &[u8]) -> Result<bool, Vp8Error> {
         // Whatever comes of it, libvpx may use the memory of the last picture.
         self.newest = None;
@@ -85,9 +88,10 @@ impl Decoder {
         }
         let plane = |plane: usize, stride: usize, wide: usize, high: usize| {
             let first = *image.planes.get(plane)?;
-            // SAFETY: libvpx's plane has at least as many rows as the visible picture, `stride` bytes apart, each with at least `wide`
-            // bytes (`d_w`, or half of it rounded up); what lies between them is its border, which is written with every picture. They
-            // stay until the next call with the context, for which `self` would have to be borrowed as mutable.
+            // SAFETY: libvpx's plane has at least as many rows as the visible picture, `stride` bytes apart,
+            // each with at least `wide` bytes (`d_w`, or half of it rounded up); what lies between them is
+            // its border, which is written with every picture. They stay until the next call with the
+            // context, for which `self` would have to be borrowed as mutable.
             Some(unsafe { slice::from_raw_parts(first.cast_const(), (high.checked_sub(1)?) * stride + wide) })
         };
         let [luma, chroma] = strides;

@@ -1,6 +1,7 @@
 //! Planes to VP8, in real time.
 //!
-//! The settings are those of Chromium's WebRTC for one camera layer (its `libvpx_vp8_encoder.cc`), except where said.
+//! The settings are those of Chromium's WebRTC for one camera layer (its `libvpx_vp8_encoder.cc`), except
+//! where said.
 
 use std::{mem::MaybeUninit, os::raw::c_int, ptr, slice, time::Instant};
 
@@ -20,18 +21,19 @@ use crate::{
 
 /// Ticks a second of the encoder's clock: RTP's for video, fine enough for any frame rate.
 const CLOCK: u32 = 90_000;
-/// Bilinear prediction and the simple loop filter (RFC 6386 section 9.1), where Chromium has 0: less work for both ends at the same
-/// quality, see docs/architecture.md.
+/// Bilinear prediction and the simple loop filter (RFC 6386 section 9.1), where Chromium has 0: less work for
+/// both ends at the same quality, see docs/architecture.md.
 const PROFILE: u32 = 1;
-/// The speed: the larger the negative number, the less is searched. Negative also means fixed: a positive one lets
-/// libvpx change the speed by its own measurements, whose first seconds are slow.
+/// The speed: the larger the negative number, the less is searched. Negative also means fixed: a positive one
+/// lets libvpx change the speed by its own measurements, whose first seconds are slow.
 const CPU_USED: c_int = -6;
-/// Rate control's model of the receiver's buffer, in ms: its size, how full it is at first, how full it is kept.
+/// Rate control's model of the receiver's buffer, in ms: its size, how full it is at first, how full it is
+/// kept.
 const BUFFER_MS: u32 = 1000;
 const BUFFER_INITIAL_MS: u32 = 500;
 const BUFFER_OPTIMAL_MS: u32 = 600;
-/// Below this percentage of the optimal level frames are dropped: for content too hard for the rate a lower frame
-/// rate now is better than seconds of delay later.
+/// Below this percentage of the optimal level frames are dropped: for content too hard for the rate a lower
+/// frame rate now is better than seconds of delay later.
 const DROP_FRAME_PERCENT: u32 = 30;
 /// How far, in percent of the target, one frame may go under and over what rate control aims at.
 const UNDERSHOOT_PERCENT: u32 = 100;
@@ -39,22 +41,23 @@ const OVERSHOOT_PERCENT: u32 = 15;
 /// Quantizers from nearly lossless to the coarsest that is still a picture.
 const QUANTIZER_MIN: u32 = 2;
 const QUANTIZER_MAX: u32 = 56;
-/// Blocks that differ less than this from the last frame are not coded again; 1 only skips what is really still.
+/// Blocks that differ less than this from the last frame are not coded again; 1 only skips what is really
+/// still.
 const STATIC_THRESHOLD: c_int = 1;
-/// The part of the optimal buffer that one key frame may fill; and the least it may take, in percent of an average
-/// frame, so that a low frame rate does not turn key frames into blur.
+/// The part of the optimal buffer that one key frame may fill; and the least it may take, in percent of an
+/// average frame, so that a low frame rate does not turn key frames into blur.
 const KEY_FRAME_BUFFER_SHARE: f64 = 0.5;
 const KEY_FRAME_MIN_PERCENT: u32 = 300;
-/// An interval between two captures counts as at least half and at most 8 times the nominal one. Past that it is no
-/// frame rate but a burst or a pause, whose unused bits must not all go into one frame.
+/// An interval between two captures counts as at least half and at most 8 times the nominal one. Past that it
+/// is no frame rate but a burst or a pause, whose unused bits must not all go into one frame.
 const INTERVAL_MAX_FACTOR: f64 = 8.0;
 const INTERVAL_MIN_FACTOR: f64 = 0.5;
-/// Weight of the newest interval in the running frame rate: follows a camera that slows down in the dark within half
-/// a second, and evens out the jitter of capture times.
+/// Weight of the newest interval in the running frame rate: follows a camera that slows down in the dark
+/// within half a second, and evens out the jitter of capture times.
 const INTERVAL_WEIGHT: f64 = 0.1;
 
-/// A VP8 encoder for live video: constant bit rate, one thread, one frame in and at most one out, key frames only at
-/// first, on request and after a change of size.
+/// A VP8 encoder for live video: constant bit rate, one thread, one frame in and at most one out, key frames
+/// only at first, on request and after a change of size.
 pub struct Encoder {
     context: Context,
     format: VideoFormat,
@@ -76,8 +79,8 @@ impl Encoder {
         let image = wrap(frame)?;
         let (pts, duration) = self.clock.tick(frame.captured_at);
         let flags = if force_key { i64::from(VPX_EFLAG_FORCE_KF) } else { 0 };
-        // SAFETY: the context is an encoder's; `image` points into `frame`, which outlives the call, and libvpx only
-        // reads it, copying it before it returns.
+        // SAFETY: the context is an encoder's; `image` points into `frame`, which outlives the call, and
+        // libvpx only reads it, copying it before it returns.
         let answer = unsafe {
             vpx_codec_encode(self.context.as_mut_ptr(), &image, pts, duration as _, flags as _, VPX_DL_REALTIME.into())
         };
@@ -101,7 +104,8 @@ impl Encoder {
         Ok(())
     }
 
-    /// Starts libvpx anew for another size: in place it only shrinks, and rate control has to start over anyway.
+    /// Starts libvpx anew for another size: in place it only shrinks, and rate control has to start over
+    /// anyway.
     fn adapt_size(&mut self, width: u32, height: u32) -> Result<(), Vp8Error> {
         if (width, height) == (self.format.width, self.format.height) {
             return Ok(());
@@ -117,10 +121,12 @@ impl Encoder {
     fn packet(&mut self) -> Option<(Bytes, bool)> {
         let mut iter = ptr::null();
         loop {
-            // SAFETY: null, or a packet of the encoder that stays valid until the next call with this context.
+            // SAFETY: null, or a packet of the encoder that stays valid until the next call with this
+            // context.
             let packet = unsafe { vpx_codec_get_cx_data(self.context.as_mut_ptr(), &mut iter).as_ref() }?;
             if packet.kind == vpx_codec_cx_pkt_kind::VPX_CODEC_CX_FRAME_PKT {
-                // SAFETY: `kind` says which member of the union is set, and that member has `sz` bytes at `buf`.
+                // SAFETY: `kind` says which member of the union is set, and that member has `sz` bytes at
+                // `buf`.
                 let (data, flags) = unsafe {
                     let frame = packet.data.frame;
                     (slice::from_raw_parts(frame.buf.cast::<u8>(), frame.sz), frame.flags)
@@ -131,8 +137,8 @@ impl Encoder {
     }
 }
 
-/// Presentation times for rate control: they advance by the smoothed interval of the captures, so that a camera that
-/// gives half of the nominal rate still gets the whole bit rate.
+/// Presentation times for rate control: they advance by the smoothed interval of the captures, so that a
+/// camera that gives half of the nominal rate still gets the whole bit rate.
 struct Clock {
     nominal: f64,
     interval: f64,
@@ -165,7 +171,8 @@ fn kbps(bitrate: Bitrate) -> u32 {
 }
 
 fn config(format: VideoFormat, bitrate: Bitrate) -> Result<vpx_codec_enc_cfg_t, Vp8Error> {
-    // SAFETY: a plain C struct of integers and enums with a zero variant, which libvpx fills with its defaults.
+    // SAFETY: a plain C struct of integers and enums with a zero variant, which libvpx fills with its
+    // defaults.
     let (mut config, answer) = unsafe {
         let mut config = MaybeUninit::<vpx_codec_enc_cfg_t>::zeroed().assume_init();
         let answer = vpx_codec_enc_config_default(vpx_codec_vp8_cx(), &mut config, 0);
@@ -177,7 +184,8 @@ fn config(format: VideoFormat, bitrate: Bitrate) -> Result<vpx_codec_enc_cfg_t, 
     config.g_profile = PROFILE;
     (config.g_w, config.g_h) = (format.width, format.height);
     config.g_timebase = vpx_rational_t { num: 1, den: CLOCK as c_int };
-    // A second thread gains a third of the time and costs more CPU in all; the other core is for the other work.
+    // A second thread gains a third of the time and costs more CPU in all; the other core is for the other
+    // work.
     config.g_threads = 1;
     config.g_lag_in_frames = 0;
     config.g_pass = vpx_enc_pass::VPX_RC_ONE_PASS;
@@ -229,7 +237,8 @@ fn wrap(frame: &I420Frame) -> Result<vpx_image_t, Vp8Error> {
     let mut image = MaybeUninit::<vpx_image_t>::zeroed();
     // libvpx only reads the picture, though its type says otherwise.
     let data = frame.data().as_ptr().cast_mut();
-    // SAFETY: `image` may be written; zeroes are valid for it; it then borrows `frame`'s memory and owns nothing.
+    // SAFETY: `image` may be written; zeroes are valid for it; it then borrows `frame`'s memory and owns
+    // nothing.
     let (wrapped, mut image) = unsafe {
         let wrapped =
             vpx_img_wrap(image.as_mut_ptr(), vpx_img_fmt::VPX_IMG_FMT_I420, frame.width(), frame.height(), 1, data);

@@ -1,4 +1,5 @@
-//! VP8 (RFC 6386) by libvpx: a real-time [`Encoder`], a [`Decoder`], and what a frame's header says about itself.
+//! VP8 (RFC 6386) by libvpx: a real-time [`Encoder`], a [`Decoder`], and what a frame's header says about
+//! itself.
 //!
 //! All `unsafe` code of the video side is in this module.
 #![allow(unsafe_code)]

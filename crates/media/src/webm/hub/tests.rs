@@ -10,7 +10,8 @@ use crate::webm::{Demuxer, demux};
 
 const FRAME: Duration = Duration::from_millis(33);
 
-/// A stream whose frames come at a steady rate and say their number, with its requests for key frames counted.
+/// A stream whose frames come at a steady rate and say their number, with its requests for key frames
+/// counted.
 struct Rig {
     hub: Hub,
     id: StreamId,

@@ -1,5 +1,5 @@
-//! A sender whose RTP time jumps, wraps, stands still or runs at another rate. Its sound goes on, or is back as soon as
-//! its time makes sense again; nothing grows.
+//! A sender whose RTP time jumps, wraps, stands still or runs at another rate. Its sound goes on, or is back
+//! as soon as its time makes sense again; nothing grows.
 
 use super::*;
 

@@ -98,8 +98,8 @@ pub struct Heard {
 }
 
 impl Heard {
-    /// How long a packet is held beyond its own length on its way through the buffer, in ms, if the timestamp of media
-    /// time 0 was `timestamp` and the network's fastest way takes `delay`.
+    /// How long a packet is held beyond its own length on its way through the buffer, in ms, if the timestamp
+    /// of media time 0 was `timestamp` and the network's fastest way takes `delay`.
     pub fn hold(&self, timestamp: u32, delay: i64, packet: i64) -> Option<f64> {
         let media = f64::from(self.stats.playing?.timestamp.wrapping_sub(timestamp) as i32) / 48.0;
         Some((self.at - delay - packet) as f64 / 1e3 - media)

@@ -4,8 +4,9 @@
 //! opener: connect, say who we are, create the stream ──▶ the stream's thread: one message of the server after another
 //! ```
 //!
-//! cpal has streams of such servers too. They clear a mebibyte before each read of the socket and ask for the latency after each
-//! period, from a third thread: 0.06 of a core for one speaker with a period of 5 ms, and 0.01 by these. cpal still finds the devices.
+//! cpal has streams of such servers too. They clear a mebibyte before each read of the socket and ask for the
+//! latency after each period, from a third thread: 0.06 of a core for one speaker with a period of 5 ms, and
+//! 0.01 by these. cpal still finds the devices.
 
 mod playback;
 mod record;

@@ -27,7 +27,8 @@ pub(crate) struct Playback {
 }
 
 impl Playback {
-    /// Plays `samples` from now on, on a thread of its own. `failed` is told the end, also that by a drop of this.
+    /// Plays `samples` from now on, on a thread of its own. `failed` is told the end, also that by a drop of
+    /// this.
     ///
     /// # Errors
     /// No server, no such sink, or what else the server says.

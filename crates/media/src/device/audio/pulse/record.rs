@@ -12,7 +12,8 @@ use pulseaudio::{
 
 use super::{Connection, SAMPLE_BYTES, Stream, Told, device_name, in_bytes, mono, read, what_it_is};
 
-/// What the server said of the latency is believed for so long: after a source that stood still it is no age of anything.
+/// What the server said of the latency is believed for so long: after a source that stood still it is no age
+/// of anything.
 const MAX_LATENCY_AGE: Duration = Duration::from_millis(100);
 /// No device keeps sound for longer. A server that says so has counted past zero.
 const MAX_LATENCY: Duration = Duration::from_secs(2);
@@ -33,8 +34,8 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// Waits for the first sound, and gives all to `sink` from then on, on a thread of its own: samples, and when the first of
-    /// them was captured. `failed` is told the end, also that by a drop of this.
+    /// Waits for the first sound, and gives all to `sink` from then on, on a thread of its own: samples, and
+    /// when the first of them was captured. `failed` is told the end, also that by a drop of this.
     ///
     /// # Errors
     /// No server, no such source, one that gives nothing, or what else the server says.
@@ -84,8 +85,8 @@ impl<S: FnMut(&mut dyn ExactSizeIterator<Item = f32>, Instant)> Recorder<S> {
                 let mut samples = bytes.chunks_exact(SAMPLE_BYTES).map(sample);
                 let age = self.latency.take(duration(samples.len() as u64, self.rate), now);
                 (self.sink)(&mut samples, now.checked_sub(age).unwrap_or(now));
-                // Asked each time: what it was a second ago says little of a source that just began. The server sends the time back,
-                // and nobody reads it.
+                // Asked each time: what it was a second ago says little of a source that just began. The
+                // server sends the time back, and nobody reads it.
                 let params = LatencyParams { channel: self.channel, now: UNIX_EPOCH };
                 connection.send(&Command::GetRecordLatency(params))?;
                 return Ok(true);
@@ -115,7 +116,8 @@ impl Latency {
         self.0 = Some((latency, now)).filter(|_| latency <= MAX_LATENCY);
     }
 
-    /// The age of the first sample of a block, which is `length` long. Of several that come at once the later ones are younger.
+    /// The age of the first sample of a block, which is `length` long. Of several that come at once the later
+    /// ones are younger.
     fn take(&mut self, length: Duration, now: Instant) -> Duration {
         let fresh = |(_, at): &(Duration, Instant)| now.saturating_duration_since(*at) <= MAX_LATENCY_AGE;
         let Some((latency, at)) = self.0.filter(fresh) else { return length };
