@@ -45,7 +45,10 @@ const execute = (script, ...args) => post('/execute/sync', { script, args });
 const test = (name) => `[data-test="${name}"]`;
 const find = async (css) => (await post('/element', { using: 'css selector', value: css }))[ELEMENT];
 const seen = (css) => until(`${css} is seen`, () => execute('return document.querySelector(arguments[0])?.checkVisibility()', css));
-/** What the bare system lacks (a sound server, a camera, a tray) is told in notices; one that lies over the form is closed. */
+/**
+ * The app reports what the bare system lacks (a sound server, a camera, a tray) in notices. A notice that covers the
+ * form is closed.
+ */
 const dismiss = () => execute(`document.querySelector('${test('notice')} button')?.click()`);
 const click = (css) =>
   until(`${css} is clicked`, async () => {
@@ -60,8 +63,8 @@ const click = (css) =>
 const type = (css, text) =>
   until(`${css} is typed into`, async () => (await post(`/element/${await find(css)}/value`, { text }), true));
 /**
- * A line of what the X server shows, from its own file (XWD, version 7: fields of 32 bits, most significant byte first).
- * Each pixel is blue, green, red and one byte more.
+ * A line of what the X server shows, from its own file (XWD, version 7: fields of 32 bits, most significant byte
+ * first). Each pixel is blue, green, red and one byte more.
  */
 async function line({ x, y, width }) {
   const file = await open(screen);
@@ -76,7 +79,7 @@ async function line({ x, y, width }) {
   }
 }
 
-/** The counter in the second row of cells of the test pattern (docs/architecture.md), on the screen; or null. */
+/** The counter in the second row of cells of the test pattern (docs/architecture.md) on the screen; or null. */
 async function counter() {
   const box = await execute(`return document.querySelector('${test('remote')}.shown .picture')?.getBoundingClientRect()`);
   if (!box) return null;

@@ -4,7 +4,7 @@
 //! and a QR code holds it densely) of
 //!
 //! ```text
-//! version u8 | length u16 of all of this | content | checksum: first 8 bytes of BLAKE3 over what stands before it
+//! version u8 | length u16 of all of this | content | checksum: first 8 bytes of BLAKE3 over all before it
 //! content of version 1: key [32] | token [32] | expiry u64, unix ms
 //!                       | relay: u16 length, UTF-8 | addresses: u8 count, each 4 or 6, IP, u16 port
 //!                       | name: u16 length, UTF-8

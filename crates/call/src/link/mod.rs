@@ -2,8 +2,8 @@
 //! [`LinkEvent`]s, sends the media it is handed, and hands over what it receives.
 //!
 //! ```text
-//! EncodedFrame ──▶ outgoing::video ─┐   webrtc stack, in it    ┌─▶ incoming::video ─▶ reorder, NACK ─▶ lip sync ─▶ sink
-//! Opus packet ───▶ outgoing::audio ─┴─▶ send: pacer, repairs ──┴─▶ incoming::audio ─────────────────▶ jitter buffer
+//! EncodedFrame ─▶ outgoing::video ─┐     webrtc stack       ┌─▶ incoming::video ─▶ reorder, NACK ─▶ lip sync
+//! Opus packet ──▶ outgoing::audio ─┴▶ send: pacer, repairs ─┴─▶ incoming::audio ─▶ jitter buffer
 //! ```
 
 mod addresses;

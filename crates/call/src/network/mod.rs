@@ -1,7 +1,7 @@
 //! The networks of this machine: its addresses, the way its traffic takes, and when that changes.
 //!
 //! ```text
-//! netlink, clock ──▶ Signal ──▶ Monitor ──▶ Observation ──▶ Snapshot::change_to (pure) ──▶ ICE restart, or nothing
+//! netlink, clock ─▶ Signal ─▶ Monitor ─▶ Observation ─▶ Snapshot::change_to (pure) ─▶ ICE restart or nothing
 //! ```
 //!
 //! The kernel's messages say only that something has changed. [`Snapshot::take`] then asks what there is now,

@@ -4,7 +4,7 @@
 //! ```text
 //! insert -> admission (unwrap, probation) -> packets (ring by sequence number) -.
 //!                 `-> delay (target)                                            |
-//! pull   <- pcm (stretch towards the target) <- decoder <- decide (decode, restore, revive, conceal, comfort)
+//! pull  <- pcm (stretch towards the target) <- decoder <- decide (decode, restore, revive, conceal, comfort)
 //! ```
 //!
 //! Playout *trails* the network's fastest way by some time; that trail is what is steered towards the

@@ -1,7 +1,7 @@
 //! Streams of a sound server (PulseAudio, or PipeWire in its place), each on a connection of its own.
 //!
 //! ```text
-//! opener: connect, say who we are, create the stream ──▶ the stream's thread: one message of the server after another
+//! opener: connect, authenticate, create the stream ──▶ thread of the stream: reads the server's messages
 //! ```
 //!
 //! cpal has streams of such servers too. They clear a mebibyte before each read of the socket and ask for the
