@@ -1,3 +1,4 @@
+import { BLANK } from '../settings/settings.svelte';
 import type { Args, CommandName, Ipc, MediaChunk, Result } from './ipc';
 import type { AppEvent, Call, Start } from './types';
 
@@ -43,29 +44,7 @@ export class FakeIpc implements Ipc {
 export function emptyStart(): Start {
   return {
     me: { id: 'me', name: 'Robin' },
-    settings: {
-      name: 'Robin',
-      experimentalCalls: true,
-      videoDisabled: false,
-      doNotDisturb: false,
-      visibleNearby: false,
-      autostart: false,
-      closeToTray: true,
-      language: 'system',
-      theme: 'system',
-      camera: null,
-      videoQuality: 'standard',
-      microphone: null,
-      speaker: null,
-      ringer: null,
-      echoCancellation: true,
-      noiseSuppression: true,
-      automaticGain: true,
-      relayUrl: null,
-      iceServers: [],
-      relayOnly: false,
-      firstRunDone: true,
-    },
+    settings: { ...BLANK, name: 'Robin' },
     contacts: [],
     requests: [],
     nearby: [],

@@ -1,8 +1,8 @@
 import type { Session } from '../app/session.svelte';
 import type { AppEvent, MediaMode, OwnPresence, Settings } from '../ipc/types';
 
-/** Before the shell has told its own; never shown. */
-const BLANK: Settings = {
+/** Stands in until the shell has sent the user's settings; never shown. */
+export const BLANK: Settings = {
   name: '',
   experimentalCalls: true,
   videoDisabled: false,
