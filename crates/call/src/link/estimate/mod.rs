@@ -91,8 +91,12 @@ const CONTESTED_LOSS: f64 = 0.03;
 const CONTESTED_CUT: f64 = 0.85;
 const CONTESTED_INTERVAL: Duration = Duration::from_millis(1000);
 /// After so long it is tried again whether the queue drains where less is sent. Two flows that each take it for the
-/// other's would keep it full for good.
+/// other's would keep it full for good. After each trial that did not help the time doubles, this often at the most.
 const CONTESTED_TRIAL: Duration = Duration::from_secs(6);
+const MOST_DOUBLED: u32 = 2;
+/// Where a queue that does not drain overflows, each new queue within this time is another flow's as well: that of TCP
+/// is gone for a moment each time it has overflowed.
+const RIVAL_KEPT: Duration = Duration::from_secs(10);
 /// The other flow is gone when no queue has stood for so long.
 const UNCONTESTED_AFTER: Duration = Duration::from_millis(500);
 
@@ -228,6 +232,10 @@ pub(super) struct Estimator {
     max: f64,
     /// No queue has been seen yet.
     starting: bool,
+    /// How often in a row a queue did not drain although less was sent.
+    undrained: u32,
+    /// When another flow's queue overflowed last.
+    rival: Option<Instant>,
     /// Since when the target has risen near the capacity without a queue.
     near_since: Option<Instant>,
     updated: Option<Instant>,
@@ -275,6 +283,8 @@ impl Estimator {
             target,
             max,
             starting: true,
+            undrained: 0,
+            rival: None,
             near_since: None,
             updated: None,
             heard: None,
@@ -309,12 +319,14 @@ impl Estimator {
         let before = self.target;
         let longer_path = self.is_longer_path(now, queue);
         match self.state {
+            State::Rising if queue > self.high() && self.has_rival(now) => self.begin_contest(now, self.target),
             State::Rising if queue > self.high() => self.begin_draining(now, queue),
             State::Rising => self.rise(now, elapsed.min(1.0), queue),
             State::Draining { .. } | State::Contested { .. } if longer_path => self.follow_path(now),
             State::Draining { .. } => self.drain(now, queue),
             State::Contested { .. } => self.contest(now, elapsed.min(1.0), queue),
         }
+        self.look_for_rival(now, queue);
         let queued = queue > QUEUE_LOW && matches!(self.state, State::Draining { .. } | State::Contested { .. });
         match self.loss.verdict(now, queued, before) {
             LossVerdict::Fine => {}
@@ -359,21 +371,53 @@ impl Estimator {
         let took = now.saturating_duration_since(since);
         if queue <= QUEUE_LOW {
             self.state = State::Rising;
+            self.undrained = 0;
+            // It was ours, unless it went by overflowing.
+            self.rival = self.rival.filter(|seen| *seen > since);
             // What overflowed has been answered.
             self.loss.forget_window();
             if let Some(capacity) = self.capacity.get(now) {
                 self.target = self.target.max(capacity * AFTER_DRAIN);
             }
         } else if took > CONTESTED_AFTER {
-            let floor = began * CONTESTED_FLOOR;
-            self.target = self.target.max(floor);
-            self.state = State::Contested { since: now, floor, calm: None, cut: now };
+            // A trial that did not help has no price but its time.
+            let back = if self.undrained > 0 { before } else { self.target };
+            self.undrained += 1;
+            self.begin_contest(now, began);
+            self.target = self.target.max(back);
         } else if queue > deepest.mul_f64(GROWN) + GROWN_BY
             && let Some(arriving) = self.arrivals.rate(RATE_PACKETS)
         {
             // The bottleneck carries less than it was taken for.
             self.state = State::Draining { since, arriving: began, before, deepest: queue };
             self.saturated(now, arriving, queue);
+        }
+    }
+
+    /// Another flow holds the queue; `rate` is what passed beside it.
+    fn begin_contest(&mut self, now: Instant, rate: f64) {
+        self.starting = false;
+        let floor = rate * CONTESTED_FLOOR;
+        self.target = self.target.max(floor);
+        // What arrived was a share of the capacity, and what overflowed before was due to more than is sent now.
+        self.capacity.forget();
+        self.loss.forget_window();
+        self.state = State::Contested { since: now, floor, calm: None, cut: now };
+    }
+
+    fn has_rival(&self, now: Instant) -> bool {
+        self.rival.is_some_and(|seen| now.saturating_duration_since(seen) < RIVAL_KEPT)
+    }
+
+    fn look_for_rival(&mut self, now: Instant, queue: Duration) {
+        let less_sent = match self.state {
+            State::Rising => false,
+            State::Draining { .. } => self.undrained > 0,
+            State::Contested { .. } => true,
+        };
+        let overflows = self.loss.loss().is_some_and(|loss| loss > self.loss.inherent() + CONTESTED_LOSS);
+        if less_sent && overflows && queue > self.high() {
+            self.rival = Some(now);
         }
     }
 
@@ -414,7 +458,9 @@ impl Estimator {
 
     fn contest(&mut self, now: Instant, elapsed: f64, queue: Duration) {
         let State::Contested { since, floor, calm, cut } = self.state else { return };
-        if now.saturating_duration_since(since) >= CONTESTED_TRIAL {
+        let lasts = CONTESTED_TRIAL * (1 << self.undrained.saturating_sub(1).min(MOST_DOUBLED));
+        if now.saturating_duration_since(since) >= lasts {
+            self.loss.forget_window();
             return self.begin_draining(now, queue);
         }
         let calm = (queue <= self.high()).then(|| calm.unwrap_or(now));
@@ -481,7 +527,8 @@ impl Estimator {
                 self.target = rate;
             }
         }
-        let calm = matches!(self.state, State::Rising) && !self.loss.is_trying() && self.before_outage.is_none();
+        let free = matches!(self.state, State::Rising) && !self.has_rival(now);
+        let calm = free && !self.loss.is_trying() && self.before_outage.is_none();
         if !calm {
             // An order that was not carried out yet has lost its reason.
             self.control.lock().order = None;
