@@ -15,6 +15,7 @@ mod incoming;
 mod outgoing;
 mod restart;
 mod route;
+mod rtx;
 mod send;
 mod socket;
 mod stack;

@@ -40,6 +40,7 @@ use super::{
     incoming::{self, Handler},
     outgoing::{NO_PAYLOAD_TYPE, OutgoingTrack, Voice},
     restart::Restarts,
+    rtx::RtxReceiver,
     send::SendInterceptor,
     stats::SharedStats,
     tap::Tap,
@@ -78,6 +79,8 @@ const RED_PAYLOAD_TYPE: u8 = 63;
 pub(super) const MIME_TYPE_RED: &str = "audio/red";
 /// Between application and every interceptor of the crate: the tap sees what they all have seen.
 const TAP_SLOT: usize = 14_000;
+/// Behind all that count what came, before all that look at what it holds.
+const RTX_SLOT: usize = 13_500;
 /// Before the congestion controller: it is asked about packets as soon as the controller has read their
 /// feedback.
 const COVERAGE_SLOT: usize = 500;
@@ -201,6 +204,7 @@ pub(super) async fn build(
         .with(Slot::Pacer, SendInterceptor::new(ssrcs.video, control.clone(), Instant::now()))
         .with(Slot::TwccReceiver, TwccReceiverBuilder::new().with_interval(TWCC_INTERVAL).build())
         .with(Slot::ReceiverReport, ReceiverReportBuilder::new().build())
+        .with(Slot::from(RTX_SLOT), RtxReceiver::new(session.clone()))
         .with(Slot::from(TAP_SLOT), tap);
     extensions(&mut codecs)?;
 

@@ -21,6 +21,8 @@ pub(super) struct Codecs {
     pub(super) main: u8,
     /// Redundant audio (RFC 2198).
     pub(super) red: Option<u8>,
+    /// Retransmissions of VP8 (RFC 4588). They are not shown to the stack, which sees them as what they repeat.
+    pub(super) rtx: Option<u8>,
     /// The author prefers redundant audio to plain.
     red_first: bool,
 }
@@ -42,7 +44,19 @@ pub(super) fn find(section: &Section, kind: Kind) -> Option<Codecs> {
         Kind::Audio => numbered(Codec::Red),
         Kind::Video => None,
     };
-    Some(Codecs { main, red: red.map(|(_, number)| number), red_first: red.is_some_and(|(red, _)| red < at) })
+    let rtx = section.values("rtpmap").filter_map(rtpmap).filter(|(_, codec)| *codec == Codec::Rtx).map(|(rtx, _)| rtx);
+    let mut rtx = rtx.filter(|rtx| is_usable(*rtx) && *rtx != main && section.formats.contains(&rtx.to_string()));
+    let rtx =
+        rtx.find(|rtx| kind == Kind::Video && section.values("fmtp").any(|value| repeats(value) == Some((*rtx, main))));
+    Some(Codecs { main, red: red.map(|(_, number)| number), rtx, red_first: red.is_some_and(|(red, _)| red < at) })
+}
+
+/// `<payload type> apt=<of what>[;...]` (RFC 4588 section 8.6).
+fn repeats(fmtp: &str) -> Option<(u8, u8)> {
+    let (rtx, parameters) = fmtp.split_once(char::is_whitespace)?;
+    let split = parameters.split(';').filter_map(|parameter| parameter.split_once('='));
+    let (_, of) = split.into_iter().find(|(name, _)| name.trim().eq_ignore_ascii_case("apt"))?;
+    Some((rtx.parse().ok()?, of.trim().parse().ok()?))
 }
 
 /// 64 to 95 collide with RTCP on the same port (RFC 5761 section 4); 0 is PCMU and never ours.
@@ -55,6 +69,7 @@ enum Codec {
     Opus,
     Red,
     Vp8,
+    Rtx,
 }
 
 /// `<payload type> <encoding name>/<clock rate>[/<channels>]` (RFC 8866 section 6.6); names are case-insensitive.
@@ -68,6 +83,7 @@ fn rtpmap(value: &str) -> Option<(u8, Codec)> {
         "opus" if clock == AUDIO_CLOCK_HZ => Codec::Opus,
         "red" if clock == AUDIO_CLOCK_HZ && channels.is_none_or(|channels| channels == "2") => Codec::Red,
         "vp8" if clock == VIDEO_CLOCK_HZ => Codec::Vp8,
+        "rtx" if clock == VIDEO_CLOCK_HZ => Codec::Rtx,
         _ => return None,
     };
     Some((number.parse().ok()?, codec))

@@ -32,6 +32,7 @@ use rtc::{
 
 use self::read::read;
 pub(super) use self::{
+    ours::Retransmission,
     session::{Remote, Session},
     transport::Addresses,
 };

@@ -3,11 +3,14 @@
 
 use std::io::Cursor;
 
-use rtc::sdp::{
-    MediaDescription, SessionDescription,
-    description::{
-        common::{Address, Attribute, ConnectionInformation},
-        media::{MediaName, RangedPort},
+use rtc::{
+    rtp_transceiver::rtp_sender::RtpCodecKind,
+    sdp::{
+        MediaDescription, SessionDescription,
+        description::{
+            common::{Address, Attribute, ConnectionInformation},
+            media::{MediaName, RangedPort},
+        },
     },
 };
 
@@ -17,6 +20,7 @@ use super::{
     read::{Direction, Section, repeated},
     transport::Setup,
 };
+use crate::rtp::VIDEO_CLOCK_HZ;
 
 /// One `m=` line of the session. The number and order of them never changes, they only grow (RFC 3264 section 8).
 #[derive(Clone, Debug)]
@@ -124,8 +128,44 @@ pub(super) enum Ours {
     },
 }
 
+/// Which payload types retransmissions have, and what they repeat (RFC 4588).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::link) struct Retransmission {
+    /// Of the packets as they come.
+    pub(in crate::link) rtx: u8,
+    /// Of what they repeat: VP8.
+    pub(in crate::link) main: u8,
+}
+
+impl Retransmission {
+    /// Those of a description that the stack made, with `rtx` for their payload type; where that is none or taken, a free one.
+    /// None: there is no video.
+    pub(super) fn of(stack: &str, rtx: Option<u8>) -> Option<Self> {
+        let description = SessionDescription::unmarshal(&mut Cursor::new(stack)).ok()?;
+        let is_taken = |number: &u8| {
+            let number = number.to_string();
+            description.media_descriptions.iter().any(|section| section.media_name.formats.contains(&number))
+        };
+        let main = super::payload_type(stack, RtpCodecKind::Video, "VP8")?;
+        let mut numbers = rtx.into_iter().chain(FIRST_RTX..=LAST_DYNAMIC);
+        Some(Self { rtx: numbers.find(|number| !is_taken(number))?, main })
+    }
+
+    fn add_to(self, section: &mut MediaDescription) {
+        let Self { rtx, main } = self;
+        section.media_name.formats.push(rtx.to_string());
+        section.attributes.push(value("rtpmap", format!("{rtx} rtx/{VIDEO_CLOCK_HZ}")));
+        section.attributes.push(value("fmtp", format!("{rtx} apt={main}")));
+    }
+}
+
+/// As browsers use it beside 96 for VP8.
+const FIRST_RTX: u8 = 97;
+/// The last payload type that is assigned by descriptions (RFC 3551 section 3).
+const LAST_DYNAMIC: u8 = 127;
+
 /// Rewrites what the stack made. None: it cannot be read.
-pub(super) fn write(stack: &str, slots: &[Slot], ours: Ours) -> Option<String> {
+pub(super) fn write(stack: &str, slots: &[Slot], ours: Ours, retransmission: Option<Retransmission>) -> Option<String> {
     let mut description = SessionDescription::unmarshal(&mut Cursor::new(stack)).ok()?;
     let made = std::mem::take(&mut description.media_descriptions);
     let find = |kind: Kind| {
@@ -133,8 +173,15 @@ pub(super) fn write(stack: &str, slots: &[Slot], ours: Ours) -> Option<String> {
         let named = |section: &&MediaDescription| section.media_name.media == kind.name();
         made.iter().find(named).filter(|section| section.media_name.port.value != 0)
     };
-    let sections: Vec<_> =
-        slots.iter().map(|slot| Some(carried(slot.carried.and_then(find)?.clone(), slot, ours))).collect();
+    let write = |slot: &Slot| {
+        let kind = slot.carried?;
+        let mut section = carried(find(kind)?.clone(), slot, ours);
+        if let Some(retransmission) = retransmission.filter(|_| kind == Kind::Video) {
+            retransmission.add_to(&mut section);
+        }
+        Some(section)
+    };
+    let sections: Vec<_> = slots.iter().map(write).collect();
     let transport: Vec<_> = sections.iter().flatten().next().map(transport_of).unwrap_or_default();
     let mut grouped = vec![];
     for (slot, section) in slots.iter().zip(sections) {

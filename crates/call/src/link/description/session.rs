@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     Addresses, Kind, StackMids, codecs, normalise,
-    ours::{self, Ours, Slot},
+    ours::{self, Ours, Retransmission, Slot},
     read::{Description, Section, read},
     refusal::{NotCarried, Reason, Refusal},
     sections::{self, Choice},
@@ -46,6 +46,8 @@ struct State {
     told: Vec<NotCarried>,
     streams: Streams,
     mids: StackMids,
+    /// As our newest description has it.
+    retransmission: Option<Retransmission>,
 }
 
 #[derive(Debug)]
@@ -96,6 +98,7 @@ impl Session {
             told: vec![],
             streams: Streams::default(),
             mids: StackMids::new(),
+            retransmission: None,
         })))
     }
 
@@ -107,7 +110,9 @@ impl Session {
     pub(in crate::link) fn our_offer(&self, stack: &str) -> Option<String> {
         let mut state = self.lock();
         let slots = ours::slots_of_offer(&state.stable, |kind| !state.is_refused_by_us(kind));
-        let sdp = ours::write(stack, &slots, Ours::Offer { setup: state.setup })?;
+        let retransmission = Retransmission::of(stack, state.retransmission.map(|known| known.rtx));
+        let sdp = ours::write(stack, &slots, Ours::Offer { setup: state.setup }, retransmission)?;
+        state.retransmission = retransmission;
         state.mids.learn(stack);
         state.open = Some(Open { slots, offer: None });
         Some(sdp)
@@ -181,6 +186,11 @@ impl Session {
         self.lock().streams.look(now, ssrc, payload_type)
     }
 
+    /// Under which payload types retransmissions of video come.
+    pub(in crate::link) fn retransmission(&self) -> Option<Retransmission> {
+        self.lock().retransmission
+    }
+
     /// The last description of the other side, with the streams that were learned since. None: an exchange is open, and
     /// its description will have them.
     pub(in crate::link) fn redeclared(&self) -> Option<String> {
@@ -223,7 +233,10 @@ impl State {
         let Open { slots, offer } = self.open.take()?;
         let Answering { bundled, setup: offered, last } = offer?;
         let setup = self.setup.or_else(|| offered.opposite()).or_else(|| setup_of(stack));
-        let sdp = ours::write(stack, &slots, Ours::Answer { setup, bundled })?;
+        let rtx = last.section(Kind::Video).and_then(|(_, codecs)| codecs.rtx);
+        let retransmission = rtx.and_then(|rtx| Retransmission::of(stack, Some(rtx)));
+        let sdp = ours::write(stack, &slots, Ours::Answer { setup, bundled }, retransmission)?;
+        self.retransmission = retransmission;
         self.setup = setup;
         self.agreed(slots, last);
         Some(sdp)

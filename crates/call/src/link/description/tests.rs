@@ -462,7 +462,7 @@ fn our_offers_keep_the_sections_of_the_session_and_add_what_is_missing() {
                 "a=mid:1",
                 "m=audio 9 UDP/TLS/RTP/SAVPF 111",
                 "a=mid:a",
-                "m=video 9 UDP/TLS/RTP/SAVPF 96",
+                "m=video 9 UDP/TLS/RTP/SAVPF 96 97",
                 "a=mid:0"
             ]
         );
@@ -477,7 +477,7 @@ fn our_offers_keep_the_sections_of_the_session_and_add_what_is_missing() {
     assert_eq!(remote.takes, takes(true, false));
     assert_eq!(remote.not_carried, ["there is no video in this call: the other side's program refuses it"]);
     let offer = session.our_offer(&both_of_the_stack()).unwrap();
-    assert_eq!(lines(&offer, &["m=video", "a=mid:0"]), ["m=video 9 UDP/TLS/RTP/SAVPF 96", "a=mid:0"]);
+    assert_eq!(lines(&offer, &["m=video", "a=mid:0"]), ["m=video 9 UDP/TLS/RTP/SAVPF 96 97", "a=mid:0"]);
 }
 
 #[test]
@@ -513,6 +513,52 @@ fn formats_of_ours_are_found_among_others_and_shown_in_one_form() {
         .replace("SAVPF 111", "SAVPF 8 111")
         .replace("a=mid:a", "a=mid:a\r\na=rtpmap:\r\na=rtpmap:9999 opus/48000/2");
     assert_eq!(lines(&shown(&sdp).unwrap().sdp, &["m=audio"]), ["m=audio 9 UDP/TLS/RTP/SAVPF 111"]);
+}
+
+#[test]
+fn retransmissions_of_video_are_taken_as_the_offer_names_them_and_not_shown_to_the_stack() {
+    let rtx = |number: u8, fmtp: &str| format!("a=rtpmap:{number} RTX/90000\r\na=fmtp:{number} {fmtp}\r\n");
+    for (formats, more, taken) in [
+        ("96 98", rtx(98, "apt=96"), Some(98)),
+        ("96 99 98", rtx(99, "apt=100") + &rtx(98, "rtx-time=200; APT = 96"), Some(98)),
+        ("98 96", rtx(98, "apt=96"), Some(98)),
+        ("96", rtx(98, "apt=96"), None),
+        ("96 98", rtx(98, "apt=97"), None),
+        ("96 98", rtx(98, "apt"), None),
+        ("96 98", "a=rtpmap:98 rtx/90000\r\n".to_owned(), None),
+        ("96 98", "a=rtpmap:98 rtx/48000\r\na=fmtp:98 apt=96\r\n".to_owned(), None),
+        ("96 98", rtx(96, "apt=96"), None),
+        ("96", String::new(), None),
+    ] {
+        let sdp = format!("{}{}", head(""), section(&format!("video 9 UDP/TLS/RTP/SAVPF {formats}"), "v", &more));
+        let session = session();
+        let (remote, answer) = answered(&session, &sdp);
+        assert_eq!(lines(&remote.sdp, &["m="]), ["m=video 9 UDP/TLS/RTP/SAVPF 96"], "{formats} {more}");
+        assert_eq!(session.retransmission(), taken.map(|rtx| Retransmission { rtx, main: 96 }), "{formats} {more}");
+        let expected = if taken.is_some() {
+            vec!["m=video 9 UDP/TLS/RTP/SAVPF 96 98", "a=rtpmap:98 rtx/90000", "a=fmtp:98 apt=96"]
+        } else {
+            vec!["m=video 9 UDP/TLS/RTP/SAVPF 96"]
+        };
+        assert_eq!(lines(&answer, &["m=", "a=rtpmap:98", "a=fmtp:9"]), expected, "{formats} {more}");
+    }
+}
+
+#[test]
+fn our_offers_name_retransmissions_under_a_number_that_is_free_and_stays() {
+    let session = session();
+    let stack = both_of_the_stack();
+    let taken = stack.replace("SAVPF 96", "SAVPF 97").replace("rtpmap:96", "rtpmap:97");
+    for (stack, rtx, main) in [(&taken, 98, 97), (&stack, 98, 96)] {
+        let offer = session.our_offer(stack).unwrap();
+        assert_eq!(lines(&offer, &["a=fmtp:98"]), [format!("a=fmtp:{rtx} apt={main}")]);
+        assert_eq!(session.retransmission(), Some(Retransmission { rtx, main }));
+        session.rolled_back();
+    }
+    // A call of sound alone.
+    let sound = format!("{}{}", head(""), audio(""));
+    session.our_offer(&shown(&sound).unwrap().sdp).unwrap();
+    assert_eq!(session.retransmission(), None);
 }
 
 #[test]
