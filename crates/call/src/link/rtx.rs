@@ -1,8 +1,8 @@
-//! Retransmissions as browsers send them: in a stream of their own (RFC 4588), which the stack does not know. Each becomes the
-//! packet that it repeats, as if that had been sent again.
+//! Retransmissions as browsers send them: in a stream of their own (RFC 4588), which the stack does not know.
+//! Each becomes the packet that it repeats, as if that had been sent again.
 //!
-//! Without them a browser retransmits all the same, but cannot fill its probes with anything that helps: at 10 % loss and 100 ms
-//! round trip Chromium's rate is a half lower (docs/decisions/congestion-control.md).
+//! Without them a browser retransmits all the same, but cannot fill its probes with anything that helps: at
+//! 10 % loss and 100 ms round trip Chromium's rate is a half lower (docs/decisions/congestion-control.md).
 
 use std::collections::VecDeque;
 

@@ -1,8 +1,8 @@
 //! How long received video is held so that it plays evenly: a jitter buffer for frames, sans-IO.
 //!
-//! A frame may be late because its packets took different times, or because one of them had to be asked for again. Shown as they
-//! come, such frames make video stop and run. So frames are held for as long as late ones have lately been late. On a path
-//! where none is late by much nothing is held.
+//! A frame may be late because its packets took different times, or because one of them had to be asked for
+//! again. Shown as they come, such frames make video stop and run. So frames are held for as long as late
+//! ones have lately been late. On a path where none is late by much nothing is held.
 
 use std::time::{Duration, Instant};
 
@@ -76,8 +76,8 @@ mod tests {
 
     const HZ: u32 = 90_000;
 
-    /// Frames 33 ms apart, each late by what `late` says, in ms; the longest time between two that are shown from the second
-    /// second on, and the delay at the end.
+    /// Frames 33 ms apart, each late by what `late` says, in ms; the longest time between two that are shown
+    /// from the second second on, and the delay at the end.
     fn play(seconds: u64, late: impl Fn(u64) -> u64) -> (u64, Duration) {
         let (mut playout, start) = (VideoPlayout::default(), Instant::now());
         let (mut last, mut longest) = (0u64, 0u64);

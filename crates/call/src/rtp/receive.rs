@@ -1,13 +1,15 @@
-//! From video packets as they come to whole, decodable frames in order: reorder buffer, NACK, key-frame requests.
+//! From video packets as they come to whole, decodable frames in order: reorder buffer, NACK, key-frame
+//! requests.
 //!
-//! Sans-IO: packets and time go in by [`VideoReceiver::insert`] and [`VideoReceiver::handle_timeout`]; frames, NACKs
-//! and key-frame requests come out of [`VideoReceiver::poll_output`]; [`VideoReceiver::next_deadline`] says when to
-//! come back.
+//! Sans-IO: packets and time go in by [`VideoReceiver::insert`] and [`VideoReceiver::handle_timeout`];
+//! frames, NACKs and key-frame requests come out of [`VideoReceiver::poll_output`];
+//! [`VideoReceiver::next_deadline`] says when to come back.
 //!
-//! What leaves is decodable: a frame goes out only if every frame since the last key frame went out before it. A
-//! hole is first asked for again (NACK, RFC 4585 section 6.2.1); when that cannot be hoped to work any more, a key
-//! frame is asked for (PLI, section 6.3.1) and everything up to it is dropped. A hole between two frames whose numbers follow
-//! each other was padding, and is stepped over: libwebrtc does not send padding again.
+//! What leaves is decodable: a frame goes out only if every frame since the last key frame went out before
+//! it. A hole is first asked for again (NACK, RFC 4585 section 6.2.1); when that cannot be hoped to work any
+//! more, a key frame is asked for (PLI, section 6.3.1) and everything up to it is dropped. A hole between two
+//! frames whose numbers follow each other was padding, and is stepped over: libwebrtc does not send padding
+//! again.
 //!
 //! ```text
 //!             first packet of a key frame
@@ -29,20 +31,21 @@ use super::{
     vp8::{Descriptor, PictureId},
 };
 
-/// A packet this late is asked for: long enough that the ordinary reordering of two queues on one path costs no NACK. Where
-/// packets are seen to come later than this by themselves, as much later is waited for.
+/// A packet this late is asked for: long enough that the ordinary reordering of two queues on one path costs
+/// no NACK. Where packets are seen to come later than this by themselves, as much later is waited for.
 const REORDER_TOLERANCE: Duration = Duration::from_millis(5);
 /// No packet is waited for longer before it is asked for.
 const MAX_REORDER_TOLERANCE: Duration = Duration::from_millis(100);
 /// Of the lateness that was seen, this share is left after a second without any.
 const LATENESS_KEPT: f64 = 0.8;
-/// What is late by less than this share of the round trip was on its way all the time. (Later ones may have been sent again,
-/// and not only because we asked: libwebrtc sends again what transport-wide feedback shows to be lost.)
+/// What is late by less than this share of the round trip was on its way all the time. (Later ones may have
+/// been sent again, and not only because we asked: libwebrtc sends again what transport-wide feedback shows
+/// to be lost.)
 const TOO_SOON: f64 = 0.9;
 /// Between two rounds of asking for one packet: a round trip and a little, but never less than this.
 const MIN_NACK_INTERVAL: Duration = Duration::from_millis(20);
-/// Over a long path a round is this many NACKs, so that one more loss on either way does not cost a whole further
-/// round trip: at 5 % loss both ways a single NACK fails once in ten, three once in a thousand.
+/// Over a long path a round is this many NACKs, so that one more loss on either way does not cost a whole
+/// further round trip: at 5 % loss both ways a single NACK fails once in ten, three once in a thousand.
 const NACKS_PER_ROUND: u32 = 3;
 /// Between the NACKs of a round: more than a burst of loss lasts.
 const NACK_SPACING: Duration = Duration::from_millis(8);
@@ -52,14 +55,15 @@ const LONG_ROUND_TRIP: Duration = Duration::from_millis(40);
 const SCATTERED_LOSS: usize = 24;
 /// A hole is given up after so many round trips of asking...
 const GIVE_UP_ROUND_TRIPS: u32 = 4;
-/// ...plus this: at 50 ms one way and 5 % loss either way, a packet is still missing after four tries once in 10^4.
+/// ...plus this: at 50 ms one way and 5 % loss either way, a packet is still missing after four tries once in
+/// 10^4.
 const GIVE_UP_EXTRA: Duration = Duration::from_millis(60);
 /// Waiting longer than this freezes the picture longer than a key frame takes.
 const GIVE_UP_MAX: Duration = Duration::from_millis(800);
 /// Round trip assumed before the first measurement.
 const INITIAL_ROUND_TRIP: Duration = Duration::from_millis(100);
-/// While waiting for a key frame, ask again after a round trip, but never more often: a key frame is ten times the
-/// size of another, and asking faster than it can come makes the loss worse.
+/// While waiting for a key frame, ask again after a round trip, but never more often: a key frame is ten
+/// times the size of another, and asking faster than it can come makes the loss worse.
 const MIN_KEY_REQUEST_INTERVAL: Duration = Duration::from_millis(200);
 /// Packets held back for order: 1.5 s of 6 Mbit/s. What is beyond is a hole that will not be mended.
 const MAX_BUFFERED: usize = 1024;
@@ -293,7 +297,8 @@ impl VideoReceiver {
     fn note_arrival(&mut self, now: Instant, sequence: i64) {
         match self.highest {
             Some(highest) if sequence > highest => {
-                // A jump wider than the buffer is a new stream for all that matters; do not list it packet by packet.
+                // A jump wider than the buffer is a new stream for all that matters; do not list it packet by
+                // packet.
                 let first = (highest + 1).max(sequence - MAX_BUFFERED as i64);
                 for hole in first..sequence {
                     self.missing.insert(hole, Missing { since: now, asked: None, times: 0 });

@@ -1,8 +1,8 @@
 //! Finds our codecs among a section's formats, and writes them in the form that the stack reads.
 //!
-//! The stack refuses a description for one format that it cannot read, and compares parameters as text. So it is shown our
-//! codecs only, under the other side's numbers and with our own parameters: those of a description say what its author
-//! wants to receive, and what we want stands in the answer.
+//! The stack refuses a description for one format that it cannot read, and compares parameters as text. So it
+//! is shown our codecs only, under the other side's numbers and with our own parameters: those of a
+//! description say what its author wants to receive, and what we want stands in the answer.
 
 use rtc::sdp::description::common::Attribute;
 
@@ -21,7 +21,8 @@ pub(super) struct Codecs {
     pub(super) main: u8,
     /// Redundant audio (RFC 2198).
     pub(super) red: Option<u8>,
-    /// Retransmissions of VP8 (RFC 4588). They are not shown to the stack, which sees them as what they repeat.
+    /// Retransmissions of VP8 (RFC 4588). They are not shown to the stack, which sees them as what they
+    /// repeat.
     pub(super) rtx: Option<u8>,
     /// The author prefers redundant audio to plain.
     red_first: bool,
@@ -72,7 +73,8 @@ enum Codec {
     Rtx,
 }
 
-/// `<payload type> <encoding name>/<clock rate>[/<channels>]` (RFC 8866 section 6.6); names are case-insensitive.
+/// `<payload type> <encoding name>/<clock rate>[/<channels>]` (RFC 8866 section 6.6); names are
+/// case-insensitive.
 fn rtpmap(value: &str) -> Option<(u8, Codec)> {
     let (number, encoding) = value.split_once(char::is_whitespace)?;
     let mut parts = encoding.trim().split('/');

@@ -1,15 +1,15 @@
 //! What the two sides describe to each other (SDP, RFC 8866; offers and answers, RFC 3264 and RFC 8829).
 //!
-//! Descriptions in the wild are not as the stack wants them, and the stack does not answer all that it takes. So it sees
-//! no description of the other side and sends none of its own: all of them go through [`Session`].
+//! Descriptions in the wild are not as the stack wants them, and the stack does not answer all that it takes.
+//! So it sees no description of the other side and sends none of its own: all of them go through [`Session`].
 //!
 //! ```text
 //! remote offer or answer ─▶ read ─▶ sections: which are carried? ─▶ normalise ─▶ stack
 //! own offer or answer    ◀─ ours: every section in its place, directions, roles ◀──── stack
 //! ```
 //!
-//! The stack has one audio and one video section, whose names never change; [`Session`] knows what they are called on the
-//! wire and where they stand.
+//! The stack has one audio and one video section, whose names never change; [`Session`] knows what they are
+//! called on the wire and where they stand.
 
 mod codecs;
 mod normalise;
@@ -67,8 +67,8 @@ impl Kind {
     }
 }
 
-/// What the two sections are called in the stack. It gives them these names itself, or takes them from the first
-/// description that has them.
+/// What the two sections are called in the stack. It gives them these names itself, or takes them from the
+/// first description that has them.
 #[derive(Clone, Debug)]
 struct StackMids {
     audio: String,
@@ -100,8 +100,8 @@ impl StackMids {
     }
 }
 
-/// Reads an offer of another program as a link does before it gives it to the WebRTC stack, and gives it as the stack
-/// gets it: one audio and one video section at most, in one form.
+/// Reads an offer of another program as a link does before it gives it to the WebRTC stack, and gives it as
+/// the stack gets it: one audio and one video section at most, in one form.
 ///
 /// # Errors
 /// In words for a person: why the offer cannot be used. It goes after "because".
@@ -109,8 +109,8 @@ pub fn read_offer(sdp: &str) -> Result<String, String> {
     Session::new(Addresses::Network).remote_offer(sdp).map(|remote| remote.sdp)
 }
 
-/// The number that `codec`, as `red`, has in the section of `kind` of a description of the stack; none where it is not
-/// there.
+/// The number that `codec`, as `red`, has in the section of `kind` of a description of the stack; none where
+/// it is not there.
 pub(super) fn payload_type(stack: &str, kind: RtpCodecKind, codec: &str) -> Option<u8> {
     let description = SessionDescription::unmarshal(&mut Cursor::new(stack)).ok()?;
     let name = match kind {

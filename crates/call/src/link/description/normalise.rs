@@ -1,7 +1,8 @@
 //! The description of the other side as the stack is shown it: the carried sections alone, in one form.
 //!
-//! Directions are not shown. The stack ends a stream for good at `inactive`, and answers `sendonly` with `sendrecv`. So
-//! for it both media always flow both ways; what is sent goes by [`super::Remote::takes`], and our answer says the rest.
+//! Directions are not shown. The stack ends a stream for good at `inactive`, and answers `sendonly` with
+//! `sendrecv`. So for it both media always flow both ways; what is sent goes by [`super::Remote::takes`], and
+//! our answer says the rest.
 
 use rtc::sdp::{
     MediaDescription, SessionDescription,

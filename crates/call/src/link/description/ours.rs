@@ -1,5 +1,6 @@
-//! Our own descriptions as the other side gets them: every section of the session in its place, those that are not
-//! carried refused, and the carried ones as the offer asks (RFC 3264 section 6, RFC 8843 section 7.3).
+//! Our own descriptions as the other side gets them: every section of the session in its place, those that
+//! are not carried refused, and the carried ones as the offer asks (RFC 3264 section 6, RFC 8843 section
+//! 7.3).
 
 use std::io::Cursor;
 
@@ -22,7 +23,8 @@ use super::{
 };
 use crate::rtp::VIDEO_CLOCK_HZ;
 
-/// One `m=` line of the session. The number and order of them never changes, they only grow (RFC 3264 section 8).
+/// One `m=` line of the session. The number and order of them never changes, they only grow (RFC 3264 section
+/// 8).
 #[derive(Clone, Debug)]
 pub(super) struct Slot {
     media: String,
@@ -138,8 +140,8 @@ pub(in crate::link) struct Retransmission {
 }
 
 impl Retransmission {
-    /// Those of a description that the stack made, with `rtx` for their payload type; where that is none or taken, a free one.
-    /// None: there is no video.
+    /// Those of a description that the stack made, with `rtx` for their payload type; where that is none or
+    /// taken, a free one. None: there is no video.
     pub(super) fn of(stack: &str, rtx: Option<u8>) -> Option<Self> {
         let description = SessionDescription::unmarshal(&mut Cursor::new(stack)).ok()?;
         let is_taken = |number: &u8| {

@@ -1,7 +1,9 @@
-//! Reads a description as lenient as the standards ask for: sections with their defaults applied, whatever else is in them.
+//! Reads a description as lenient as the standards ask for: sections with their defaults applied, whatever
+//! else is in them.
 //!
-//! The text goes through the parser of `rtc-sdp`. Lines that no rule here uses are left out before that, and `m=` lines
-//! are read here, because the parser refuses a whole description for one media type, port or bandwidth it cannot read.
+//! The text goes through the parser of `rtc-sdp`. Lines that no rule here uses are left out before that, and
+//! `m=` lines are read here, because the parser refuses a whole description for one media type, port or
+//! bandwidth it cannot read.
 
 use std::{collections::HashSet, io::Cursor, sync::Arc};
 
@@ -12,7 +14,8 @@ use crate::message::MAX_SDP_BYTES;
 
 /// `m=` lines taken from one description. A meeting of a browser has some 30; an answer must repeat each.
 pub(super) const MAX_SECTIONS: usize = 64;
-/// Bytes of a media type, a protocol, a format or a mid that are repeated in an answer. The longest registered are 24.
+/// Bytes of a media type, a protocol, a format or a mid that are repeated in an answer. The longest
+/// registered are 24.
 const MAX_WORD_BYTES: usize = 64;
 /// Formats of a refused section that are repeated in an answer: one is enough for RFC 3264 section 6.
 const MAX_REPEATED_FORMATS: usize = 16;
@@ -190,8 +193,8 @@ fn section(words: &str, attributes: Vec<Attribute>, session: Arc<[Attribute]>, d
     }
 }
 
-/// The session's attributes that stand for sections without their own (RFC 8839 section 5.4, RFC 8122 section 5,
-/// RFC 4145 section 4, RFC 8285 section 5).
+/// The session's attributes that stand for sections without their own (RFC 8839 section 5.4, RFC 8122 section
+/// 5, RFC 4145 section 4, RFC 8285 section 5).
 fn shared(session: &[Attribute]) -> Arc<[Attribute]> {
     let names = ["ice-ufrag", "ice-pwd", "ice-options", "fingerprint", "setup", "extmap"];
     let is_shared = |attribute: &&Attribute| names.iter().any(|name| attribute.key.eq_ignore_ascii_case(name));

@@ -1,4 +1,5 @@
-//! Why a description, or a section of it, cannot be used. In words for a person, and without a word of the network.
+//! Why a description, or a section of it, cannot be used. In words for a person, and without a word of the
+//! network.
 
 use super::Kind;
 

@@ -1,7 +1,7 @@
 //! Which sections of a description are part of the call.
 //!
-//! A call has one connection, and one stream of each kind goes each way through it. So at most one audio and one video
-//! section are carried; they have to share a BUNDLE group, or there is one.
+//! A call has one connection, and one stream of each kind goes each way through it. So at most one audio and
+//! one video section are carried; they have to share a BUNDLE group, or there is one.
 
 use super::{
     Kind,
@@ -28,8 +28,8 @@ pub(super) struct Choice {
     pub(super) bundled: bool,
 }
 
-/// Chooses the sections of an offer. `current` are the mids of what is carried already: an offer that adds a section, or
-/// puts them in another order, moves no stream.
+/// Chooses the sections of an offer. `current` are the mids of what is carried already: an offer that adds a
+/// section, or puts them in another order, moves no stream.
 pub(super) fn of_offer(offer: &Description, current: &[(Kind, String)]) -> Result<Choice, Refusal> {
     let verdicts: Vec<_> = offer.sections.iter().map(|section| verdict(section, offer)).collect();
     let acceptable = || {
@@ -72,8 +72,8 @@ pub(super) fn of_offer(offer: &Description, current: &[(Kind, String)]) -> Resul
     Ok(Choice { carried, not_carried, bundled: group.is_some() })
 }
 
-/// Chooses the sections of an answer to an offer of ours. `asked` are the sections of ours, by the index that they have in
-/// the answer.
+/// Chooses the sections of an answer to an offer of ours. `asked` are the sections of ours, by the index that
+/// they have in the answer.
 pub(super) fn of_answer(answer: &Description, asked: &[(usize, Kind)]) -> Result<Choice, Refusal> {
     let (mut carried, mut not_carried, mut reasons): (Vec<Carried>, _, _) = (vec![], vec![], vec![]);
     for (index, kind) in asked {
@@ -107,7 +107,8 @@ pub(super) fn of_answer(answer: &Description, asked: &[(usize, Kind)]) -> Result
 /// Whether a section can be part of a call by itself.
 fn verdict(section: &Section, description: &Description) -> Result<(Kind, Codecs), Reason> {
     let kind = section.kind.ok_or(Reason::NotMedia)?;
-    // With `bundle-only` a port of 0 is no refusal: it is where the group's port is used or nothing (RFC 8843 section 6).
+    // With `bundle-only` a port of 0 is no refusal: it is where the group's port is used or nothing (RFC 8843
+    // section 6).
     let is_grouped = || description.bundles.iter().any(|group| group_has(group, section));
     if section.port_is_zero && !(section.has("bundle-only") && is_grouped()) {
         return Err(Reason::Refused);

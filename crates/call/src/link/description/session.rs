@@ -175,13 +175,15 @@ impl Session {
         }
     }
 
-    /// The place of the section that our candidates are for: the first one that is carried (RFC 8843 section 9.1).
+    /// The place of the section that our candidates are for: the first one that is carried (RFC 8843 section
+    /// 9.1).
     pub(in crate::link) fn place_of_transport(&self) -> u16 {
         let place = self.lock().slots().iter().position(|slot| slot.carried.is_some());
         place.and_then(|place| u16::try_from(place).ok()).unwrap_or(0)
     }
 
-    /// A packet came. True: it belongs to a stream that has to be declared to the stack, see [`Session::redeclared`].
+    /// A packet came. True: it belongs to a stream that has to be declared to the stack, see
+    /// [`Session::redeclared`].
     pub(in crate::link) fn packet_came(&self, now: Instant, ssrc: u32, payload_type: u8) -> bool {
         self.lock().streams.look(now, ssrc, payload_type)
     }
@@ -191,8 +193,8 @@ impl Session {
         self.lock().retransmission
     }
 
-    /// The last description of the other side, with the streams that were learned since. None: an exchange is open, and
-    /// its description will have them.
+    /// The last description of the other side, with the streams that were learned since. None: an exchange is
+    /// open, and its description will have them.
     pub(in crate::link) fn redeclared(&self) -> Option<String> {
         let mut state = self.lock();
         if state.open.is_some() {

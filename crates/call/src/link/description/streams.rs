@@ -1,8 +1,9 @@
 //! Which RTP streams of the other side belong to which section.
 //!
-//! A section may declare its stream (`a=ssrc`, RFC 5576) or not: GStreamer, aiortc and gateways leave it out, and so do
-//! browsers with simulcast. Then a stream is told by the payload type of its packets (RFC 8843 section 9.2). The stack
-//! only knows declared streams, so one that is learned from a packet is declared to it after the fact.
+//! A section may declare its stream (`a=ssrc`, RFC 5576) or not: GStreamer, aiortc and gateways leave it out,
+//! and so do browsers with simulcast. Then a stream is told by the payload type of its packets (RFC 8843
+//! section 9.2). The stack only knows declared streams, so one that is learned from a packet is declared to
+//! it after the fact.
 
 use std::{
     collections::HashSet,
@@ -14,11 +15,12 @@ use super::{Kind, read::Section};
 /// A learned stream that is silent for so long may be followed by another: its sender began anew.
 const SILENT_AFTER: Duration = Duration::from_secs(1);
 
-/// Streams learned of one section in a call: each costs the stack memory for good. A sender begins anew when its camera or
-/// its file does.
+/// Streams learned of one section in a call: each costs the stack memory for good. A sender begins anew when
+/// its camera or its file does.
 const MAX_LEARNED: u32 = 256;
 
-/// The stream that a section declares: its first that is not another's repair (RFC 5576 section 4.2, RFC 5956).
+/// The stream that a section declares: its first that is not another's repair (RFC 5576 section 4.2, RFC
+/// 5956).
 pub(super) fn declared(section: &Section) -> Option<u32> {
     let mut repairs = HashSet::new();
     for group in section.values("ssrc-group") {

@@ -65,8 +65,8 @@ pub(super) enum Side {
     Answer,
 }
 
-/// Reads the transport of a BUNDLE group from its sections. It stands in the first one (RFC 8843 section 7.1.3);
-/// sections behind it may repeat it.
+/// Reads the transport of a BUNDLE group from its sections. It stands in the first one (RFC 8843 section
+/// 7.1.3); sections behind it may repeat it.
 pub(super) fn find(
     description: &Description,
     sections: &[&Section],
@@ -130,8 +130,8 @@ fn setup(value: Option<&str>, side: Side) -> Result<Setup, Refusal> {
         (Some("passive"), _) => Ok(Setup::Passive),
         (Some("holdconn"), _) => Err(Refusal::HoldConn),
         (_, Side::Offer) => Ok(Setup::ActPass),
-        // An answer has to choose (RFC 5763 section 5). One that does not is of an end that begins by itself, as it is
-        // recommended there.
+        // An answer has to choose (RFC 5763 section 5). One that does not is of an end that begins by itself,
+        // as it is recommended there.
         (_, Side::Answer) => Ok(Setup::Active),
     }
 }

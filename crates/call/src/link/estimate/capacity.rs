@@ -13,7 +13,8 @@ const EXCEEDED: f64 = 1.08;
 /// What was seen longer ago than this says little of the path now.
 const FRESH: Duration = Duration::from_secs(60);
 
-/// The link capacity: measured when a queue stands, since what arrives then is all that the bottleneck carries.
+/// The link capacity: measured when a queue stands, since what arrives then is all that the bottleneck
+/// carries.
 #[derive(Debug, Default)]
 pub(super) struct LinkCapacity {
     seen: Option<(f64, Instant)>,

@@ -10,8 +10,8 @@ use std::{
 
 use ahoy_media::units::Bitrate;
 
-/// Shared by the estimator and the send queue of one link, which run on one task, and by the encoder, which looks at the
-/// backlog once a frame.
+/// Shared by the estimator and the send queue of one link, which run on one task, and by the encoder, which
+/// looks at the backlog once a frame.
 #[derive(Clone, Debug)]
 pub(in crate::link) struct SendControl(Arc<Mutex<Control>>);
 

@@ -1,8 +1,8 @@
 //! What the receiver's feedback says of each packet, beyond what the crate's history keeps of it.
 //!
-//! The history counts a packet as lost once a later one has arrived. Two kinds of packets are not lost all the same: those
-//! that arrive later, out of order, and those that no feedback was about because the feedback itself was lost. This
-//! interceptor notes both, from the sequence numbers that each feedback packet covers
+//! The history counts a packet as lost once a later one has arrived. Two kinds of packets are not lost all
+//! the same: those that arrive later, out of order, and those that no feedback was about because the feedback
+//! itself was lost. This interceptor notes both, from the sequence numbers that each feedback packet covers
 //! (draft-holmer-rmcat-transport-wide-cc-extensions-01 section 3.1).
 
 use std::{

@@ -1,16 +1,17 @@
-//! How long packets wait in the path's queues: by how much longer they take than the fastest ones (RFC 6817, LEDBAT).
+//! How long packets wait in the path's queues: by how much longer they take than the fastest ones (RFC 6817,
+//! LEDBAT).
 
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},
 };
 
-/// The fastest packet of so long is the path without a queue. Two of these are looked at, so that the drift of two
-/// clocks (100 ppm: 3 ms in 30 s) and a new route are followed.
+/// The fastest packet of so long is the path without a queue. Two of these are looked at, so that the drift
+/// of two clocks (100 ppm: 3 ms in 30 s) and a new route are followed.
 const BASE_SPAN: Duration = Duration::from_secs(15);
-/// The fastest packet of the newest so many is the queue that stands now: jitter, which a few packets of any row escape, is
-/// not a queue. With 60 ms of jitter the fastest of 16 is over 25 ms once in 5,000 times. (The "current filter" of RFC 6817
-/// section 3.4.2.)
+/// The fastest packet of the newest so many is the queue that stands now: jitter, which a few packets of any
+/// row escape, is not a queue. With 60 ms of jitter the fastest of 16 is over 25 ms once in 5,000 times. (The
+/// "current filter" of RFC 6817 section 3.4.2.)
 const ENOUGH_PACKETS: usize = 16;
 /// A frame's packets come in a row, so a shorter look than this sees the row and not the queue.
 const SHORTEST_LOOK: Duration = Duration::from_millis(80);
@@ -21,7 +22,8 @@ const MAX_RECENT: usize = 2048;
 /// One-way times that differ by more than this are of another clock: the other side has started anew.
 const CLOCK_JUMP_S: f64 = 10.0;
 
-/// Measures the standing queue of a path from when packets departed (our clock) and arrived (the other side's clock).
+/// Measures the standing queue of a path from when packets departed (our clock) and arrived (the other side's
+/// clock).
 #[derive(Debug, Default)]
 pub(super) struct StandingQueue {
     origin: Option<Instant>,
@@ -32,7 +34,8 @@ pub(super) struct StandingQueue {
 }
 
 impl StandingQueue {
-    /// Takes a packet that departed and, by the other side's clock, arrived at these times. The report came at `now`.
+    /// Takes a packet that departed and, by the other side's clock, arrived at these times. The report came
+    /// at `now`.
     pub(super) fn arrived(&mut self, now: Instant, departure: Instant, arrival: Duration) {
         let origin = *self.origin.get_or_insert(departure);
         let sent = match departure.checked_duration_since(origin) {

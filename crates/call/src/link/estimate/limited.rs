@@ -1,4 +1,5 @@
-//! Whether the application sends less than it may: then what arrives says nothing about what the path could carry.
+//! Whether the application sends less than it may: then what arrives says nothing about what the path could
+//! carry.
 
 use std::time::Instant;
 

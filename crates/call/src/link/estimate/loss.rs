@@ -1,8 +1,9 @@
 //! Loss of packets: how much there is, and whether sending less would help.
 //!
-//! A path may lose packets by itself (radio), or because too much is sent (a policer, a short queue). The share alone does not
-//! tell which. So when more is lost than the path is known to lose, the rate is lowered once, and what is lost then decides:
-//! much less, and it was congestion; as much, and it is the path's own, and the rate is given back.
+//! A path may lose packets by itself (radio), or because too much is sent (a policer, a short queue). The
+//! share alone does not tell which. So when more is lost than the path is known to lose, the rate is lowered
+//! once, and what is lost then decides: much less, and it was congestion; as much, and it is the path's own,
+//! and the rate is given back.
 
 use std::{
     collections::VecDeque,
@@ -13,8 +14,8 @@ use rtc::interceptor::PacketReport;
 
 use super::coverage::{Coverage, Said};
 
-/// A missing packet counts as lost when it has not arrived this long after the report that missed it: 60 ms of jitter, and the
-/// feedback after that.
+/// A missing packet counts as lost when it has not arrived this long after the report that missed it: 60 ms
+/// of jitter, and the feedback after that.
 const GRACE: Duration = Duration::from_millis(150);
 /// Packets that may wait for that.
 const MAX_UNDECIDED: usize = 4096;
@@ -183,8 +184,8 @@ impl LossControl {
         self.inherent
     }
 
-    /// What loss asks for now. `queued`: packets wait, so what is lost is an overflow, which the delay answers. `rate`: what
-    /// is sent, bits a second.
+    /// What loss asks for now. `queued`: packets wait, so what is lost is an overflow, which the delay
+    /// answers. `rate`: what is sent, bits a second.
     pub(super) fn verdict(&mut self, now: Instant, queued: bool, rate: f64) -> LossVerdict {
         let elapsed = self.updated.replace(now).map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
         let Some(loss) = self.loss() else { return LossVerdict::Fine };

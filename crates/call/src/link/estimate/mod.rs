@@ -80,7 +80,8 @@ const FIRST_DRAIN: f64 = 0.5;
 const AFTER_DRAIN: f64 = 0.97;
 /// A queue that stays longer than this, although less is sent, is another flow's.
 const CONTESTED_AFTER: Duration = Duration::from_millis(2500);
-/// While another flow fills the queue, the rate does not fall below this share of what arrived when that began...
+/// While another flow fills the queue, the rate does not fall below this share of what arrived when that
+/// began...
 const CONTESTED_FLOOR: f64 = 0.7;
 /// ...and rises by so many bits a second each second, as TCP does by a packet each round trip (of 0.3 s, most
 /// of it queue), but by no more than this share of it...
@@ -90,12 +91,13 @@ const CONTESTED_RISE_SHARE: f64 = 0.15;
 const CONTESTED_LOSS: f64 = 0.03;
 const CONTESTED_CUT: f64 = 0.85;
 const CONTESTED_INTERVAL: Duration = Duration::from_millis(1000);
-/// After so long it is tried again whether the queue drains where less is sent. Two flows that each take it for the
-/// other's would keep it full for good. After each trial that did not help the time doubles, this often at the most.
+/// After so long it is tried again whether the queue drains where less is sent. Two flows that each take it
+/// for the other's would keep it full for good. After each trial that did not help the time doubles, this
+/// often at the most.
 const CONTESTED_TRIAL: Duration = Duration::from_secs(6);
 const MOST_DOUBLED: u32 = 2;
-/// Where a queue that does not drain overflows, each new queue within this time is another flow's as well: that of TCP
-/// is gone for a moment each time it has overflowed.
+/// Where a queue that does not drain overflows, each new queue within this time is another flow's as well:
+/// that of TCP is gone for a moment each time it has overflowed.
 const RIVAL_KEPT: Duration = Duration::from_secs(10);
 /// The other flow is gone when no queue has stood for so long.
 const UNCONTESTED_AFTER: Duration = Duration::from_millis(500);
@@ -104,7 +106,8 @@ const UNCONTESTED_AFTER: Duration = Duration::from_millis(500);
 const RISE_START: f64 = 1.6;
 /// Rise a second far from any known capacity.
 const RISE_FAR: f64 = 1.25;
-/// Rise a second near the capacity, as a share of it: a queue of 25 ms grows within two seconds, and drains in a third of one.
+/// Rise a second near the capacity, as a share of it: a queue of 25 ms grows within two seconds, and drains
+/// in a third of one.
 const RISE_NEAR: f64 = 0.02;
 /// A capacity that the rate has been near for so long without a queue was measured too low.
 const NEAR_LIMIT: Duration = Duration::from_secs(5);
@@ -119,27 +122,29 @@ const QUEUED_WINDOW_S: f64 = 0.1;
 const RATE_PACKETS: usize = 6;
 /// Between two looks without feedback.
 const TICK: Duration = Duration::from_millis(100);
-/// Without feedback for so long, and two round trips, the path may be gone: less is sent, so that it is not full when it is back.
+/// Without feedback for so long, and two round trips, the path may be gone: less is sent, so that it is not
+/// full when it is back.
 const FEEDBACK_LIMIT: Duration = Duration::from_millis(600);
 /// What is sent then, each time.
 const FEEDBACK_CUT: f64 = 0.6;
 /// A path that was gone for so long is probed anew.
 const OUTAGE: Duration = Duration::from_secs(2);
 
-/// Packets leave at this multiple of the target while no bottleneck is near: a key frame is through before the next frames
-/// pile up behind it (libwebrtc's pacing factor).
+/// Packets leave at this multiple of the target while no bottleneck is near: a key frame is through before
+/// the next frames pile up behind it (libwebrtc's pacing factor).
 const PACE_FREE: f64 = 2.5;
 /// So much of the target leaves at once then, in seconds: three frames at 30 a second cost no delay.
 const BURST_FREE_S: f64 = 0.1;
-/// Packets leave at this multiple of the target near a bottleneck: what is sent faster waits there instead of here.
+/// Packets leave at this multiple of the target near a bottleneck: what is sent faster waits there instead of
+/// here.
 const PACE_NEAR: f64 = 1.15;
 /// So much of the target leaves at once then, in seconds.
 const BURST_NEAR_S: f64 = 0.005;
 /// Retransmissions take at most so much of the target, and twice the share that is lost besides.
 const REPAIR_SHARE: f64 = 0.1;
 const MOST_REPAIR_SHARE: f64 = 0.45;
-/// From this share of loss on each packet of video is followed by so many copies: at 5 % both a packet and its copy are lost
-/// once in 400 times, which is every other second.
+/// From this share of loss on each packet of video is followed by so many copies: at 5 % both a packet and
+/// its copy are lost once in 400 times, which is every other second.
 const COPIES_FROM: [(f64, u8); 2] = [(0.02, 1), (0.04, 2)];
 /// Where the target limits video, copies get this share of it: one each has half, none beyond that.
 const COPIES_SHARE: [f64; 3] = [0.0, 0.33, 0.5];
@@ -337,7 +342,8 @@ impl Estimator {
         self.finish(now, queue);
     }
 
-    /// A queue longer than this is to be drained: on a slow path one large packet already makes the next ones wait.
+    /// A queue longer than this is to be drained: on a slow path one large packet already makes the next ones
+    /// wait.
     fn high(&self) -> Duration {
         QUEUE_HIGH.max(Duration::from_secs_f64((LARGE_PACKET_BITS / self.target).min(0.1)))
     }
@@ -399,7 +405,8 @@ impl Estimator {
         self.starting = false;
         let floor = rate * CONTESTED_FLOOR;
         self.target = self.target.max(floor);
-        // What arrived was a share of the capacity, and what overflowed before was due to more than is sent now.
+        // What arrived was a share of the capacity, and what overflowed before was due to more than is sent
+        // now.
         self.capacity.forget();
         self.loss.forget_window();
         self.state = State::Contested { since: now, floor, calm: None, cut: now };

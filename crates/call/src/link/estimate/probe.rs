@@ -1,7 +1,8 @@
 //! Probing: short stretches of packets at a higher rate than the estimate, and what of them arrives.
 //!
-//! The first probes come at once, at 3 and 6 times the first estimate, then at twice what was found for as long as that
-//! works (libwebrtc's `ProbeController`). Later ones come every few seconds while there is more to be found.
+//! The first probes come at once, at 3 and 6 times the first estimate, then at twice what was found for as
+//! long as that works (libwebrtc's `ProbeController`). Later ones come every few seconds while there is more
+//! to be found.
 
 use std::{
     collections::VecDeque,
@@ -142,7 +143,8 @@ impl ProbeController {
         self.packets.push_back((report.departure, report.arrival.filter(|_| report.arrived), bytes));
     }
 
-    /// The result of the probe, once a packet behind it was told of (`newest`: the newest departure that was).
+    /// The result of the probe, once a packet behind it was told of (`newest`: the newest departure that
+    /// was).
     pub(super) fn result(&mut self, newest: Instant) -> Option<ProbeResult> {
         let Stage::Sent { span } = self.stage else { return None };
         if newest < span.ended {
@@ -191,7 +193,8 @@ fn judge(packets: &[(Instant, Option<Duration>, usize)]) -> Option<ProbeResult> 
     let (first_sent, last_sent) = (arrived.iter().map(|one| one.0).min()?, arrived.iter().map(|one| one.0).max()?);
     let (first, last) = (arrived.iter().map(|one| one.1).min()?, arrived.iter().map(|one| one.1).max()?);
     let bytes: usize = arrived.iter().map(|one| one.2).sum();
-    // The last packet was not sent within the time from the first to the last, nor did the first arrive in it.
+    // The last packet was not sent within the time from the first to the last, nor did the first arrive in
+    // it.
     let last_bytes = arrived.iter().max_by_key(|one| one.0)?.2;
     let first_bytes = arrived.iter().min_by_key(|one| one.1)?.2;
     let sending = (bytes - last_bytes) as f64 * 8.0 / (last_sent - first_sent).as_secs_f64().max(0.001);

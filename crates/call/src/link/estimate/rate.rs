@@ -40,8 +40,9 @@ impl RateWindow {
         self.newest = f64::NEG_INFINITY;
     }
 
-    /// Bits a second over what is in the window; none of fewer than `least` packets, or of less than a quarter of the window.
-    /// The first packet's bytes do not count: they came before the time that is measured.
+    /// Bits a second over what is in the window; none of fewer than `least` packets, or of less than a
+    /// quarter of the window. The first packet's bytes do not count: they came before the time that is
+    /// measured.
     pub(super) fn rate(&self, least: usize) -> Option<f64> {
         self.rate_of_last(self.span, least)
     }

@@ -1,4 +1,5 @@
-//! The estimator and the send queue in a loop with a path, without a network: what they do over 300 kbit/s, jitter, loss.
+//! The estimator and the send queue in a loop with a path, without a network: what they do over 300 kbit/s,
+//! jitter, loss.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -82,7 +83,8 @@ impl Seen {
     }
 }
 
-/// Video at 30 frames a second that keeps to the target and to `ceiling`, and 50 packets of sound a second, for `seconds`.
+/// Video at 30 frames a second that keeps to the target and to `ceiling`, and 50 packets of sound a second,
+/// for `seconds`.
 fn run(path: &Path, ceiling: f64, seconds: f64) -> Seen {
     let (mut chance, mut sizes) = (fastrand::Rng::with_seed(9), fastrand::Rng::with_seed(10));
     let coverage = Coverage::default();

@@ -1,5 +1,5 @@
-//! From the stack to the sinks: the stack's callbacks, and the sound of one peer. Its pictures and its RTCP have files of
-//! their own.
+//! From the stack to the sinks: the stack's callbacks, and the sound of one peer. Its pictures and its RTCP
+//! have files of their own.
 
 mod rtcp;
 mod video;
@@ -214,7 +214,8 @@ async fn audio(track: Arc<dyn TrackRemote>, sink: Arc<Mutex<AudioSink>>, shared:
     }
 }
 
-/// Gives what a packet holds to the sink, its own sound first: what it repeats is older than something known then. False: there was nothing of ours in it.
+/// Gives what a packet holds to the sink, its own sound first: what it repeats is older than something known
+/// then. False: there was nothing of ours in it.
 fn hand_on(packet: &rtc::rtp::Packet, arrival: Instant, formats: &SoundFormats, sink: &mut AudioSink) -> bool {
     let rtc::rtp::header::Header { ssrc, sequence_number, timestamp, payload_type, .. } = packet.header;
     let mut give = |payload, before: u16, offset: u32| {

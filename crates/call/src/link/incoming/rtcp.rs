@@ -36,7 +36,8 @@ use crate::rtp::{
 /// Streams whose reports are kept: a peer has two, and two more while it changes them.
 const MAX_REPORTED: usize = 4;
 
-/// What sender reports say of the peer's streams, and which SSRC is which. A report may come before its stream.
+/// What sender reports say of the peer's streams, and which SSRC is which. A report may come before its
+/// stream.
 #[derive(Debug, Default)]
 pub(in crate::link) struct PeerClocks {
     pub(super) audio: Option<u32>,
@@ -177,8 +178,8 @@ impl RtcpContext {
         false
     }
 
-    /// A FIR for our pictures that is no repetition of the one before (RFC 5104 section 4.3.1.2: the stream is named in the
-    /// entries, not in the header, and a repeated command keeps its number).
+    /// A FIR for our pictures that is no repetition of the one before (RFC 5104 section 4.3.1.2: the stream
+    /// is named in the entries, not in the header, and a repeated command keeps its number).
     fn is_new(&mut self, fir: &FullIntraRequest) -> bool {
         let Some(entry) = fir.fir.iter().find(|entry| entry.ssrc == self.shared.ssrcs.video) else { return false };
         let command = Some((fir.sender_ssrc, entry.sequence_number));

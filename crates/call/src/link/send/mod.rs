@@ -7,8 +7,9 @@
 //!                                  probe ordered: padding ─┘
 //! ```
 //!
-//! Sound never waits, but what it takes is taken from the rest. Retransmissions go before new video, within a budget of
-//! their own. While the estimator probes, packets leave faster, and padding fills up what video is too little for.
+//! Sound never waits, but what it takes is taken from the rest. Retransmissions go before new video, within a
+//! budget of their own. While the estimator probes, packets leave faster, and padding fills up what video is
+//! too little for.
 
 mod queue;
 mod repair;
@@ -26,7 +27,8 @@ use rtc::{
 pub(super) use self::queue::{Released, SendQueue};
 use super::estimate::SendControl;
 
-/// Bytes that each RTP packet grows by on its way to the wire: the transport-wide number, SRTP's tag, UDP and IPv4.
+/// Bytes that each RTP packet grows by on its way to the wire: the transport-wide number, SRTP's tag, UDP and
+/// IPv4.
 pub(super) const WIRE_OVERHEAD: usize = 8 + 10 + 8 + 20;
 
 /// Paces, repairs and probes.

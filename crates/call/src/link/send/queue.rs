@@ -21,8 +21,8 @@ const PROBE_PACKETS: usize = 10;
 const PROBE_AFTER_VIDEO: Duration = Duration::from_millis(300);
 /// Bytes of a padding packet without filling.
 const PADDING_BASE: usize = 12 + 4 + 4 + super::WIRE_OVERHEAD;
-/// Filling is made of header extension elements that no section has negotiated, which receivers skip (RFC 8285 section 4.2).
-/// RTP's own padding would do, but the crate writes at most 4 bytes of it.
+/// Filling is made of header extension elements that no section has negotiated, which receivers skip (RFC
+/// 8285 section 4.2). RTP's own padding would do, but the crate writes at most 4 bytes of it.
 const FILLING_ID: u8 = 14;
 /// An element's bytes, its head included.
 const FILLING_BYTES: usize = 17;
@@ -157,7 +157,8 @@ impl SendQueue {
             return Some(Released::Repair(packet));
         }
         let packet = self.padding()?;
-        // Its number is missed where it gets lost, and a receiver that waits for it shows nothing: it is sent again, unfilled.
+        // Its number is missed where it gets lost, and a receiver that waits for it shows nothing: it is sent
+        // again, unfilled.
         let header = rtp::header::Header { extension: false, extensions: Vec::new(), ..packet.header.clone() };
         self.repairs.sent(now, &rtp::Packet { header, payload: Bytes::new() });
         self.count(now, wire_size(&packet));
@@ -187,7 +188,8 @@ impl SendQueue {
     }
 
     fn begin_probe(&mut self, now: Instant) {
-        // Without video there is nothing that padding could follow; and where a camera is off, no packet of video is to come.
+        // Without video there is nothing that padding could follow; and where a camera is off, no packet of
+        // video is to come.
         let is_sending = self.last.is_some() && now.saturating_duration_since(self.last_at) < PROBE_AFTER_VIDEO;
         if self.probing.is_some() || !is_sending {
             return;

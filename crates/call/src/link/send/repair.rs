@@ -1,8 +1,9 @@
 //! Retransmissions of video: what was sent lately, what was asked for again, and how much of that may leave.
 //!
-//! On a path that loses packets and has room, each packet is also sent a second time without being asked for, between its
-//! frame and the next: at 100 ms round trip a packet that has to be asked for stops video for longer than is not noticed.
-//! Where there is not room for all copies, each packet gets one before any gets a second.
+//! On a path that loses packets and has room, each packet is also sent a second time without being asked for,
+//! between its frame and the next: at 100 ms round trip a packet that has to be asked for stops video for
+//! longer than is not noticed. Where there is not room for all copies, each packet gets one before any gets a
+//! second.
 
 use std::{
     collections::VecDeque,
@@ -17,7 +18,8 @@ use super::wire_size;
 const KEPT: usize = 1024;
 /// A receiver has given up by then.
 const MAX_AGE: Duration = Duration::from_secs(1);
-/// Packets that may wait to be sent again. What is asked for beyond that is asked for again, or is not needed any more.
+/// Packets that may wait to be sent again. What is asked for beyond that is asked for again, or is not needed
+/// any more.
 const MAX_WAITING: usize = 128;
 /// Retransmissions may come in bursts of so much of their budget: losses do.
 const BURST: Duration = Duration::from_millis(250);
@@ -26,8 +28,8 @@ const LEAST_BURST: f64 = 2500.0;
 /// Under this round trip a packet is not sent again sooner than after so long.
 const LEAST_SPACING: Duration = Duration::from_millis(10);
 
-/// A copy leaves this long after its packet: behind its frame, whose packets leave at once on a path with room, and so behind a
-/// short burst of loss.
+/// A copy leaves this long after its packet: behind its frame, whose packets leave at once on a path with
+/// room, and so behind a short burst of loss.
 const COPY_AFTER: Duration = Duration::from_millis(4);
 /// A copy that could not leave by then is of no more use than a retransmission.
 const COPY_LIMIT: Duration = Duration::from_millis(60);
@@ -89,7 +91,8 @@ impl Repairs {
         }
     }
 
-    /// Somebody asks for `number` again. Whatever is asked, a packet leaves at most once in half a round trip.
+    /// Somebody asks for `number` again. Whatever is asked, a packet leaves at most once in half a round
+    /// trip.
     pub(super) fn request(&mut self, now: Instant, number: u16, round_trip: Duration) {
         if self.waiting.len() >= MAX_WAITING {
             return;
@@ -140,8 +143,8 @@ impl Repairs {
         Some(self.updated + Duration::from_secs_f64((missing * 8.0 / rate.max(1000.0)).min(10.0)))
     }
 
-    /// So many copies of a packet that leaves now are to follow, one after the other, and one more of the last packet of a frame:
-    /// where that is lost, nobody knows before the next frame.
+    /// So many copies of a packet that leaves now are to follow, one after the other, and one more of the
+    /// last packet of a frame: where that is lost, nobody knows before the next frame.
     pub(super) fn copy(&mut self, now: Instant, header: &rtp::header::Header, copies: u8) {
         if copies > 0 {
             let count = copies + u8::from(header.marker);
