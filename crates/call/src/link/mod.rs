@@ -13,6 +13,7 @@ mod handshake;
 mod impair;
 mod incoming;
 mod outgoing;
+mod reader;
 mod restart;
 mod route;
 mod rtx;

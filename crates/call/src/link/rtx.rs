@@ -4,17 +4,16 @@
 //! Without them a browser retransmits all the same, but cannot fill its probes with anything that helps: at
 //! 10 % loss and 100 ms round trip Chromium's rate is a half lower (docs/decisions/congestion-control.md).
 
-use std::collections::VecDeque;
-
 use bytes::Buf;
 use rtc::{
-    interceptor::{Interceptor, Packet, StreamInfo, TaggedPacket},
+    interceptor::{Packet, TaggedPacket},
     rtp,
-    sansio::Protocol,
-    shared::error::Error,
 };
 
-use super::description::{Retransmission, Session};
+use super::{
+    description::{Retransmission, Session},
+    reader::Read,
+};
 
 /// Bytes of the original sequence number, before the repeated payload (RFC 4588 section 4).
 const ORIGINAL_NUMBER: usize = 2;
@@ -24,14 +23,12 @@ pub(super) struct RtxReceiver {
     session: Session,
     /// The stream of video that came last.
     video: Option<u32>,
-    reads: VecDeque<TaggedPacket>,
-    writes: VecDeque<TaggedPacket>,
 }
 
 impl RtxReceiver {
     /// For what `session` describes.
     pub(super) fn new(session: Session) -> Self {
-        Self { session, video: None, reads: VecDeque::new(), writes: VecDeque::new() }
+        Self { session, video: None }
     }
 
     /// False: there is nothing in the packet, it is padding of a probe.
@@ -51,43 +48,11 @@ impl RtxReceiver {
     }
 }
 
-impl Protocol<TaggedPacket, TaggedPacket, ()> for RtxReceiver {
-    type Rout = TaggedPacket;
-    type Wout = TaggedPacket;
-    type Eout = ();
-    type Error = Error;
-    type Time = std::time::Instant;
-
-    fn handle_read(&mut self, mut packet: TaggedPacket) -> Result<(), Error> {
-        let has_media = match (&mut packet.message.packet, self.session.retransmission()) {
-            (Packet::Rtp(rtp), Some(types)) => self.unwrap(rtp, types),
-            _ => true,
-        };
-        if has_media {
-            self.reads.push_back(packet);
-        }
-        Ok(())
+impl Read for RtxReceiver {
+    fn read(&mut self, packet: &mut TaggedPacket) -> bool {
+        let Packet::Rtp(rtp) = &mut packet.message.packet else { return true };
+        self.session.retransmission().is_none_or(|types| self.unwrap(rtp, types))
     }
-
-    fn poll_read(&mut self) -> Option<TaggedPacket> {
-        self.reads.pop_front()
-    }
-
-    fn handle_write(&mut self, packet: TaggedPacket) -> Result<(), Error> {
-        self.writes.push_back(packet);
-        Ok(())
-    }
-
-    fn poll_write(&mut self) -> Option<TaggedPacket> {
-        self.writes.pop_front()
-    }
-}
-
-impl Interceptor for RtxReceiver {
-    fn bind_local_stream(&mut self, _: &StreamInfo) {}
-    fn unbind_local_stream(&mut self, _: &StreamInfo) {}
-    fn bind_remote_stream(&mut self, _: &StreamInfo) {}
-    fn unbind_remote_stream(&mut self, _: &StreamInfo) {}
 }
 
 #[cfg(test)]

@@ -39,6 +39,7 @@ use super::{
     impair::{ImpairedRuntime, Impairment},
     incoming::{self, Handler},
     outgoing::{NO_PAYLOAD_TYPE, OutgoingTrack, Voice},
+    reader::Reader,
     restart::Restarts,
     rtx::RtxReceiver,
     send::SendInterceptor,
@@ -200,12 +201,12 @@ pub(super) async fn build(
     let interceptors = Registry::new()
         .with(Slot::CongestionControl, CongestionControlBuilder::new(estimator).build())
         .with(Slot::TwccSender, TwccSenderBuilder::new().build())
-        .with(Slot::from(COVERAGE_SLOT), CoverageTap::new(coverage))
+        .with(Slot::from(COVERAGE_SLOT), Reader::new(CoverageTap::new(coverage)))
         .with(Slot::Pacer, SendInterceptor::new(ssrcs.video, control.clone(), Instant::now()))
         .with(Slot::TwccReceiver, TwccReceiverBuilder::new().with_interval(TWCC_INTERVAL).build())
         .with(Slot::ReceiverReport, ReceiverReportBuilder::new().build())
-        .with(Slot::from(RTX_SLOT), RtxReceiver::new(session.clone()))
-        .with(Slot::from(TAP_SLOT), tap);
+        .with(Slot::from(RTX_SLOT), Reader::new(RtxReceiver::new(session.clone())))
+        .with(Slot::from(TAP_SLOT), Reader::new(tap));
     extensions(&mut codecs)?;
 
     let (playing, formats, gate) = (Switch::default(), Arc::new(SoundFormats::default()), incoming.gate.clone());

@@ -4,16 +4,12 @@
 //! the lip sync and the statistics. An interceptor of ours sees them all, and needs no track to be found for
 //! them first. It also sees RTP of streams that no description declares, which the stack drops.
 
-use std::{collections::VecDeque, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
-use rtc::{
-    interceptor::{Interceptor, Packet, StreamInfo, TaggedPacket},
-    sansio::Protocol,
-    shared::error::Error,
-};
+use rtc::interceptor::{Packet, TaggedPacket};
 use tokio::sync::{Notify, mpsc};
 
-use super::description::Session;
+use super::{description::Session, reader::Read};
 
 /// RTCP that came, and when.
 pub(super) type TappedRtcp = (Instant, Vec<Box<dyn rtc::rtcp::Packet>>);
@@ -25,8 +21,6 @@ pub(super) struct Tap {
     to: mpsc::Sender<TappedRtcp>,
     session: Session,
     undeclared: Arc<Notify>,
-    reads: VecDeque<TaggedPacket>,
-    writes: VecDeque<TaggedPacket>,
 }
 
 impl Tap {
@@ -34,19 +28,12 @@ impl Tap {
     pub(super) fn new(session: Session) -> (Self, mpsc::Receiver<TappedRtcp>, Arc<Notify>) {
         let (to, from) = mpsc::channel(CAPACITY);
         let undeclared = Arc::new(Notify::new());
-        let (reads, writes) = (VecDeque::new(), VecDeque::new());
-        (Self { to, session, undeclared: Arc::clone(&undeclared), reads, writes }, from, undeclared)
+        (Self { to, session, undeclared: Arc::clone(&undeclared) }, from, undeclared)
     }
 }
 
-impl Protocol<TaggedPacket, TaggedPacket, ()> for Tap {
-    type Rout = TaggedPacket;
-    type Wout = TaggedPacket;
-    type Eout = ();
-    type Error = Error;
-    type Time = Instant;
-
-    fn handle_read(&mut self, packet: TaggedPacket) -> Result<(), Error> {
+impl Read for Tap {
+    fn read(&mut self, packet: &mut TaggedPacket) -> bool {
         match &packet.message.packet {
             Packet::Rtcp(packets) => {
                 // Full: a flood. Losing feedback is what RTCP is made for.
@@ -58,27 +45,6 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Tap {
             // RTP of a stream that is known; and the crate's enum may grow.
             _ => {}
         }
-        self.reads.push_back(packet);
-        Ok(())
+        true
     }
-
-    fn poll_read(&mut self) -> Option<TaggedPacket> {
-        self.reads.pop_front()
-    }
-
-    fn handle_write(&mut self, packet: TaggedPacket) -> Result<(), Error> {
-        self.writes.push_back(packet);
-        Ok(())
-    }
-
-    fn poll_write(&mut self) -> Option<TaggedPacket> {
-        self.writes.pop_front()
-    }
-}
-
-impl Interceptor for Tap {
-    fn bind_local_stream(&mut self, _: &StreamInfo) {}
-    fn unbind_local_stream(&mut self, _: &StreamInfo) {}
-    fn bind_remote_stream(&mut self, _: &StreamInfo) {}
-    fn unbind_remote_stream(&mut self, _: &StreamInfo) {}
 }

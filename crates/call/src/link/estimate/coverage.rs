@@ -6,17 +6,16 @@
 //! (draft-holmer-rmcat-transport-wide-cc-extensions-01 section 3.1).
 
 use std::{
-    collections::VecDeque,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use rtc::{
-    interceptor::{Interceptor, Packet, StreamInfo, TaggedPacket, convert_twcc},
+    interceptor::{Packet, TaggedPacket, convert_twcc},
     rtcp::transport_feedbacks::transport_layer_cc::TransportLayerCc,
-    sansio::Protocol,
-    shared::error::Error,
 };
+
+use crate::link::reader::Read;
 
 /// What was said longer ago than this is of an earlier round of the 16-bit numbers.
 const KEPT: Duration = Duration::from_secs(5);
@@ -69,28 +68,19 @@ impl Coverage {
 }
 
 /// Reads feedback on its way in, before the congestion controller does.
-#[derive(Default)]
 pub(in crate::link) struct CoverageTap {
     coverage: Coverage,
-    reads: VecDeque<TaggedPacket>,
-    writes: VecDeque<TaggedPacket>,
 }
 
 impl CoverageTap {
     /// A tap that notes into `coverage`.
     pub(in crate::link) fn new(coverage: Coverage) -> Self {
-        Self { coverage, ..Self::default() }
+        Self { coverage }
     }
 }
 
-impl Protocol<TaggedPacket, TaggedPacket, ()> for CoverageTap {
-    type Rout = TaggedPacket;
-    type Wout = TaggedPacket;
-    type Eout = ();
-    type Error = Error;
-    type Time = Instant;
-
-    fn handle_read(&mut self, packet: TaggedPacket) -> Result<(), Error> {
+impl Read for CoverageTap {
+    fn read(&mut self, packet: &mut TaggedPacket) -> bool {
         if let Packet::Rtcp(packets) = &packet.message.packet {
             for feedback in packets.iter().filter_map(|packet| packet.as_any().downcast_ref::<TransportLayerCc>()) {
                 for one in convert_twcc(feedback).into_iter().take(PLACES) {
@@ -99,29 +89,8 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for CoverageTap {
                 }
             }
         }
-        self.reads.push_back(packet);
-        Ok(())
+        true
     }
-
-    fn poll_read(&mut self) -> Option<TaggedPacket> {
-        self.reads.pop_front()
-    }
-
-    fn handle_write(&mut self, packet: TaggedPacket) -> Result<(), Error> {
-        self.writes.push_back(packet);
-        Ok(())
-    }
-
-    fn poll_write(&mut self) -> Option<TaggedPacket> {
-        self.writes.pop_front()
-    }
-}
-
-impl Interceptor for CoverageTap {
-    fn bind_local_stream(&mut self, _: &StreamInfo) {}
-    fn unbind_local_stream(&mut self, _: &StreamInfo) {}
-    fn bind_remote_stream(&mut self, _: &StreamInfo) {}
-    fn unbind_remote_stream(&mut self, _: &StreamInfo) {}
 }
 
 #[cfg(test)]
