@@ -2,7 +2,7 @@
 //!
 //! One way through the crate for a message: a [`signaler::Signaler`] brings an envelope,
 //! [`message::Envelope::parse`] checks it, [`state::Switchboard`] decides what it means, and its outputs are
-//! envelopes to send, commands for the peer link, and [`event::CallEvent`]s for whoever shows the call.
+//! envelopes to send, commands for the peer link, and [`event::CallEvent`]s for the program that shows the call.
 //! [`state`] is pure: no clock, socket, lock or task.
 //!
 //! The crate knows media, but neither a window nor any transport: those are behind `Signaler`.

@@ -1,6 +1,6 @@
 //! stdout: whole lines, in the order in which they were handed over, written by a thread of their own.
 //!
-//! A pipe that nobody reads takes some 64 KiB and then blocks whoever writes. Here that is the thread alone:
+//! A pipe that nobody reads takes some 64 KiB and then blocks the writer. Here only this thread writes:
 //! the call goes on, and lines wait in a queue. A line is never left out: what cannot be delivered any more
 //! is a [`Lost`] stdout, and nothing is written from then on.
 

@@ -14,7 +14,7 @@ use crate::{EndpointId, NewContact, Store, StoreError, UnixMs, blocked::is_block
 /// the disk.
 pub const MAX_INVITES: usize = 200;
 
-/// 32 random bytes: whoever has them may become a contact, once. As text, 52 letters of base32 (RFC 4648
+/// 32 random bytes: a person who has them may become a contact, once. As text, 52 letters of base32 (RFC 4648
 /// section 6, without padding, either case). `Debug` does not show them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct InviteToken([u8; Self::BYTES]);

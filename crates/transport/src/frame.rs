@@ -17,7 +17,7 @@ pub(crate) const ALPN: &[u8] = b"ahoy/1";
 pub(crate) const MAX_FRAME_BYTES: usize = MAX_ENVELOPE_BYTES + 1 + 8 + 8;
 
 /// Largest frame of those that carry JSON of ours. A hello with sixteen addresses, a relay and a name at
-/// their limits has under 3 KiB; nobody who is no contact makes us read more.
+/// their limits has under 3 KiB; from strangers we read no more than this.
 pub(crate) const MAX_CONTROL_BYTES: usize = 4 * 1024;
 
 /// Bytes of a frame's length.

@@ -35,7 +35,7 @@ const HEADER_LETTERS: usize = 5;
 /// relay and a name at their limits, has 2,100.
 pub const MAX_LINK_BYTES: usize = 4096;
 
-/// 32 random bytes: whoever has them may become a contact, once. `Debug` does not show them.
+/// 32 random bytes: a person who has them may become a contact, once. `Debug` does not show them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct InviteToken([u8; Self::BYTES]);
 

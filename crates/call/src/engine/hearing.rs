@@ -97,8 +97,8 @@ mod tests {
             Self { hearing, start: now, now, packets: 0 }
         }
 
-        /// Packets in each half of a second, and the loudness of what they hold; what is told, and in which
-        /// second.
+        /// In each half of a second so many `packets` arrive, whose sound is as loud as `level`. Gives each
+        /// report, and the second in which it was made.
         fn passes(&mut self, seconds: u32, packets: u64, level: f32) -> Vec<(u64, bool)> {
             let mut told = vec![];
             for _ in 0..2 * seconds {

@@ -100,7 +100,7 @@ impl Envelope {
     /// Reads one envelope; never panics, whatever the bytes.
     ///
     /// # Errors
-    /// [`ParseError`] says what is wrong, in words for whoever writes the other side.
+    /// [`ParseError`] says what is wrong, in words for the developer of the other program.
     pub fn parse(json: &[u8]) -> Result<Self, ParseError> {
         #[derive(Deserialize)]
         struct Version {

@@ -160,7 +160,7 @@ pub enum Output {
         /// The message.
         envelope: Envelope,
     },
-    /// Tell whoever shows the call.
+    /// Tell the program that shows the call.
     Event(CallEvent),
     /// Command a peer link.
     Link {

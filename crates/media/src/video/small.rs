@@ -23,8 +23,8 @@ const BITRATE: Bitrate = Bitrate::from_kbps(300);
 /// The most by which a side is divided: sums of so many pixels fit 16 bits.
 pub(super) const FACTOR_MAX: u32 = 256;
 
-/// Shrinks pictures of one camera by a whole number, to 320 pixels in a row or less, and encodes them for who
-/// wants that.
+/// Shrinks pictures of one camera by a whole number, to 320 pixels in a row or less, and encodes them where
+/// that is asked for.
 pub struct SmallPictures {
     /// Pictures a second of the camera.
     fps: u32,

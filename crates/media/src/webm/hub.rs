@@ -205,8 +205,8 @@ impl Hub {
         Ok(found.await?.map_or(Frames::End, |(frames, next)| Frames::Media { frames, next }))
     }
 
-    /// The newest picture of a stream that is made in this process, for who would only decode it again;
-    /// closed at the stream's end. None of a stream that has only frames.
+    /// The newest picture of a stream that is made in this process, so that it need not be decoded again.
+    /// Closed at the stream's end. None for a stream that has only encoded frames.
     pub fn pictures(&self, id: &StreamId) -> Option<Pictures> {
         self.0.streams().by_id.get(id)?.pictures.clone()
     }

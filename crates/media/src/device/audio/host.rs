@@ -16,8 +16,8 @@ use super::{AudioDeviceError, AudioDeviceInfo, AudioDirection, AudioFormat, Devi
 /// Opening a device takes milliseconds. A server that hangs, or a source that never delivers, holds its
 /// opener for ever; after this the user is told.
 pub(crate) const OPEN_LIMIT: Duration = Duration::from_secs(5);
-/// How often a device that went away is tried again: soon enough for somebody who plugs it in, rare enough to
-/// cost nothing.
+/// How often a device that went away is tried again. A person who plugs it in does not wait, and it costs
+/// next to nothing.
 const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The process's connection to the sound server, by which devices are found; streams have their own. It costs

@@ -16,8 +16,8 @@ use crate::{
     video::slot::FrameWriter,
 };
 
-/// How often a lost camera is looked for: soon enough for somebody who has just plugged it in, and a
-/// directory read.
+/// How often a lost camera is looked for. A person who plugs it in does not wait, and each look only reads a
+/// directory.
 const RETURN_POLL: Duration = Duration::from_millis(500);
 
 /// What the driver's thread has to say.

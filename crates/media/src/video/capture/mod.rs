@@ -1,5 +1,5 @@
 //! Sources of pictures: a camera, a Y4M file, the test pattern. Each runs on an OS thread of its own and
-//! writes into a latest-frame [slot](super::slot); what befalls it on the way is told by [`CameraEvent`]s.
+//! writes into a latest-frame [slot](super::slot); [`CameraEvent`]s tell when it fails or comes back.
 
 mod device;
 mod driver;
