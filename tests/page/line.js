@@ -1,5 +1,5 @@
-// The line to whoever drives this page: JSON objects both ways, as on the stdin and stdout of ahoy-peer. A
-// page that another server serves finds it by its query.
+// The line to the program that drives this page: JSON objects both ways, as on the stdin and stdout of
+// ahoy-peer. A page that another server serves finds it by its query.
 
 const host = new URLSearchParams(location.search).get('line') ?? location.host;
 const socket = new WebSocket(`ws://${host}/line`);

@@ -4,8 +4,9 @@
 //!
 //! One way through the crate for what comes in: the `door` takes a connection and asks the roster who is
 //! there; a contact's goes to the task of that peer, whose pure `PeerState` decides what each frame means;
-//! its outputs are frames to write, [`Event`]s for whoever shows contacts, and envelopes for the call engine.
-//! What goes out takes the same way back. A peer is known by its key alone; addresses and names are hints.
+//! its outputs are frames to write, [`Event`]s for the program that shows contacts, and envelopes for the
+//! call engine. What goes out takes the same way back. A peer is known by its key alone; addresses and names
+//! are hints.
 //!
 //! The crate keeps nothing on the disk but the key, and asks nobody's servers: no relay unless one is
 //! configured, no name service, no port mapping. What must be remembered it tells by events and asks of a

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What somebody lets others know. On the wire a kebab-case word; one that this version does not know is read
-/// as [`Self::Online`], for who says something is there.
+/// What somebody lets others know. On the wire a kebab-case word. One that this version does not know is read
+/// as [`Self::Online`]: it was sent, so somebody is there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", from = "String")]
 pub enum Presence {

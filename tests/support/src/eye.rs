@@ -1,5 +1,5 @@
-//! Looks at a window's pixels on the screen, as its user does: whoever painted them, and when they are really
-//! there.
+//! Looks at a window's pixels on the screen, as its user does. It does not matter which program painted them,
+//! and they count only when they are really there.
 
 use std::{
     sync::{
