@@ -27,12 +27,12 @@ const CONTESTED_LOSS: f64 = 0.03;
 const CONTESTED_CUT: f64 = 0.85;
 const CONTESTED_INTERVAL: Duration = Duration::from_millis(1000);
 /// After so long it is tried again whether the queue drains where less is sent. Two flows that each take it
-/// for the other's would keep it full for good. After each trial that did not help the time doubles, this
-/// often at the most.
+/// for the other's would keep it full for good.
 const CONTESTED_TRIAL: Duration = Duration::from_secs(6);
+/// After each trial that did not help that time doubles, at most so often.
 const MOST_DOUBLED: u32 = 2;
-/// Where a queue that does not drain overflows, each new queue within this time is another flow's as well:
-/// that of TCP is gone for a moment each time it has overflowed.
+/// TCP's queue is gone for a moment each time it has overflowed. So after an overflow of a queue that did not
+/// drain, each new queue within this time is taken for the other flow's as well.
 const RIVAL_KEPT: Duration = Duration::from_secs(10);
 /// The other flow is gone when no queue has stood for so long.
 const UNCONTESTED_AFTER: Duration = Duration::from_millis(500);
@@ -85,7 +85,7 @@ impl Estimator {
         if queue <= QUEUE_LOW {
             self.state = State::Rising;
             self.undrained = 0;
-            // It was ours, unless it went by overflowing.
+            // The queue was ours, unless it has overflowed since.
             self.rival = self.rival.filter(|seen| *seen > since);
             // What overflowed has been answered.
             self.loss.forget_window();
