@@ -81,7 +81,7 @@ pub(super) async fn watch(stack: Watched, stats: SharedStats, restarts: Restarts
             && let Some(round_trip) = checked_round_trip(&*connection).await
         {
             lock(&clocks).checked_round_trip = Some(round_trip);
-            stats.lock().round_trip.get_or_insert(round_trip);
+            stats.lock().round_trip = Some(round_trip);
         }
     }
 }
