@@ -21,6 +21,8 @@ const MARKER: u8 = 1;
 const AT_DEADLINE: u8 = 2;
 /// Whoever gets the frames has lost one.
 const WANT_KEY_FRAME: u8 = 4;
+/// The packet is known to have been sent before.
+const REPEATED: u8 = 8;
 /// 90 kHz, 30 frames a second.
 const FRAME_TICKS: u32 = 3000;
 /// As many packets as the receiver keeps; no list in a NACK is longer.
@@ -86,6 +88,7 @@ pub(crate) fn receive(mut data: &[u8]) {
                 timestamp: u32::from(frame) * FRAME_TICKS,
                 marker: flags & MARKER != 0,
                 payload: Bytes::copy_from_slice(payload),
+                repeated: flags & REPEATED != 0,
             },
         );
         assert!(receiver.next_deadline().is_none_or(|deadline| deadline > now), "a deadline that has passed spins");

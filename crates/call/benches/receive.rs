@@ -37,7 +37,8 @@ fn second(base: Instant) -> Vec<(Instant, VideoPacket)> {
         let last = payloads.len() - 1;
         for (piece, payload) in payloads.enumerate() {
             let sequence = packets.len() as u16;
-            let packet = VideoPacket { sequence, timestamp: index * TICKS, marker: piece == last, payload };
+            let packet =
+                VideoPacket { sequence, timestamp: index * TICKS, marker: piece == last, payload, repeated: false };
             packets.push((base + INTERVAL * index, packet));
         }
     }

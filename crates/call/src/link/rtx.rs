@@ -4,7 +4,7 @@
 //! Without them a browser retransmits all the same, but cannot fill its probes with anything that helps: at
 //! 10 % loss and 100 ms round trip Chromium's rate is a half lower (docs/decisions/congestion-control.md).
 
-use bytes::Buf;
+use bytes::{Buf, Bytes};
 use rtc::{
     interceptor::{Packet, TaggedPacket},
     rtp,
@@ -17,6 +17,15 @@ use super::{
 
 /// Bytes of the original sequence number, before the repeated payload (RFC 4588 section 4).
 const ORIGINAL_NUMBER: usize = 2;
+
+/// The id of the header extension that marks a packet as a repeat. RFC 8285 section 4.2 reserves it, so no peer
+/// has a use for it.
+const REPEAT: u8 = rtp::header::EXTENSION_ID_RESERVED;
+
+/// Whether the packet came as a retransmission of another.
+pub(super) fn is_repeat(header: &rtp::Header) -> bool {
+    header.extensions.iter().any(|extension| extension.id == REPEAT)
+}
 
 /// Turns retransmissions into what they repeat.
 pub(super) struct RtxReceiver {
@@ -44,6 +53,7 @@ impl RtxReceiver {
         header.sequence_number = packet.payload.get_u16();
         header.payload_type = types.main;
         header.ssrc = video;
+        header.extensions.push(rtp::header::Extension { id: REPEAT, payload: Bytes::from_static(&[0]) });
         true
     }
 }
@@ -71,8 +81,10 @@ mod tests {
 
     /// (payload type, SSRC, sequence number, payload) of what becomes of it.
     fn unwrapped(receiver: &mut RtxReceiver, mut packet: rtp::Packet) -> Option<(u8, u32, u16, Vec<u8>)> {
+        let payload_type = packet.header.payload_type;
         let has_media = receiver.unwrap(&mut packet, TYPES);
         let rtp::Packet { header, payload } = packet;
+        assert_eq!(is_repeat(&header), has_media && payload_type == TYPES.rtx);
         has_media.then(|| (header.payload_type, header.ssrc, header.sequence_number, payload.to_vec()))
     }
 

@@ -40,7 +40,7 @@ const MAX_REORDER_TOLERANCE: Duration = Duration::from_millis(100);
 const LATENESS_KEPT: f64 = 0.8;
 /// What is late by less than this share of the round trip was on its way all the time. (Later ones may have
 /// been sent again, and not only because we asked: libwebrtc sends again what transport-wide feedback shows
-/// to be lost.)
+/// to be lost, and fills its probes with what it sent before.)
 const TOO_SOON: f64 = 0.9;
 /// Between two rounds of asking for one packet: a round trip and a little, but never less than this.
 const MIN_NACK_INTERVAL: Duration = Duration::from_millis(20);
@@ -83,6 +83,8 @@ pub struct VideoPacket {
     pub marker: bool,
     /// Payload descriptor and VP8 bytes; empty for padding.
     pub payload: Bytes,
+    /// It is known to have been sent before, so that it was not late on its way.
+    pub repeated: bool,
 }
 
 /// A whole VP8 frame, decodable after all that left before it.
@@ -175,6 +177,8 @@ impl Lateness {
 #[derive(Clone, Copy, Debug)]
 struct Missing {
     since: Instant,
+    /// When this round of asking began.
+    round: Instant,
     /// When it was asked for last.
     asked: Option<Instant>,
     times: u32,
@@ -245,7 +249,7 @@ impl VideoReceiver {
             // The packets of the first key frame may come in any order.
             self.key_due = Some(now + REORDER_TOLERANCE);
         }
-        self.note_arrival(now, sequence);
+        self.note_arrival(now, sequence, packet.repeated);
         // Padding keeps the numbers together, and is no video.
         self.stats.packets += u64::from(!packet.payload.is_empty());
         self.stats.bytes += packet.payload.len() as u64;
@@ -294,14 +298,14 @@ impl VideoReceiver {
     }
 
     /// Keeps the list of missing packets up to date with the arrival of `sequence`.
-    fn note_arrival(&mut self, now: Instant, sequence: i64) {
+    fn note_arrival(&mut self, now: Instant, sequence: i64, repeated: bool) {
         match self.highest {
             Some(highest) if sequence > highest => {
                 // A jump wider than the buffer is a new stream for all that matters; do not list it packet by
                 // packet.
                 let first = (highest + 1).max(sequence - MAX_BUFFERED as i64);
                 for hole in first..sequence {
-                    self.missing.insert(hole, Missing { since: now, asked: None, times: 0 });
+                    self.missing.insert(hole, Missing { since: now, round: now, asked: None, times: 0 });
                 }
                 self.highest = Some(sequence);
             }
@@ -309,7 +313,7 @@ impl VideoReceiver {
                 let Some(missing) = self.missing.remove(&sequence) else { return };
                 self.stats.recovered += u64::from(missing.asked.is_some());
                 let late = now.saturating_duration_since(missing.since);
-                if late < self.round_trip.mul_f64(TOO_SOON) {
+                if !repeated && late < self.round_trip.mul_f64(TOO_SOON) {
                     self.lateness.saw(now, late);
                 }
             }
@@ -473,8 +477,12 @@ impl VideoReceiver {
         if due.is_empty() {
             return;
         }
+        let repeatedly = self.asks_repeatedly();
         for sequence in &due {
             if let Some(missing) = self.missing.get_mut(sequence) {
+                if missing.times.is_multiple_of(NACKS_PER_ROUND) || !repeatedly {
+                    missing.round = now;
+                }
                 missing.asked = Some(now);
                 missing.times += 1;
             }
@@ -489,7 +497,10 @@ impl VideoReceiver {
             Some(asked) if self.asks_repeatedly() && !missing.times.is_multiple_of(NACKS_PER_ROUND) => {
                 asked + NACK_SPACING
             }
-            Some(asked) => asked + (self.round_trip + REORDER_TOLERANCE).max(MIN_NACK_INTERVAL),
+            Some(asked) => {
+                let interval = (self.round_trip + REORDER_TOLERANCE).max(MIN_NACK_INTERVAL);
+                (missing.round + interval).max(asked + NACK_SPACING)
+            }
         }
     }
 

@@ -23,7 +23,8 @@ impl Sender {
             .into_iter()
             .enumerate()
             .map(|(index, payload)| {
-                let packet = VideoPacket { sequence: self.sequence, timestamp, marker: index == last, payload };
+                let packet =
+                    VideoPacket { sequence: self.sequence, timestamp, marker: index == last, payload, repeated: false };
                 self.sequence = self.sequence.wrapping_add(1);
                 packet
             })
@@ -139,7 +140,25 @@ fn over_a_long_path_each_round_asks_three_times() {
         receiver.handle_timeout(now);
         asked.extend(drain(&mut receiver).1.iter().map(|_| (now - start).as_millis()));
     }
-    assert_eq!(asked, [5, 13, 21, 126, 134, 142]);
+    assert_eq!(asked, [5, 13, 21, 110, 118, 126]);
+}
+
+#[test]
+fn what_is_sent_again_early_does_not_delay_the_next_nack() {
+    for (repeated, first_nack_after) in [(true, ms(5)), (false, ms(72))] {
+        let (mut sender, mut receiver, now) = (Sender::new(0), VideoReceiver::default(), Instant::now());
+        for packet in sender.frame(true, 1000) {
+            receiver.insert(now, packet);
+        }
+        let early = VideoPacket { repeated, ..sender.frame(false, 500).remove(0) };
+        receiver.insert(now, sender.frame(false, 500).remove(0));
+        let later = now + ms(60);
+        receiver.insert(later, early);
+        drain(&mut receiver);
+        sender.frame(false, 500);
+        receiver.insert(later, sender.frame(false, 500).remove(0));
+        assert_eq!(receiver.next_deadline(), Some(later + first_nack_after), "repeated: {repeated}");
+    }
 }
 
 #[test]
@@ -175,7 +194,8 @@ fn padding_between_frames_is_stepped_over() {
     for packet in sender.frame(true, 1000) {
         receiver.insert(now, packet);
     }
-    receiver.insert(now, VideoPacket { sequence: 10, timestamp: 0, marker: false, payload: Bytes::new() });
+    receiver
+        .insert(now, VideoPacket { sequence: 10, timestamp: 0, marker: false, payload: Bytes::new(), repeated: false });
     sender.sequence = 11;
     for packet in sender.frame(false, 1000) {
         receiver.insert(now, packet);
@@ -197,7 +217,10 @@ fn padding_that_got_lost_holds_nothing_up() {
         }
         for number in comes {
             let sequence = end.wrapping_add(number);
-            receiver.insert(now, VideoPacket { sequence, timestamp: 0, marker: false, payload: Bytes::new() });
+            receiver.insert(
+                now,
+                VideoPacket { sequence, timestamp: 0, marker: false, payload: Bytes::new(), repeated: false },
+            );
         }
         sender.sequence = end.wrapping_add(padding);
         for packet in sender.frame(false, 3000) {
@@ -259,7 +282,16 @@ fn any_packets_whatever_leave_the_receiver_bounded_and_alive() {
         let payload: Vec<u8> = (0..random() % 9).map(|_| random() as u8).collect();
         let sequence = if random() % 64 == 0 { random() as u16 } else { (random() % 600) as u16 };
         let timestamp = (random() % 4) as u32;
-        receiver.insert(now, VideoPacket { sequence, timestamp, marker: random() % 2 == 0, payload: payload.into() });
+        receiver.insert(
+            now,
+            VideoPacket {
+                sequence,
+                timestamp,
+                marker: random() % 2 == 0,
+                payload: payload.into(),
+                repeated: random() % 2 == 0,
+            },
+        );
         while receiver.poll_output().is_some() {}
         assert!(receiver.buffer.len() <= MAX_BUFFERED + 1 && receiver.missing.len() <= MAX_BUFFERED + 1);
     }

@@ -18,7 +18,7 @@ use tracing::trace;
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 
 use super::{
-    super::{LinkReport, stats::FreezeDetector},
+    super::{LinkReport, rtx, stats::FreezeDetector},
     Handler, PlayoutOf, Shared, VideoSink, lock,
 };
 use crate::rtp::{
@@ -138,6 +138,7 @@ impl IncomingVideo {
                 sequence: packet.header.sequence_number,
                 timestamp: packet.header.timestamp,
                 marker: packet.header.marker,
+                repeated: rtx::is_repeat(&packet.header),
                 payload: packet.payload,
             },
         );
