@@ -47,8 +47,9 @@ const MIN_NACK_INTERVAL: Duration = Duration::from_millis(20);
 /// Over a long path a round is this many NACKs, so that one more loss on either way does not cost a whole
 /// further round trip: at 5 % loss both ways a single NACK fails once in ten, three once in a thousand.
 const NACKS_PER_ROUND: u32 = 3;
-/// Between the NACKs of a round: more than a burst of loss lasts.
-const NACK_SPACING: Duration = Duration::from_millis(8);
+/// Before the second NACK of a round, and before the third. A burst of loss lasts long on the way back, where
+/// little is sent: four packets in a row take some 30 ms.
+const NACK_SPACING: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(24)];
 /// A path is long from here on: under this a further round is not seen.
 const LONG_ROUND_TRIP: Duration = Duration::from_millis(40);
 /// More packets missing than this at once: congestion, where asking thrice would feed it.
@@ -494,13 +495,14 @@ impl VideoReceiver {
     fn due(&self, missing: &Missing) -> Instant {
         match missing.asked {
             None => missing.since + self.lateness.tolerance(missing.since),
-            Some(asked) if self.asks_repeatedly() && !missing.times.is_multiple_of(NACKS_PER_ROUND) => {
-                asked + NACK_SPACING
-            }
-            Some(asked) => {
-                let interval = (self.round_trip + REORDER_TOLERANCE).max(MIN_NACK_INTERVAL);
-                (missing.round + interval).max(asked + NACK_SPACING)
-            }
+            Some(asked) => match missing.times % NACKS_PER_ROUND {
+                1 if self.asks_repeatedly() => asked + NACK_SPACING[0],
+                2 if self.asks_repeatedly() => asked + NACK_SPACING[1],
+                _ => {
+                    let interval = (self.round_trip + REORDER_TOLERANCE).max(MIN_NACK_INTERVAL);
+                    (missing.round + interval).max(asked + NACK_SPACING[0])
+                }
+            },
         }
     }
 
