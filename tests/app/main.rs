@@ -2,13 +2,13 @@
 //! mode, in the page that is open in Chromium. Contacts are made, calls placed, answered and ended as people
 //! do it; what arrives is judged by its content. These tests write the second half of docs/interop.md.
 
-mod devices;
-mod side;
-
 use ahoy_test_support::content::Content;
-use ahoy_tests::{end::unix_ms, matrix};
+use ahoy_tests::{
+    end::unix_ms,
+    matrix,
+    side::{self, Mode, Side},
+};
 use serde_json::json;
-use side::{Mode, Side};
 use tokio::sync::Mutex;
 
 /// Two apps with 1280x720 at both ends, and browsers, take what a small machine has: one test at a time.

@@ -2,11 +2,12 @@
 
 use std::net::IpAddr;
 
-use ahoy_tests::end::unix_ms;
-
-use crate::{
-    call::Call,
-    machines::{available, machine},
+use ahoy_tests::{
+    changes::{
+        call::Call,
+        machines::{available, machine},
+    },
+    end::unix_ms,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

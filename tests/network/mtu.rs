@@ -7,10 +7,11 @@ use ahoy_test_support::net::{
     conditions::{Conditions, Schedule},
     path::Path,
 };
-use ahoy_tests::end::unix_ms;
+use ahoy_tests::{
+    changes::{call::Call, machines::available},
+    end::unix_ms,
+};
 use tokio::time::sleep;
-
-use crate::{call::Call, machines::available};
 
 const MTU: usize = 1200;
 

@@ -13,6 +13,7 @@ const query = new URLSearchParams(location.search);
 const options = {
   role: query.get('role'),
   source: query.get('source'),
+  processing: query.get('processing') !== 'false',
   audio: query.get('audio') === 'true',
   video: query.get('video') === 'true',
   width: Number(query.get('width')),

@@ -6,15 +6,17 @@ import { unixMs } from './line.js';
 import { audioContext } from './probes.js';
 
 // Names as the tests give them; `device` is what getUserMedia has.
-export async function openTracks({ source, audio, video, width, height, fps }) {
-  if (source === 'device') return openDevices({ audio, video, width, height, fps });
+export async function openTracks({ source, processing, audio, video, width, height, fps }) {
+  if (source === 'device') return openDevices({ processing, audio, video, width, height, fps });
   return [audio && testTone(), video && testPattern(width, height, fps)].filter(Boolean);
 }
 
-async function openDevices({ audio, video, width, height, fps }) {
+async function openDevices({ processing, audio, video, width, height, fps }) {
   if (!audio && !video) return [];
   const size = { width, height, frameRate: fps };
-  const stream = await navigator.mediaDevices.getUserMedia({ audio, video: video && size });
+  const untouched = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
+  const sound = audio && (processing || untouched);
+  const stream = await navigator.mediaDevices.getUserMedia({ audio: sound, video: video && size });
   return stream.getTracks();
 }
 

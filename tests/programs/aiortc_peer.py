@@ -16,6 +16,9 @@ from test_signal import SAMPLE_RATE, Pattern, Tone, rows_to_read, unix_ms
 
 BLOCK_SAMPLES = SAMPLE_RATE // 50
 VIDEO_CLOCK_HZ = 90000
+# A flood of NACKs: so many a second, each for the last so many packets.
+FLOOD_HZ, FLOOD_PACKETS = 200, 1000
+COUNT_SECONDS = 0.5
 
 # It gathers no address of loopback by itself.
 aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: ["127.0.0.1"]
@@ -115,6 +118,10 @@ class Connection:
         # Off is nothing sent at all.
         self._video_sender.replaceTrack(self._camera if on else None)
 
+    def flood_nacks(self):
+        """Asks for every packet of video again, all the time."""
+        self._listening.append(asyncio.create_task(self._flood_nacks()))
+
     async def close(self):
         for task in self._listening:
             task.cancel()
@@ -143,10 +150,28 @@ class Connection:
             rows = [luma[start : start + frame.width] for start in starts]
             self._peer.probe.saw(rows, frame.width, frame.height)
 
+    async def _flood_nacks(self):
+        receiver = next(receiver for receiver in self._rtc.getReceivers() if receiver.track.kind == "video")
+        ticks = Ticks(1 / FLOOD_HZ)
+        while True:
+            await ticks.wait()
+            newest = receiver._RTCRtpReceiver__nack_generator.max_seq
+            numbers = [(newest - back) % 0x10000 for back in range(FLOOD_PACKETS, 0, -1)]
+            for source in receiver.getSynchronizationSources():
+                await receiver._send_rtcp_nack(source.source, numbers)
+
+    async def _count(self):
+        """Reports what has come through the connection in all."""
+        while True:
+            stats = next(stat for stat in (await self._rtc.getStats()).values() if stat.type == "transport")
+            self._peer.line.emit("received", bytes=stats.bytesReceived, packets=stats.packetsReceived)
+            await asyncio.sleep(COUNT_SECONDS)
+
     def _on_state(self):
         match self._rtc.connectionState:
             case "connected":
                 self._peer.connected()
+                self._listening.append(asyncio.create_task(self._count()))
             case "failed":
                 self._peer.failed()
 

@@ -150,6 +150,8 @@ class Peer:
                 self._connection.send_audio(command == "unmute")
             case "camera-off" | "camera-on":
                 self._connection.send_video(command == "camera-on")
+            case "flood-nacks":
+                self._connection.flood_nacks()
             case "hangup":
                 self._hang_up("hangup")
             case _:

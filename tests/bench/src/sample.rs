@@ -13,6 +13,11 @@ pub fn median(values: &[f64]) -> Option<f64> {
     percentile(values, 0.5)
 }
 
+/// The mean; none of nothing.
+pub fn mean(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
 /// The largest of what is there.
 pub fn largest(values: impl IntoIterator<Item = Option<f64>>) -> Option<f64> {
     values.into_iter().flatten().max_by(f64::total_cmp)
@@ -29,7 +34,8 @@ mod tests {
 
     #[test]
     fn figures_of_few_and_many() {
-        assert_eq!((median(&[]), largest([None, None])), (None, None));
+        assert_eq!((median(&[]), mean(&[]), largest([None, None])), (None, None, None));
+        assert_eq!(mean(&[1.0, 4.0]), Some(2.5));
         let many: Vec<f64> = (0..=100).rev().map(f64::from).collect();
         assert_eq!((median(&many), percentile(&many, 0.95)), (Some(50.0), Some(95.0)));
         let some = [Some(1.0), None, Some(2.0)];

@@ -4,6 +4,7 @@
 use std::{
     ffi::OsString,
     fs,
+    path::Path,
     process::Stdio,
     time::{Duration, Instant},
 };
@@ -19,7 +20,8 @@ use tokio::{io::AsyncReadExt, process::Command, task::JoinHandle, time::sleep};
 
 use crate::{SETTLING, sample::median};
 
-const RATE: usize = 48_000;
+/// Samples a second of every recording.
+pub const RATE: usize = 48_000;
 /// A chirp is long enough to be speech for a noise suppressor, and sharp under correlation.
 const CHIRP: usize = RATE * 60 / 1000;
 const CHIRP_HZ: (f64, f64) = (400.0, 3000.0);
@@ -67,14 +69,17 @@ pub async fn chromium() -> Vec<f64> {
     measure(&caller.peer, &callee.peer, &near, &far).await
 }
 
-enum Side {
+/// Which of a daemon's sinks is measured.
+pub enum Side {
+    /// The one that stands for the microphone.
     Talking,
+    /// The one that stands for the speaker.
     Listening,
 }
 
 /// A daemon with two sinks, its default devices the one to play to and the other to hear; `test_speaker` is
 /// the one that is measured.
-fn daemon(side: Side) -> SoundDaemon {
+pub fn daemon(side: Side) -> SoundDaemon {
     let daemon = SoundDaemon::start();
     let control = daemon.control();
     control.add_sink("unused", "Unused");
@@ -97,13 +102,13 @@ async fn measure(caller: &Peer, callee: &Peer, near: &SoundDaemon, far: &SoundDa
     sleep(SETTLING).await;
     let epoch = Instant::now();
     let (spoken, heard) = (Recorder::start(near, epoch), Recorder::start(far, epoch));
-    play(near).await;
+    play_chirps(near).await;
     sleep(DRAIN).await;
     delays(&spoken.stop().await, &heard.stop().await)
 }
 
 /// Plays all chirps.
-async fn play(daemon: &SoundDaemon) {
+async fn play_chirps(daemon: &SoundDaemon) {
     let file = tempfile::NamedTempFile::new().expect("a file for the chirps");
     let mut samples = vec![0.0; PERIOD * CHIRPS];
     for period in samples.chunks_exact_mut(PERIOD) {
@@ -113,8 +118,13 @@ async fn play(daemon: &SoundDaemon) {
     }
     let bytes: Vec<u8> = samples.iter().flat_map(|sample: &f32| sample.to_le_bytes()).collect();
     fs::write(file.path(), bytes).expect("the chirps are written");
+    play(daemon, file.path()).await;
+}
+
+/// Plays a file of samples to `test_speaker`.
+pub async fn play(daemon: &SoundDaemon, file: &Path) {
     let mut command = client("pacat", daemon);
-    let mut player = ProcessGroup::start(command.args(["--playback", "--device=test_speaker"]).arg(file.path()));
+    let mut player = ProcessGroup::start(command.args(["--playback", "--device=test_speaker"]).arg(file));
     let status = player.leader().wait().await.expect("pacat is waited for");
     assert!(status.success(), "pacat: {status}: {}", player.log().text());
 }
@@ -137,20 +147,20 @@ fn client(program: &str, daemon: &SoundDaemon) -> Command {
 }
 
 /// What a sink played.
-struct Recording {
-    samples: Vec<f32>,
+pub struct Recording {
+    pub samples: Vec<f32>,
     /// When the first sample was, in seconds since the epoch of all recordings.
-    start: f64,
+    pub start: f64,
 }
 
 /// Records what the sink `test_speaker` plays.
-struct Recorder {
+pub struct Recorder {
     process: ProcessGroup,
     recording: JoinHandle<Recording>,
 }
 
 impl Recorder {
-    fn start(daemon: &SoundDaemon, epoch: Instant) -> Self {
+    pub fn start(daemon: &SoundDaemon, epoch: Instant) -> Self {
         let mut command = client("parec", daemon);
         let mut process = ProcessGroup::start(command.arg("--device=test_speaker.monitor").stdout(Stdio::piped()));
         let mut stdout = process.leader().stdout.take().expect("stdout is piped");
@@ -167,7 +177,7 @@ impl Recorder {
         Self { process, recording }
     }
 
-    async fn stop(self) -> Recording {
+    pub async fn stop(self) -> Recording {
         drop(self.process);
         self.recording.await.expect("the recording ends")
     }

@@ -100,6 +100,8 @@ pub struct Options {
     pub video: bool,
     /// Where both come from.
     pub source: Source,
+    /// Whether the browser may change what the microphone gives: echo, noise, gain.
+    pub processing: bool,
     /// Whether it sends a second video beside the first.
     pub two_videos: bool,
     /// Width, height and rate of its pictures.
@@ -123,6 +125,7 @@ impl Options {
             audio: true,
             video: true,
             source: Source::TestSignal,
+            processing: true,
             two_videos: false,
             format: (640, 360, 30),
             sends: true,
@@ -143,11 +146,11 @@ impl Options {
         };
         let (width, height, fps) = self.format;
         let (bitrate, ceiling) = (self.bitrate_kbps.unwrap_or_default(), self.ceiling_kbps.unwrap_or_default());
-        let Self { audio, video, sends, .. } = self;
+        let Self { audio, video, sends, processing, .. } = self;
         let videos = if self.two_videos { 2 } else { 1 };
         format!(
-            "role={role}&source={source}&audio={audio}&video={video}&videos={videos}&sends={sends}&width={width}\
-             &height={height}&fps={fps}&bitrate={bitrate}&ceiling={ceiling}"
+            "role={role}&source={source}&processing={processing}&audio={audio}&video={video}&videos={videos}\
+             &sends={sends}&width={width}&height={height}&fps={fps}&bitrate={bitrate}&ceiling={ceiling}"
         )
     }
 }

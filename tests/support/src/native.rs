@@ -55,7 +55,21 @@ pub fn start_with(
 /// # Panics
 /// As [`start`].
 pub fn start_in(namespace: &Namespace, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Native {
-    start_command(namespace.command(binary()), arguments)
+    start_in_with(namespace, arguments, [])
+}
+
+/// As [`start_in`], with `environment` besides this process's own.
+///
+/// # Panics
+/// As [`start`].
+pub fn start_in_with(
+    namespace: &Namespace,
+    arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
+    environment: impl IntoIterator<Item = (&'static str, OsString)>,
+) -> Native {
+    let mut command = namespace.command(binary());
+    command.envs(environment);
+    start_command(command, arguments)
 }
 
 fn start_command(mut command: Command, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Native {

@@ -40,11 +40,11 @@ impl Outcome {
     }
 }
 
-/// The times of a call.
+/// The times of a call: from the acceptance until the later side had it, in ms.
 #[derive(Default)]
-struct Times {
-    sound_ms: Option<f64>,
-    video_ms: Option<f64>,
+pub struct Times {
+    pub sound_ms: Option<f64>,
+    pub video_ms: Option<f64>,
 }
 
 /// Holds the call. Where it fails, prints its plan, the reason and both sides' last lines.

@@ -1,28 +1,56 @@
 //! `./dev bench calls`: many calls one after the other, in random order of roles, media and moments of the
 //! hang-up. Says whether each connects and ends, and after how long it has sound and video.
 
+mod apps;
 mod busy;
 mod call;
 mod plan;
 mod report;
 mod side;
 
-use std::time::Instant;
+use std::{fmt, time::Instant};
 
-use self::{busy::BusyLoops, call::Outcome, plan::Plan, side::Pages};
+use self::{apps::Apps, busy::BusyLoops, call::Outcome, plan::Plan, side::Pages};
 use crate::{
     calm::Calm,
     document::{self, Part},
     machine,
-    net::call::Program,
 };
 
 /// Calls of each pair, where the command line gives no number.
 pub const COUNT: u32 = 500;
 
-/// The programs that call each other, each in both roles. The last pair is there for comparison.
-const PAIRS: [(Program, Program); 3] =
-    [(Program::Ahoy, Program::Ahoy), (Program::Ahoy, Program::Chromium), (Program::Chromium, Program::Chromium)];
+/// What stands at one end of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Party {
+    /// `ahoy-peer`.
+    Peer,
+    /// The test's page in Chromium.
+    Chromium,
+    /// The app without its window; its media run in the engine.
+    App,
+    /// The app with its page in Chromium; from call to call its media run in the engine or in the page.
+    AppWithPage,
+}
+
+impl fmt::Display for Party {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Peer => "Ahoy",
+            Self::Chromium => "Chromium",
+            Self::App => "app",
+            Self::AppWithPage => "app with a page",
+        })
+    }
+}
+
+/// Who calls each other, each in both roles. The last pair is there for comparison.
+const PAIRS: [(Party, Party); 4] = [
+    (Party::Peer, Party::Peer),
+    (Party::Peer, Party::Chromium),
+    (Party::App, Party::AppWithPage),
+    (Party::Chromium, Party::Chromium),
+];
 
 /// Progress is told after so many calls.
 const TOLD_EVERY: u64 = 25;
@@ -45,10 +73,10 @@ pub async fn run(count: u32, wanted: &str) {
     let mut outcomes = Vec::new();
     for pair in pairs {
         let half = u64::from(count) / 2;
-        let mut pages = Pages::default();
+        let (mut pages, mut apps) = (Pages::default(), Apps::default());
         let what = |load: &str| format!("calls of {} on a {load} machine", pair_name(pair));
-        let quiet = calm.phase(&what("quiet"), hold(pair, 1..=half, false, &mut pages)).await;
-        let busy = calm.phase(&what("busy"), hold(pair, half + 1..=count.into(), true, &mut pages)).await;
+        let quiet = calm.phase(&what("quiet"), hold(pair, 1..=half, false, &mut pages, &mut apps)).await;
+        let busy = calm.phase(&what("busy"), hold(pair, half + 1..=count.into(), true, &mut pages, &mut apps)).await;
         outcomes.extend(quiet.into_iter().chain(busy).map(|outcome| (pair, outcome)));
     }
     let table = report::markdown(&outcomes);
@@ -72,11 +100,21 @@ pub async fn run(count: u32, wanted: &str) {
 }
 
 /// The calls of a pair that belong to these seeds.
-async fn hold(pair: usize, seeds: std::ops::RangeInclusive<u64>, busy: bool, pages: &mut Pages) -> Vec<Outcome> {
+async fn hold(
+    pair: usize,
+    seeds: std::ops::RangeInclusive<u64>,
+    busy: bool,
+    pages: &mut Pages,
+    apps: &mut Apps,
+) -> Vec<Outcome> {
     let _loops = busy.then(BusyLoops::start);
     let mut outcomes = Vec::new();
     for seed in seeds {
-        let outcome = call::hold(Plan::draw(pair, seed), busy, pages).await;
+        let plan = Plan::draw(pair, seed);
+        let outcome = match plan.is_of_apps() {
+            true => apps.hold(plan, busy).await,
+            false => call::hold(plan, busy, pages).await,
+        };
         if outcome.failed() {
             pages.close();
         }

@@ -2,8 +2,9 @@
 
 use std::{fmt, time::Duration};
 
-use super::PAIRS;
-use crate::net::call::Program;
+use ahoy_tests::side::Mode;
+
+use super::{PAIRS, Party};
 
 /// The callee rings for at most this long before it accepts.
 const RING_MS: u64 = 300;
@@ -59,8 +60,8 @@ pub enum By {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
     pub seed: u64,
-    pub caller: Program,
-    pub callee: Program,
+    pub caller: Party,
+    pub callee: Party,
     pub media: Media,
     pub moment: Moment,
     pub by: By,
@@ -68,6 +69,8 @@ pub struct Plan {
     pub ring: Duration,
     /// From the event that the hang-up follows until the hang-up.
     pub wait: Duration,
+    /// Where the media of the app with a page run.
+    pub mode: Mode,
 }
 
 impl Plan {
@@ -78,7 +81,9 @@ impl Plan {
         if chance.bool() {
             (caller, callee) = (callee, caller);
         }
-        let media = [Media::Sound, Media::Video, Media::Both][chance.usize(..3)];
+        let apps = PAIRS[pair] == (Party::App, Party::AppWithPage);
+        // The app has no calls without sound.
+        let media = [if apps { Media::Both } else { Media::Video }, Media::Sound, Media::Both][chance.usize(..3)];
         let moment = match chance.u8(..MOMENTS) {
             0 => Moment::BeforeRinging,
             1 => Moment::Ringing,
@@ -93,7 +98,13 @@ impl Plan {
         let ring = Duration::from_millis(chance.u64(..=RING_MS));
         let ring = if moment == Moment::Ringing { LONG_RING } else { ring };
         let wait = Duration::from_millis(chance.u64(..=WAIT_MS));
-        Self { seed, caller, callee, media, moment, by, ring, wait }
+        let mode = if chance.bool() { Mode::Native } else { Mode::Browser };
+        Self { seed, caller, callee, media, moment, by, ring, wait, mode }
+    }
+
+    /// Whether both sides are apps.
+    pub fn is_of_apps(&self) -> bool {
+        [self.caller, self.callee].contains(&Party::App)
     }
 
     /// Whether both sides are to get what the call carries before it is hung up.
@@ -104,10 +115,12 @@ impl Plan {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, caller, callee, media, moment, by, ring, wait } = self;
+        let Self { seed, caller, callee, media, moment, by, ring, wait, mode } = self;
+        let mode = if self.is_of_apps() { format!(", the page's app {mode:?}") } else { String::new() };
         write!(
             f,
-            "seed {seed}: {caller} calls {callee}, {media:?}, rings {ring:?}, hung up {moment:?} + {wait:?} by {by:?}"
+            "seed {seed}: {caller} calls {callee}{mode}, {media:?}, rings {ring:?}, hung up {moment:?} + {wait:?} by \
+             {by:?}"
         )
     }
 }
@@ -133,7 +146,7 @@ mod tests {
         let plans = plans(1);
         let share = |of: &dyn Fn(&Plan) -> bool| plans.iter().filter(|plan| of(plan)).count() as f64 / 1000.0;
         let near = |share: f64, wanted: f64| (share - wanted).abs() < 0.05;
-        assert!(near(share(&|plan| plan.caller == Program::Ahoy), 0.5));
+        assert!(near(share(&|plan| plan.caller == Party::Peer), 0.5));
         for media in [Media::Sound, Media::Video, Media::Both] {
             assert!(near(share(&|plan| plan.media == media), 1.0 / 3.0), "{media:?}");
         }
@@ -144,6 +157,14 @@ mod tests {
         for by in [By::Caller, By::Callee, By::Both] {
             assert!(share(&|plan| plan.by == by) > 0.25, "{by:?}");
         }
+    }
+
+    #[test]
+    fn apps_call_with_sound_and_in_both_modes() {
+        let plans = plans(2);
+        assert!(plans.iter().all(|plan| plan.is_of_apps() && plan.media.sound()));
+        let native = plans.iter().filter(|plan| plan.mode == Mode::Native).count();
+        assert!((400..600).contains(&native), "{native}");
     }
 
     #[test]

@@ -2,12 +2,9 @@
 
 use std::fmt::Write;
 
-use super::{PAIRS, call::Outcome, pair_name};
+use super::{PAIRS, Party, call::Outcome, pair_name};
 use crate::{
-    net::{
-        call::Program,
-        report::{cell, verdict},
-    },
+    net::report::{cell, verdict},
     sample::percentile,
 };
 
@@ -58,7 +55,7 @@ fn line(pair: usize, busy: bool, outcomes: &[&Outcome]) -> String {
 
 /// Chromium by itself is there for comparison and has nothing to reach.
 fn reached(pair: usize, outcomes: &[&Outcome]) -> String {
-    if PAIRS[pair] == (Program::Chromium, Program::Chromium) {
+    if PAIRS[pair] == (Party::Chromium, Party::Chromium) {
         return String::new();
     }
     let failed = outcomes.iter().filter(|outcome| outcome.failed()).count();

@@ -10,8 +10,7 @@ use ahoy_test_support::{
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
-use super::plan::Plan;
-use crate::net::call::Program;
+use super::{Party, plan::Plan};
 
 /// A page holds so many calls before another one takes its place.
 const CALLS_OF_A_PAGE: usize = 50;
@@ -28,9 +27,9 @@ pub struct Pages([Option<(Browser, usize)>; 2]);
 impl Pages {
     /// Opens the pages that `plan` needs, and closes those that have held enough calls.
     pub async fn prepare(&mut self, plan: &Plan) {
-        for (page, program) in self.0.iter_mut().zip(seats(plan)) {
+        for (page, party) in self.0.iter_mut().zip(seats(plan)) {
             page.take_if(|(_, calls)| *calls >= CALLS_OF_A_PAGE);
-            if program == Some(Program::Chromium) {
+            if party == Some(Party::Chromium) {
                 let (_, calls) = match page {
                     Some(page) => page,
                     None => page.insert((browser::open(&Options::new(Role::Answer)).await, 0)),
@@ -46,7 +45,7 @@ impl Pages {
     }
 
     fn page(&self, plan: &Plan, role: Role) -> &Browser {
-        let seat = if role == Role::Call && plan.callee == Program::Chromium { 1 } else { 0 };
+        let seat = if role == Role::Call && plan.callee == Party::Chromium { 1 } else { 0 };
         let page = self.0[seat].as_ref();
         &page.expect("`prepare` has opened the pages of this call").0
     }
@@ -54,8 +53,8 @@ impl Pages {
 
 /// The pages of [`Pages`] that the call needs: with pages at both ends, the first one answers and the second
 /// one calls.
-fn seats(plan: &Plan) -> [Option<Program>; 2] {
-    let one = [plan.caller, plan.callee].into_iter().find(|program| *program == Program::Chromium);
+fn seats(plan: &Plan) -> [Option<Party>; 2] {
+    let one = [plan.caller, plan.callee].into_iter().find(|party| *party == Party::Chromium);
     let other = one.filter(|_| plan.caller == plan.callee);
     [one, other]
 }
@@ -77,10 +76,11 @@ pub struct Side<'a> {
 impl<'a> Side<'a> {
     /// Starts the side of `plan` that has this role.
     pub fn start(plan: &Plan, role: Role, pages: &'a Pages) -> Self {
-        let program = if role == Role::Call { plan.caller } else { plan.callee };
-        match program {
-            Program::Ahoy => Self { end: End::Ahoy(native::start(arguments(plan, role))), position: 0 },
-            Program::Chromium => {
+        let party = if role == Role::Call { plan.caller } else { plan.callee };
+        match party {
+            Party::Peer => Self { end: End::Ahoy(native::start(arguments(plan, role))), position: 0 },
+            Party::App | Party::AppWithPage => unreachable!("apps are held by `Apps`"),
+            Party::Chromium => {
                 let page = pages.page(plan, role);
                 let position = page.peer.position();
                 let (audio, video) = (plan.media.sound(), plan.media.video());

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{CHROMIUM, Results, SENDING, connect, lines, plot, report, several};
+use super::{CHROMIUM, Results, SENDING, changes, connect, lines, plot, report, several, speech};
 use crate::{
     calm::Calm,
     document::{self, Part},
@@ -26,6 +26,8 @@ pub fn tables(results: &Results) -> String {
         (!results.calls.is_empty()).then(|| report::markdown(&results.calls)),
         (!results.several.is_empty()).then(|| several::markdown(&results.several)),
         (!results.connect.is_empty()).then(|| connect::markdown(&results.connect)),
+        (!results.changes.is_empty()).then(|| changes::markdown(&results.changes)),
+        (!results.speech.is_empty()).then(|| speech::markdown(&results.speech)),
     ];
     tables.into_iter().flatten().collect::<Vec<_>>().join("\n")
 }
@@ -50,6 +52,8 @@ pub fn write(results: &Results, calm: &Calm, took: Duration, whole: bool) {
             calls = report::markdown(&results.calls),
             several = several::markdown(&results.several),
             connect = connect::markdown(&results.connect),
+            changes = changes::markdown(&results.changes),
+            speech = speech::markdown(&results.speech),
             plot = format!("bench/{RFC8867_5_1}"),
         );
         document::write(Part::Net, &text);

@@ -2,6 +2,7 @@
 //! in one run.
 
 pub mod call;
+mod changes;
 mod connect;
 mod document;
 mod goals;
@@ -11,10 +12,12 @@ mod plot;
 pub mod report;
 mod several;
 pub mod soak;
+mod speech;
 
 use std::time::{Duration, Instant};
 
 use ahoy_test_support::net::{self, conditions::Schedule};
+use ahoy_tests::changes::Change;
 
 use self::{
     call::{Ends, Media, Program},
@@ -73,6 +76,10 @@ pub struct Results {
     several: Vec<Measured<several::Line, &'static [Flow], several::Outcome>>,
     /// Calls over a path that loses a lot.
     connect: Vec<(Ends, connect::Outcome)>,
+    /// How long sound was away, in ms.
+    changes: Vec<(Change, Vec<f64>)>,
+    /// The scores of speech.
+    speech: Vec<Measured<&'static speech::Line, Ends, Vec<Option<f64>>>>,
 }
 
 /// Which measurements are asked for on the command line.
@@ -111,6 +118,8 @@ pub async fn run(path: &str, call: Option<&str>) {
         calls: measure_calls(&filter, &mut calm).await,
         several: measure_several(&filter, &mut calm).await,
         connect: measure_connect(&filter, &mut calm).await,
+        changes: measure_changes(&filter, &mut calm).await,
+        speech: measure_speech(&filter, &mut calm).await,
     };
     let took = began.elapsed();
     println!("{}", document::tables(&results));
@@ -160,6 +169,34 @@ async fn measure_connect(filter: &Filter<'_>, calm: &mut Calm) -> Vec<(Ends, con
         let outcome = calm.phase(&what, connect::hold(ends)).await;
         eprintln!("{}", connect::row(ends, &outcome));
         results.push((ends, outcome));
+    }
+    results
+}
+
+async fn measure_changes(filter: &Filter<'_>, calm: &mut Calm) -> Vec<(Change, Vec<f64>)> {
+    let mut results = Vec::new();
+    for change in changes::CHANGES.into_iter().filter(|change| filter.wants_path(&changes::name(*change))) {
+        let times = calm.phase(&changes::name(change), changes::hold(change)).await;
+        eprintln!("{}", changes::row(change, &times));
+        results.push((change, times));
+    }
+    results
+}
+
+async fn measure_speech(
+    filter: &Filter<'_>,
+    calm: &mut Calm,
+) -> Vec<Measured<&'static speech::Line, Ends, Vec<Option<f64>>>> {
+    let mut results = Vec::new();
+    for line in speech::LINES.iter().filter(|line| filter.wants_path(line.name())) {
+        let mut outcomes = Vec::new();
+        for ends in speech::ENDS.into_iter().filter(|ends| filter.wants_call(&report::who(*ends))) {
+            let what = format!("{}: {}", line.name(), report::who(ends));
+            let scores = calm.phase(&what, speech::hold(line, ends)).await;
+            eprintln!("{}", speech::row(line, ends, &scores, None));
+            outcomes.push((ends, scores));
+        }
+        results.push((line, outcomes));
     }
     results
 }

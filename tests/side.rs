@@ -8,16 +8,27 @@ use ahoy_test_support::{
     content::{Content, Shown},
     peer::LIMIT,
 };
-use ahoy_tests::{
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::{
+    sync::mpsc,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+use crate::{
+    devices::FakeDevices,
     ear::Ear,
     end::{arrives, unix_ms},
     recording::Screen,
 };
-use serde_json::{Value, json};
-use tempfile::TempDir;
-use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 
-use crate::devices::FakeDevices;
+/// A page that has heard of the end of a call shows it within this.
+const SHOWS_END: Duration = Duration::from_millis(500);
+/// How often a page is looked at.
+const GLANCE: Duration = Duration::from_millis(50);
+/// The 440 Hz are there from this amplitude on, full scale 1.
+const TONE: f64 = 0.005;
 
 /// Stats come once a second.
 const STATS_LIMIT: Duration = Duration::from_secs(3);
@@ -200,6 +211,54 @@ impl Side {
             Some(_) => self.press("[data-test=hang-up]").await,
             None => drop(self.app.tell("call_hang_up", json!({})).await),
         }
+    }
+
+    /// Does not take the call that rings.
+    pub async fn declines(&self) {
+        match &self.page {
+            Some(_) => self.press("[data-test=decline]").await,
+            None => self.hangs_up_unseen().await,
+        }
+    }
+
+    /// Ends the call, or does not take it, without its page. It may have ended already.
+    pub async fn hangs_up_unseen(&self) {
+        let calls = self.app.tell("calls_list", json!({})).await;
+        let refused = match calls[0]["phase"] == "incoming" {
+            true => self.app.ask("call_decline", json!({"call": calls[0]["id"]})).await,
+            false => self.app.ask("call_hang_up", json!({})).await,
+        };
+        drop(refused);
+    }
+
+    /// Whether no call is under way here.
+    pub async fn is_idle(&self) -> bool {
+        let calls = self.app.tell("calls_list", json!({})).await;
+        calls.as_array().is_some_and(|calls| calls.iter().all(|call| call["phase"] == "ended"))
+    }
+
+    /// Leaves what the page shows of a call that has ended, if it shows anything, and forgets what arrived.
+    pub async fn clears(&mut self) {
+        self.screen = None;
+        self.frames.clear();
+        if self.page.is_none() {
+            return;
+        }
+        let until = unix_ms() + SHOWS_END.as_secs_f64() * 1000.0;
+        while unix_ms() < until {
+            if self.count("[data-test=call-close]").await > 0 {
+                self.press("[data-test=call-close]").await;
+                return;
+            }
+            sleep(GLANCE).await;
+        }
+    }
+
+    /// When the first sound of the other side, and its first picture, came after `moment`: all in unix ms.
+    pub fn first(&mut self, moment: f64) -> (Option<f64>, Option<f64>) {
+        let content = self.content().since(moment);
+        let sound = content.levels.iter().find(|level| level.tone > TONE).map(|level| level.at);
+        (sound, content.frames.first().map(|frame| frame.at))
     }
 
     /// Waits until the call is connected, and looks at what it shows from then on.

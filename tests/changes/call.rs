@@ -8,8 +8,9 @@ use ahoy_test_support::{
     net::namespace::Namespace,
     peer,
 };
-use ahoy_tests::{end::unix_ms, recording::Recording};
 use tokio::{sync::watch, time::sleep};
+
+use crate::{end::unix_ms, recording::Recording};
 
 /// The goal: after a change of network, and after the end of an outage, sound is back within this time.
 pub const GOAL: Duration = Duration::from_secs(2);
@@ -25,10 +26,11 @@ const BACK: usize = 20;
 const SHOWN: Duration = Duration::from_millis(1500);
 const POLL: Duration = Duration::from_millis(250);
 /// Longer than any restart of ICE; a call whose sound is not back by then has failed.
-const LIMIT: Duration = Duration::from_secs(15);
+pub const LIMIT: Duration = Duration::from_secs(15);
 
 /// One end.
 pub struct End {
+    /// Its `ahoy-peer`.
     pub native: Native,
     recording: Recording,
     /// How loud the other side usually is (root mean square): the tone, and the beeps that hide it once a
@@ -38,7 +40,9 @@ pub struct End {
 
 /// A running call. Near calls far.
 pub struct Call {
+    /// The caller.
     pub near: End,
+    /// The callee.
     pub far: End,
     /// False: the signaling stands still.
     pub signaling: watch::Sender<bool>,
@@ -94,11 +98,17 @@ impl End {
 
 impl Call {
     /// Connects two machines, and waits until both hear each other.
+    ///
+    /// # Panics
+    /// Where they do not.
     pub async fn between(near: &Namespace, far: &Namespace) -> Self {
         Self::with_camera(near, far, "none").await
     }
 
     /// As [`Call::between`], with a camera at both ends.
+    ///
+    /// # Panics
+    /// As [`Call::between`].
     pub async fn with_camera(near: &Namespace, far: &Namespace, camera: &str) -> Self {
         let (near, far) = (End::start(near, "call", camera), End::start(far, "answer", camera));
         let (signaling, whole) = watch::channel(true);
@@ -117,25 +127,30 @@ impl Call {
         sleep(SHOWN).await;
         loop {
             if let (Some(near), Some(far)) = (self.near.away_until(moment), self.far.away_until(moment)) {
-                return near.max(far);
+                let took = near.max(far);
+                if took > GOAL {
+                    println!("sound is back after {took:?}{}", self.recent());
+                }
+                return took;
             }
             let waited = unix_ms() - moment;
-            let both = || format!("{}{}", self.near.native.peer.recent(), self.far.native.peer.recent());
-            assert!(waited < LIMIT.as_secs_f64() * 1000.0, "no sound within {LIMIT:?}{}", both());
+            assert!(waited < LIMIT.as_secs_f64() * 1000.0, "no sound within {LIMIT:?}{}", self.recent());
             sleep(POLL).await;
         }
     }
 
+    /// What both ends said last.
+    fn recent(&self) -> String {
+        format!("{}{}", self.near.native.peer.recent(), self.far.native.peer.recent())
+    }
+
     /// As [`Call::sound_is_back`], printed, and held against [`GOAL`].
+    ///
+    /// # Panics
+    /// Where it takes longer.
     pub async fn expect_sound(&mut self, what: &str, moment: f64) {
         let took = self.sound_is_back(moment).await;
         println!("{what}: sound is back after {} ms", took.as_millis());
-        let both = || format!("{}{}", self.near.native.peer.recent(), self.far.native.peer.recent());
-        assert!(took <= GOAL, "{what}: sound is back after {took:?}{}", both());
+        assert!(took <= GOAL, "{what}: sound is back after {took:?}");
     }
-}
-
-/// How often each change is made: once, or as `AHOY_TEST_REPEAT` says.
-pub fn repeats() -> usize {
-    std::env::var("AHOY_TEST_REPEAT").ok().and_then(|times| times.parse().ok()).unwrap_or(1)
 }

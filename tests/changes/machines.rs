@@ -16,8 +16,11 @@ use ahoy_test_support::net::{self, namespace::Namespace};
 /// ```
 /// At first only the `eth0`s are there.
 pub struct Machines {
+    /// Calls.
     pub near: Namespace,
+    /// Is called.
     pub far: Namespace,
+    /// Joins them.
     pub router: Namespace,
 }
 
@@ -38,6 +41,11 @@ pub fn machine(what: &str) -> Namespace {
 }
 
 impl Machines {
+    /// Makes all three.
+    ///
+    /// # Panics
+    /// Where they are not [`available`].
+    #[expect(clippy::new_without_default, reason = "it makes namespaces")]
     pub fn new() -> Self {
         let this = Self { near: machine("n"), far: machine("f"), router: machine("r") };
         this.router.enter(|| fs::write("/proc/sys/net/ipv4/ip_forward", "1").expect("the router may forward"));
@@ -58,7 +66,29 @@ impl Machines {
         machine.ip(["route", "replace", "default", "via", &format!("10.{number}.0.1")]);
     }
 
+    /// Takes the first interface away from a machine, and gives it another one.
+    pub fn replug(&self, machine: &Namespace, device: &str, number: u8) {
+        self.unplug(machine, "eth0");
+        self.plug(machine, device, number);
+    }
+
+    /// All that the near machine sends goes through a VPN from now on, which does not carry what comes from the old
+    /// address. That stays.
+    pub fn connect_vpn(&self) {
+        self.plug(&self.near, "tun0", 3);
+        self.refuse_strangers(3);
+    }
+
+    /// The VPN is gone.
+    pub fn disconnect_vpn(&self) {
+        self.unplug(&self.near, "tun0");
+        self.near.ip(["route", "replace", "default", "via", "10.1.0.1"]);
+    }
+
     /// Lets the router drop what comes from network `number` with an address of another (RFC 3704).
+    ///
+    /// # Panics
+    /// Where the kernel cannot.
     pub fn refuse_strangers(&self, number: u8) {
         let file = format!("/proc/sys/net/ipv4/conf/to{number}/rp_filter");
         self.router.enter(|| fs::write(file, "1").expect("the router may filter"));
