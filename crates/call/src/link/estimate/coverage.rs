@@ -83,7 +83,10 @@ impl Read for CoverageTap {
     fn read(&mut self, packet: &mut TaggedPacket) -> bool {
         if let Packet::Rtcp(packets) = &packet.message.packet {
             for feedback in packets.iter().filter_map(|packet| packet.as_any().downcast_ref::<TransportLayerCc>()) {
-                for one in convert_twcc(feedback).into_iter().take(PLACES) {
+                // The last chunk may have room for more than there is: rtc takes that for missing packets, which are
+                // still to be sent (draft-holmer-rmcat-transport-wide-cc-extensions-01 section 3.1.4).
+                let covered = usize::from(feedback.packet_status_count).min(PLACES);
+                for one in convert_twcc(feedback).into_iter().take(covered) {
                     let said = if one.arrived { Said::Arrived } else { Said::Missing };
                     self.coverage.note(packet.now, one.sequence_number, said);
                 }
