@@ -146,8 +146,8 @@ const BETTER_WEIGHT: f64 = 0.1;
 /// In-band FEC prepares for at least this much loss: at 0 libopus leaves it out, and the first loss of a good
 /// path would be heard.
 const EXPECTED_LOSS_FLOOR: u8 = 5;
-/// Shares of the path that a voice may take with its first copy, in hundredths, and with further ones. A
-/// voice that can be understood comes before video; one that is nearly perfect does not.
+/// Shares of the path that a voice may take with its first copy, in hundredths, and with further ones beside
+/// video. A voice that can be understood comes before video; one that is nearly perfect does not.
 const FIRST_COPY_SHARE: u64 = 80;
 const FURTHER_COPIES_SHARE: u64 = 50;
 /// From this round trip on each further 20 ms are a burden: 150 ms one way is where talkers begin to notice
@@ -190,7 +190,7 @@ fn plan(best: VoiceEncoding, path: &VoicePath, loss: f64, rung: Rung, lossy: boo
         let encoding = VoiceEncoding { fec: false, ..encoding };
         let with = |copies| VoicePlan { encoding, redundancy: Redundancy::Red { copies } };
         let fits = |copies: u8| {
-            let share = if copies == 1 { FIRST_COPY_SHARE } else { FURTHER_COPIES_SHARE };
+            let share = if copies == 1 || path.alone { FIRST_COPY_SHARE } else { FURTHER_COPIES_SHARE };
             with(copies).wire_rate().bps() <= path.rate.bps() / 100 * share
         };
         let wanted = (1..=MAX_COPIES as u8).find(|copies| loss.powi(i32::from(*copies) + 1) <= LOSS_LEFT);
