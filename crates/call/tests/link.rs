@@ -6,7 +6,7 @@ mod descriptions;
 use std::time::{Duration, Instant};
 
 use ahoy_call::{
-    link::{Impairment, LinkConfig, LinkReport, OutgoingAudio, PeerLink, Reports, Sinks},
+    link::{Ceiling, Impairment, LinkConfig, LinkReport, OutgoingAudio, PeerLink, Reports, Sinks},
     message::MediaState,
     state::{LinkCommand, LinkEvent, Role},
 };
@@ -36,7 +36,7 @@ fn end(role: Role, impairment: Option<Impairment>) -> End {
         relay_only: false,
         loopback_only: true,
         impairment,
-        video_bitrate: Bitrate::from_kbps(1500),
+        ceiling: Ceiling { video: Bitrate::from_kbps(1500), total: None },
         voice: OpusSettings::default().encoding(),
         probe_turn: Default::default(),
     };

@@ -141,6 +141,7 @@ impl PeerOptions {
             speaker: self.speaker.clone(),
             video: self.video,
             bitrate: self.bitrate,
+            total: None,
             processing: self.processing,
             opus: OpusSettings { frame: self.frame, ..OpusSettings::default() },
             ice_servers: self.ice_servers.clone(),

@@ -20,13 +20,20 @@ use crate::api::{IceServer, Settings, VideoQuality};
 
 /// What video may take: 1280x720@30 of people needs no more, and at 2500 kbit/s the encoder takes a third
 /// more of a core (measured: 0.39 against 0.30 for a whole peer).
-const STANDARD: VideoLimit = VideoLimit { format: VideoFormat::HD, bitrate: Bitrate::from_kbps(1500) };
-/// 500 kbit/s, of which sound and headers take 75.
-const DATA_SAVER: VideoLimit =
-    VideoLimit { format: VideoFormat { width: 640, height: 360, fps: 30 }, bitrate: Bitrate::from_kbps(425) };
+const STANDARD: VideoLimit = VideoLimit { format: VideoFormat::HD, bitrate: Bitrate::from_kbps(1500), total: None };
+/// 500 kbit/s, of which sound and headers take 75. On a path that loses packets no more is sent: whoever saves
+/// data has lower quality then.
+const DATA_SAVER: VideoLimit = VideoLimit {
+    format: VideoFormat { width: 640, height: 360, fps: 30 },
+    bitrate: Bitrate::from_kbps(425),
+    total: Some(Bitrate::from_kbps(500)),
+};
 /// 1920x1080@30 looks better than 1280x720 from some 1500 kbit/s on, and needs no more than this.
-const HIGH: VideoLimit =
-    VideoLimit { format: VideoFormat { width: 1920, height: 1080, fps: 30 }, bitrate: Bitrate::from_kbps(4000) };
+const HIGH: VideoLimit = VideoLimit {
+    format: VideoFormat { width: 1920, height: 1080, fps: 30 },
+    bitrate: Bitrate::from_kbps(4000),
+    total: None,
+};
 /// The synthetic camera's id.
 const PATTERN_ID: &str = "pattern";
 
@@ -110,6 +117,7 @@ impl MediaChoice {
             video: VideoFormat::HD,
             largest: Some(limit.format),
             bitrate: limit.bitrate,
+            total: limit.total,
             processing: self.processing,
             opus: opus(),
             ice_servers: self.ice_servers.iter().map(server).collect(),
@@ -210,6 +218,8 @@ mod tests {
             assert_eq!(goes_on.is_some(), video_quality != VideoQuality::Standard);
             let limit = goes_on.unwrap_or(before.clone()).engine().limit();
             assert_eq!(limit.bitrate.kbps() + 75, total_kbps, "{video_quality:?}");
+            let holds = video_quality == VideoQuality::DataSaver;
+            assert_eq!(limit.total.map(|total| total.kbps()), holds.then_some(total_kbps), "{video_quality:?}");
         }
     }
 

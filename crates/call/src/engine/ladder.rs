@@ -60,6 +60,8 @@ pub struct VideoLimit {
     pub format: VideoFormat,
     /// Ceiling of the encoder.
     pub bitrate: Bitrate,
+    /// The most that all that is sent to a peer may take, sound and repairs included; none: as much as helps.
+    pub total: Option<Bitrate>,
 }
 
 /// Decides what is sent of one camera.
@@ -253,6 +255,7 @@ mod tests {
     const ANY: VideoLimit = VideoLimit {
         format: VideoFormat { width: VideoFormat::MAX_SIDE, height: VideoFormat::MAX_SIDE, fps: 30 },
         bitrate: Bitrate::from_kbps(100_000),
+        total: None,
     };
 
     fn text(ladder: &Ladder) -> String {
@@ -367,7 +370,7 @@ mod tests {
     #[test]
     fn the_users_limit_is_no_adaptation() {
         let start = Instant::now();
-        let saver = VideoLimit { format: "640x360@30".parse().unwrap(), bitrate: Bitrate::from_kbps(425) };
+        let saver = VideoLimit { format: "640x360@30".parse().unwrap(), bitrate: Bitrate::from_kbps(425), total: None };
         for (source, limit, rate, format, adapted) in [
             (HD, saver, 425, "640x360@30", Adapted::No),
             (HD, saver, 200, "480x270@30", Adapted::Network),
@@ -389,7 +392,7 @@ mod tests {
     #[test]
     fn a_lower_limit_holds_at_once_and_a_higher_one_is_climbed_to() {
         let start = Instant::now();
-        let saver = VideoLimit { format: "640x360@30".parse().unwrap(), bitrate: Bitrate::from_kbps(425) };
+        let saver = VideoLimit { format: "640x360@30".parse().unwrap(), bitrate: Bitrate::from_kbps(425), total: None };
         let mut ladder = Ladder::new(HD, ANY, Bitrate::from_kbps(1500), start);
         let at = |s: f64| start + Duration::from_secs_f64(s);
         assert!(ladder.set_limit(at(10.0), saver));

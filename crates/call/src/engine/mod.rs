@@ -66,6 +66,8 @@ pub struct EngineConfig {
     pub largest: Option<VideoFormat>,
     /// Ceiling of the video encoder.
     pub bitrate: Bitrate,
+    /// The most that all that is sent to a peer may take, sound and repairs included; none: as much as helps.
+    pub total: Option<Bitrate>,
     /// Echo, noise, gain.
     pub processing: ProcessingSettings,
     /// The sound encoder.
@@ -104,7 +106,7 @@ impl EngineConfig {
 
     /// What is sent of the camera at most.
     pub fn limit(&self) -> VideoLimit {
-        VideoLimit { format: self.largest.unwrap_or(UNLIMITED), bitrate: self.bitrate }
+        VideoLimit { format: self.largest.unwrap_or(UNLIMITED), bitrate: self.bitrate, total: self.total }
     }
 
     /// What the camera is asked for.
@@ -114,8 +116,8 @@ impl EngineConfig {
 
     /// With another limit of what is sent of the camera.
     #[must_use]
-    pub fn with_limit(self, VideoLimit { format, bitrate }: VideoLimit) -> Self {
-        Self { largest: Some(format), bitrate, ..self }
+    pub fn with_limit(self, VideoLimit { format, bitrate, total }: VideoLimit) -> Self {
+        Self { largest: Some(format), bitrate, total, ..self }
     }
 
     /// With other devices in it.

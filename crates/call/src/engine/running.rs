@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     id::{CallId, PeerId},
-    link::{Estimate, LinkConfig, PeerLink, Reports},
+    link::{Ceiling, Estimate, LinkConfig, PeerLink, Reports},
     message::{MediaState, Paused},
     network::{Observation, Path},
     quality::NetworkState,
@@ -223,7 +223,7 @@ impl Running {
     pub(super) fn set_limit(&mut self, limit: VideoLimit) {
         self.local.set_limit(Instant::now(), limit);
         for peer in self.peers.values() {
-            peer.link.set_video_ceiling(limit.bitrate);
+            peer.link.set_ceiling(Ceiling { video: limit.bitrate, total: limit.total });
         }
         self.adapt(limit.bitrate);
     }
@@ -256,7 +256,7 @@ fn link_config(config: &EngineConfig, peer: &PeerId) -> LinkConfig {
         relay_only: config.relay_only && config.same_machine.as_ref() != Some(peer),
         loopback_only: config.loopback_only,
         impairment: config.impairment.clone(),
-        video_bitrate: config.bitrate,
+        ceiling: Ceiling { video: config.bitrate, total: config.total },
         voice: config.opus.encoding(),
         probe_turn: config.probe_turn.clone(),
     }
@@ -294,6 +294,7 @@ mod tests {
                 video: VideoFormat::HD,
                 largest: None,
                 bitrate: Bitrate::from_kbps(1000),
+                total: None,
                 processing: ProcessingSettings::OFF,
                 opus: OpusSettings::default(),
                 ice_servers: Vec::new(),

@@ -29,7 +29,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ahoy_media::{units::Bitrate, video::EncodedFrame};
+use ahoy_media::video::EncodedFrame;
 use tokio::{
     sync::{Notify, mpsc},
     task::JoinSet,
@@ -39,7 +39,7 @@ use webrtc::peer_connection::{PeerConnection, RTCIceCandidateInit, RTCSdpType, R
 
 pub use description::read_offer;
 use estimate::SendControl;
-pub use estimate::{Estimate, Limit, ProbeTurn};
+pub use estimate::{Ceiling, Estimate, Limit, ProbeTurn};
 pub use impair::{Impairment, ParseImpairmentError};
 pub use incoming::{AudioSink, ReceivedAudio, Sinks, VideoSink};
 pub use outgoing::OutgoingAudio;
@@ -126,8 +126,8 @@ impl PeerLink {
         self.video.push(frame)
     }
 
-    /// The video has another ceiling from now on: more than it needs is not looked for.
-    pub fn set_video_ceiling(&self, ceiling: Bitrate) {
+    /// There is another ceiling from now on.
+    pub fn set_ceiling(&self, ceiling: Ceiling) {
         self.control.lock().ceiling = Some(ceiling);
     }
 

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use ahoy_media::{audio::opus::VoiceEncoding, units::Bitrate};
+use ahoy_media::audio::opus::VoiceEncoding;
 use rtc::{
     ice::mdns::MulticastDnsMode,
     interceptor::{CongestionControlBuilder, ReceiverReportBuilder, TwccReceiverBuilder, TwccSenderBuilder},
@@ -35,7 +35,7 @@ use super::{
     Connection, Incoming, LinkReport, Tasks,
     addresses::LocalAddresses,
     description::{self, Addresses},
-    estimate::{Coverage, CoverageTap, Estimator, ProbeTurn, SendControl},
+    estimate::{Ceiling, Coverage, CoverageTap, Estimator, ProbeTurn, SendControl},
     impair::{ImpairedRuntime, Impairment},
     incoming::{self, Handler},
     outgoing::{NO_PAYLOAD_TYPE, OutgoingTrack, Voice},
@@ -110,8 +110,8 @@ pub struct LinkConfig {
     pub loopback_only: bool,
     /// What the network does to packets, in tests.
     pub impairment: Option<Impairment>,
-    /// The video encoder's ceiling: more than twice of it is not looked for.
-    pub video_bitrate: Bitrate,
+    /// More than this needs is not looked for.
+    pub ceiling: Ceiling,
     /// How a voice is encoded for a fast and clean path.
     pub voice: VoiceEncoding,
     /// Shared by all links of this program: one of them probes at a time.
@@ -196,7 +196,7 @@ pub(super) async fn build(
     let (tap, rtcp, undeclared) = Tap::new(session.clone());
     let coverage = Coverage::default();
     let (estimator, estimate) =
-        Estimator::new(config.video_bitrate, config.probe_turn.clone(), coverage.clone(), control.clone());
+        Estimator::new(config.ceiling, config.probe_turn.clone(), coverage.clone(), control.clone());
     let ssrcs = Ssrcs { audio: fastrand::u32(1..), video: fastrand::u32(1..) };
     let interceptors = Registry::new()
         .with(Slot::CongestionControl, CongestionControlBuilder::new(estimator).build())

@@ -56,7 +56,11 @@ async fn a_limit_holds_in_a_running_call_and_is_no_complaint() {
     let seen = |size| callee.until_stats("video of this size", move |stats| stats.link.video_in.size == size);
     seen((640, 360)).await;
     let limit = |text, kbps| {
-        EngineCommand::SetVideoLimit(VideoLimit { format: format(text), bitrate: Bitrate::from_kbps(kbps) })
+        EngineCommand::SetVideoLimit(VideoLimit {
+            format: format(text),
+            bitrate: Bitrate::from_kbps(kbps),
+            total: None,
+        })
     };
     caller.does(limit("320x180@30", 200));
     seen((320, 180)).await;

@@ -31,6 +31,7 @@ pub fn both() -> EngineConfig {
         speaker: SpeakerSpec::None,
         video: VideoFormat { width: 320, height: 180, fps: 15 },
         bitrate: Bitrate::from_kbps(300),
+        total: None,
         processing: ProcessingSettings::OFF,
         opus: OpusSettings::default(),
         ice_servers: vec![],

@@ -24,6 +24,7 @@ fn config() -> EngineConfig {
         speaker: SpeakerSpec::None,
         video: VideoFormat { width: 320, height: 180, fps: 15 },
         bitrate: Bitrate::from_kbps(300),
+        total: None,
         processing: ProcessingSettings::OFF,
         opus: OpusSettings::default(),
         ice_servers: vec![],

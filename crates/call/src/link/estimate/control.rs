@@ -37,12 +37,21 @@ pub(in crate::link) struct Control {
     pub(in crate::link) unheard: Option<Instant>,
     /// How long the video that waits takes to leave. The encoder waits while it is too long.
     pub(in crate::link) backlog: Duration,
-    /// Another ceiling of the video, until the estimator takes it.
-    pub(in crate::link) ceiling: Option<Bitrate>,
+    /// Another ceiling, until the estimator takes it.
+    pub(in crate::link) ceiling: Option<Ceiling>,
     /// A probe that is to be sent as soon as it can be.
     pub(in crate::link) order: Option<ProbeOrder>,
     /// The newest probe that was sent.
     pub(in crate::link) sent: Option<ProbeSpan>,
+}
+
+/// What is sent to a peer at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ceiling {
+    /// The video encoder's; what it needs with its repairs is looked for.
+    pub video: Bitrate,
+    /// Of all that is sent, sound and repairs included; none: as much as helps.
+    pub total: Option<Bitrate>,
 }
 
 /// A short stretch of packets at a higher rate than the estimate, to see whether the path carries it.

@@ -42,7 +42,7 @@ use rtc::interceptor::{BandwidthEstimator, EstimatorStats, PacketReport};
 use serde::Serialize;
 use tokio::sync::watch;
 
-pub use self::control::ProbeTurn;
+pub use self::control::{Ceiling, ProbeTurn};
 use self::{
     capacity::LinkCapacity,
     delay::StandingQueue,
@@ -210,9 +210,9 @@ pub(super) struct Estimator {
 }
 
 impl Estimator {
-    /// An estimator for a link whose video has this ceiling, with what it shares with the send queue.
+    /// An estimator for a link with this ceiling, with what it shares with the send queue.
     pub(super) fn new(
-        ceiling: Bitrate,
+        ceiling: Ceiling,
         turn: ProbeTurn,
         coverage: Coverage,
         control: SendControl,
@@ -442,9 +442,11 @@ impl Estimator {
     }
 }
 
-/// The most that is of use to a link whose video has this ceiling, in bits a second.
-fn most(ceiling: Bitrate) -> f64 {
-    (ceiling.bps() as f64 * HEADROOM).max(MIN_BITRATE.bps() as f64)
+/// The most that is of use to a link with this ceiling, in bits a second.
+fn most(ceiling: Ceiling) -> f64 {
+    let of_use = ceiling.video.bps() as f64 * HEADROOM;
+    let allowed = ceiling.total.map_or(f64::INFINITY, |total| total.bps() as f64);
+    of_use.min(allowed).max(MIN_BITRATE.bps() as f64)
 }
 
 impl BandwidthEstimator for Estimator {

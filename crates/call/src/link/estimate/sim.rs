@@ -12,7 +12,7 @@ use rtc::{
     rtp,
 };
 
-use super::{Coverage, Estimator, ProbeTurn, SendControl, coverage::Said, most};
+use super::{Ceiling, Coverage, Estimator, ProbeTurn, SendControl, coverage::Said, most};
 use crate::link::send::{Released, SendQueue, wire_size};
 
 /// A path: what it carries at a time, and what it does besides.
@@ -88,7 +88,7 @@ impl Seen {
 fn run(path: &Path, ceiling: f64, seconds: f64) -> Seen {
     let (mut chance, mut sizes) = (fastrand::Rng::with_seed(9), fastrand::Rng::with_seed(10));
     let coverage = Coverage::default();
-    let ceiling_rate = Bitrate::from_bps(ceiling as u64);
+    let ceiling_rate = Ceiling { video: Bitrate::from_bps(ceiling as u64), total: None };
     let control = SendControl::default();
     let (mut estimator, hear) = Estimator::new(ceiling_rate, ProbeTurn::default(), coverage.clone(), control.clone());
     let start = Instant::now() + Duration::from_secs(100);
@@ -298,9 +298,10 @@ fn another_flow_that_fills_the_queue_does_not_starve_the_call() {
 }
 
 #[test]
-fn another_ceiling_of_the_video_holds_from_the_next_feedback_on() {
+fn another_ceiling_holds_from_the_next_feedback_on() {
+    let of_video = |kbps| Ceiling { video: Bitrate::from_kbps(kbps), total: None };
     // Both are under the first estimate, so that the ceiling is what holds.
-    let (first, second) = (Bitrate::from_kbps(50), Bitrate::from_kbps(25));
+    let (first, second) = (of_video(50), of_video(25));
     let control = SendControl::default();
     let (mut estimator, _hear) = Estimator::new(first, ProbeTurn::default(), Coverage::default(), control.clone());
     let (start, mut told) = (Instant::now() + Duration::from_secs(100), 0);
@@ -327,9 +328,12 @@ fn another_ceiling_of_the_video_holds_from_the_next_feedback_on() {
     assert_eq!(estimator.target_bitrate(), most(first));
     report(&mut estimator);
     assert_eq!(estimator.target_bitrate(), most(second));
-    control.lock().ceiling = Some(Bitrate::from_kbps(1000));
+    control.lock().ceiling = Some(of_video(1000));
     for _ in 0..200 {
         report(&mut estimator);
     }
     assert!(estimator.target_bitrate() > most(first), "{}", estimator.target_bitrate());
+    control.lock().ceiling = Some(Ceiling { total: Some(Bitrate::from_kbps(150)), ..of_video(1000) });
+    report(&mut estimator);
+    assert_eq!(estimator.target_bitrate(), 150_000.0);
 }
