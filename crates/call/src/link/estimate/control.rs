@@ -33,8 +33,8 @@ pub(in crate::link) struct Control {
     pub(in crate::link) repair: f64,
     /// Newest round trip.
     pub(in crate::link) round_trip: Duration,
-    /// When the oldest packet left that feedback may still be about; none: everything has been told of.
-    pub(in crate::link) unheard: Option<Instant>,
+    /// What feedback may still be about; none: everything has been told of.
+    pub(in crate::link) unheard: Option<Unheard>,
     /// How long the video that waits takes to leave. The encoder waits while it is too long.
     pub(in crate::link) backlog: Duration,
     /// Another ceiling, until the estimator takes it.
@@ -43,6 +43,22 @@ pub(in crate::link) struct Control {
     pub(in crate::link) order: Option<ProbeOrder>,
     /// The newest probe that was sent.
     pub(in crate::link) sent: Option<ProbeSpan>,
+}
+
+/// What was sent since feedback came last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::link) struct Unheard {
+    /// When the first packet left.
+    pub(in crate::link) since: Instant,
+    /// How many have left.
+    pub(in crate::link) packets: u32,
+}
+
+impl Control {
+    /// A packet leaves.
+    pub(in crate::link) fn left(&mut self, now: Instant) {
+        self.unheard.get_or_insert(Unheard { since: now, packets: 0 }).packets += 1;
+    }
 }
 
 /// What is sent to a peer at most.

@@ -53,7 +53,7 @@ use self::{
     steady::Steadiness,
 };
 pub(super) use self::{
-    control::{ProbeOrder, ProbeSpan, SendControl},
+    control::{ProbeOrder, ProbeSpan, SendControl, Unheard},
     coverage::{Coverage, CoverageTap},
 };
 
@@ -94,6 +94,8 @@ const TICK: Duration = Duration::from_millis(100);
 /// Without feedback for so long, and two round trips, the path may be gone: less is sent, so that it is not
 /// full when it is back.
 const FEEDBACK_LIMIT: Duration = Duration::from_millis(600);
+/// So many packets must have left meanwhile: who is silent sends four a second, and little is said of these.
+const UNHEARD_PACKETS: u32 = 10;
 /// What is sent then, each time.
 const FEEDBACK_CUT: f64 = 0.6;
 /// A path that was gone for so long is probed anew.
@@ -415,7 +417,9 @@ impl Estimator {
             (FEEDBACK_LIMIT + 2 * control.round_trip, control.unheard)
         };
         // While nothing is sent there is nothing to tell of.
-        let silent = self.heard.is_some() && unheard.is_some_and(|since| now.saturating_duration_since(since) >= limit);
+        let is_silent =
+            |sent: Unheard| sent.packets >= UNHEARD_PACKETS && now.saturating_duration_since(sent.since) >= limit;
+        let silent = self.heard.is_some() && unheard.is_some_and(is_silent);
         if silent && self.cut.is_none_or(|cut| now.saturating_duration_since(cut) >= limit) {
             self.before_outage.get_or_insert(self.target);
             self.target *= FEEDBACK_CUT;

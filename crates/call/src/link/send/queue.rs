@@ -109,7 +109,7 @@ impl SendQueue {
         self.drain(now);
         self.level += bytes as f64;
         self.media += bytes as f64 * 8.0 / MEDIA_S;
-        self.control.lock().unheard.get_or_insert(now);
+        self.control.lock().left(now);
         if let Some(probing) = &mut self.probing {
             probing.bytes += bytes;
         }
@@ -200,7 +200,7 @@ impl SendQueue {
 
     fn count(&mut self, now: Instant, bytes: usize) {
         self.level += bytes as f64;
-        self.control.lock().unheard.get_or_insert(now);
+        self.control.lock().left(now);
         let Some(probing) = &mut self.probing else { return };
         probing.bytes += bytes;
         probing.last = now;
