@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep};
 use super::{
     exchange::Exchange,
     phone::{LIMIT, Phone, no_camera},
+    run_alone,
 };
 
 /// After so many calls there is everything that is made once.
@@ -57,17 +58,9 @@ impl Usage {
     }
 }
 
-/// In a process of its own: other tests' calls would count.
 #[test]
 fn a_hundred_calls_leave_nothing_behind() {
-    let this = std::env::current_exe().unwrap();
-    let output = std::process::Command::new(this)
-        .args(["--exact", "leaks::in_a_process_of_its_own", "--ignored", "--nocapture"])
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    println!("{said}");
-    assert!(output.status.success() && said.contains("1 passed"), "{}", String::from_utf8_lossy(&output.stderr));
+    run_alone("leaks::in_a_process_of_its_own");
 }
 
 #[test]

@@ -12,18 +12,12 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     exchange::Exchange,
+    memory,
     phone::{LIMIT, Phone, no_camera},
 };
 
 /// Another call begins within this, whatever the silent contact does.
 const BEGINS: Duration = Duration::from_secs(1);
-
-/// Resident memory of this process, in KiB.
-fn memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
 
 async fn until_under_way(exchange: &Exchange, count: usize) {
     let wait = async {
