@@ -27,7 +27,10 @@ pub struct FakeDevices {
 
 impl FakeDevices {
     /// Writes both.
-    pub fn new() -> Self {
+    ///
+    /// # Panics
+    /// Where they cannot be written.
+    pub fn write() -> Self {
         let devices = Self { folder: TempDir::new().expect("a folder for the fake devices") };
         draw(&devices.camera()).expect("the camera's file is written");
         sound(&devices.microphone());

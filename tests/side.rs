@@ -101,7 +101,7 @@ impl Side {
     /// An app whose page is open in Chromium, which presses what this side does. Its calls run in Chromium.
     pub async fn browser(name: &str) -> Self {
         let mut side = Self::start(name, Mode::Browser, bridge::page_with_probes()).await;
-        let devices = FakeDevices::new();
+        let devices = FakeDevices::write();
         let arguments = bridge::fake_devices(&devices.camera(), &devices.microphone());
         let browser = browser::open_app(&format!("the page of {name}"), &side.app.url, arguments).await;
         side.page = Some(Page { browser, _devices: devices });
