@@ -19,8 +19,8 @@ use super::coverage::{Coverage, Said};
 const GRACE: Duration = Duration::from_millis(150);
 /// Packets that may wait for that.
 const MAX_UNDECIDED: usize = 4096;
-/// Packets that are remembered to tell a copy from its packet: half a second of 500 packets a second.
-const MAX_REPORTED: usize = 256;
+/// Packets that are remembered to tell a copy from its packet: a second of 1000 packets a second.
+const MAX_REPORTED: usize = 1024;
 /// A path on which packets overtook each other is taken for one where they do for this long.
 const REORDERING_KEPT: Duration = Duration::from_secs(5);
 /// The share is that of this long, or of so many packets where those take longer.

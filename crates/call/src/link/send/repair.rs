@@ -25,6 +25,9 @@ const MAX_WAITING: usize = 128;
 const BURST: Duration = Duration::from_millis(250);
 /// At least so many bytes at once: two packets.
 const LEAST_BURST: f64 = 2500.0;
+/// A request that has waited for a round trip, and for at least this long, is dropped: who still misses the packet
+/// asks again, and who has got it meanwhile needs it no more.
+const LEAST_WAIT: Duration = Duration::from_millis(50);
 /// Under this round trip a packet is not sent again sooner than after so long.
 const LEAST_SPACING: Duration = Duration::from_millis(10);
 
@@ -49,6 +52,13 @@ struct Copies {
     first: bool,
 }
 
+/// A packet that was asked for.
+#[derive(Clone, Copy)]
+struct Request {
+    number: u16,
+    until: Instant,
+}
+
 struct Sent {
     packet: rtp::Packet,
     at: Instant,
@@ -60,7 +70,7 @@ struct Sent {
 pub(super) struct Repairs {
     /// By sequence number modulo [`KEPT`].
     sent: Vec<Option<Sent>>,
-    waiting: VecDeque<u16>,
+    waiting: VecDeque<Request>,
     copies: VecDeque<Copies>,
     /// Bytes that may leave now.
     tokens: f64,
@@ -104,7 +114,7 @@ impl Repairs {
             return;
         }
         sent.waiting = true;
-        self.waiting.push_back(number);
+        self.waiting.push_back(Request { number, until: now + round_trip.max(LEAST_WAIT) });
         // It leaves sooner than the copies that are still to follow, and has copies of its own.
         self.copies.retain(|copy| copy.number != number);
     }
@@ -115,12 +125,17 @@ impl Repairs {
         let most = (rate / 8.0 * BURST.as_secs_f64()).max(LEAST_BURST);
         self.tokens = (self.tokens + passed * rate / 8.0).min(most);
         self.updated = now;
-        while let Some(number) = self.waiting.front().copied() {
+        while let Some(Request { number, until }) = self.waiting.front().copied() {
             let tokens = self.tokens;
             let Some(sent) = self.find(number).filter(|sent| now.saturating_duration_since(sent.at) <= MAX_AGE) else {
                 self.waiting.pop_front();
                 continue;
             };
+            if now > until {
+                sent.waiting = false;
+                self.waiting.pop_front();
+                continue;
+            }
             let bytes = wire_size(&sent.packet) as f64;
             if bytes > tokens {
                 return None;
@@ -136,8 +151,8 @@ impl Repairs {
 
     /// When the budget has room for the next packet; none where none waits.
     pub(super) fn due(&self, rate: f64) -> Option<Instant> {
-        let number = *self.waiting.front()?;
-        let place = self.sent.get(usize::from(number) % KEPT)?.as_ref();
+        let request = self.waiting.front()?;
+        let place = self.sent.get(usize::from(request.number) % KEPT)?.as_ref();
         let bytes = place.map_or(0, |sent| wire_size(&sent.packet)) as f64;
         let missing = (bytes - self.tokens).max(0.0);
         Some(self.updated + Duration::from_secs_f64((missing * 8.0 / rate.max(1000.0)).min(10.0)))
@@ -242,6 +257,23 @@ mod tests {
             }
         }
         assert_eq!(left, [(0, 7), (50, 7), (100, 7), (150, 7)]);
+    }
+
+    #[test]
+    fn a_request_that_has_waited_for_a_round_trip_is_dropped_and_may_come_again() {
+        let start = Instant::now();
+        let mut repairs = repairs(start, 0..100);
+        (0..100).for_each(|number| repairs.request(start, number, ROUND_TRIP));
+        let mut left = vec![];
+        for step in 0..400 {
+            // A packet takes 20 ms.
+            left.extend(repairs.take(start + ms(step), 420_000.0).map(|packet| packet.header.sequence_number));
+            if step == 200 {
+                repairs.request(start + ms(step), 99, ROUND_TRIP);
+            }
+        }
+        assert!((5..10).contains(&left.len()), "{left:?}");
+        assert_eq!(left.last(), Some(&99));
     }
 
     #[test]
