@@ -177,7 +177,7 @@ fn aligned<'a>(spoken: &'a Recording, heard: &'a Recording) -> (&'a [f32], &'a [
     const AUDIBLE: f32 = 0.01;
     let begin = spoken.samples.iter().position(|sample| sample.abs() > AUDIBLE).unwrap_or(0);
     let offset = (heard.start - spoken.start) * voice::RATE as f64;
-    let same_moment = (begin as f64 - offset).max(0.0) as usize;
+    let same_moment = (begin as f64 - offset).max(0.0).round() as usize;
     (spoken.samples.get(begin..).unwrap_or_default(), heard.samples.get(same_moment..).unwrap_or_default())
 }
 
