@@ -51,6 +51,7 @@ impl Machines {
         this.router.enter(|| fs::write("/proc/sys/net/ipv4/ip_forward", "1").expect("the router may forward"));
         this.plug(&this.near, "eth0", 1);
         this.plug(&this.far, "eth0", 9);
+        [&this.near, &this.far].map(|machine| machine.until_up("eth0"));
         this
     }
 

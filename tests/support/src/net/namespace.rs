@@ -1,9 +1,19 @@
 //! A network namespace: a machine of its own, as far as the network goes.
 
-use std::{ffi::OsStr, fs::File, path::PathBuf, process::Command as StdCommand, thread};
+use std::{
+    ffi::OsStr,
+    fs::File,
+    path::PathBuf,
+    process::Command as StdCommand,
+    thread,
+    time::{Duration, Instant},
+};
 
 use nix::sched::{CloneFlags, setns};
 use tokio::process::Command;
+
+/// The kernel looks at new links once a second.
+const UP_LIMIT: Duration = Duration::from_secs(5);
 
 /// A network namespace. Dropping it removes it, with the devices in it.
 #[derive(Debug)]
@@ -35,6 +45,23 @@ impl Namespace {
     /// Where `ip` fails.
     pub fn ip<'a>(&'a self, arguments: impl IntoIterator<Item = &'a str>) {
         run("ip", ["-n", &*self.name].into_iter().chain(arguments));
+    }
+
+    /// Waits until a device that was set up has a carrier: until then programs take it for unplugged.
+    ///
+    /// # Panics
+    /// Where it has none within 5 s.
+    pub fn until_up(&self, device: &str) {
+        let start = Instant::now();
+        loop {
+            let shown = StdCommand::new("ip").args(["-n", &self.name, "-o", "link", "show", "dev", device]).output();
+            let shown = String::from_utf8_lossy(&shown.expect("ip runs").stdout).into_owned();
+            if shown.contains("state UP") {
+                return;
+            }
+            assert!(start.elapsed() < UP_LIMIT, "{device} has no carrier: {shown}");
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Runs `program` in this namespace until it ends.
