@@ -21,8 +21,8 @@ use crate::api::{IceServer, Settings, VideoQuality};
 /// What video may take: 1280x720@30 of people needs no more, and at 2500 kbit/s the encoder takes a third
 /// more of a core (measured: 0.39 against 0.30 for a whole peer).
 const STANDARD: VideoLimit = VideoLimit { format: VideoFormat::HD, bitrate: Bitrate::from_kbps(1500), total: None };
-/// 500 kbit/s, of which sound and headers take 75. On a path that loses packets no more is sent: whoever saves
-/// data has lower quality then.
+/// 500 kbit/s in all. Sound and headers take 75 of it. On a path that loses packets, repairs take their share of
+/// the 500 kbit/s too, so video gets less.
 const DATA_SAVER: VideoLimit = VideoLimit {
     format: VideoFormat { width: 640, height: 360, fps: 30 },
     bitrate: Bitrate::from_kbps(425),

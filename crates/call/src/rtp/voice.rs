@@ -454,6 +454,14 @@ mod tests {
     }
 
     #[test]
+    fn a_voice_that_is_alone_takes_more_of_its_path_for_copies() {
+        // Two copies of 24 kbit/s are 102 kbit/s on the wire.
+        assert_eq!(short(settled(VoicePath { alone: true, ..path(132) }, 0.2)), (24, Ms20, 2));
+        assert_eq!(short(settled(path(180), 0.2)).2, 1, "beside video");
+        assert_eq!(short(settled(VoicePath { alone: true, ..path(200) }, 0.2)).2, 2, "as many as are wanted");
+    }
+
+    #[test]
     fn one_lost_packet_in_500_is_no_reason_for_copies() {
         let (mut policy, start) = policy();
         for n in 0..200 {

@@ -17,17 +17,20 @@ use ahoy_test_support::{
     program::{Program, Running, Sends},
 };
 use serde_json::Value;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::{
     exchange::{Exchange, Stranger},
     memory,
-    phone::{Phone, both, no_camera},
+    phone::{LIMIT, Phone, both, no_camera},
     run_alone,
 };
 
 /// The flood lasts so long.
 const FLOOD: Duration = Duration::from_secs(10);
+/// A look at the rate before the flood takes this long; two that differ by less than this share are alike.
+const LOOK: Duration = Duration::from_secs(3);
+const ALIKE: f64 = 0.05;
 /// Another call begins within this.
 const BEGINS: Duration = Duration::from_secs(1);
 /// What is sent may grow by this factor: retransmissions have at most half of the bitrate.
@@ -78,6 +81,20 @@ async fn rate(peer: &Peer, span: Duration) -> (f64, f64) {
     .await
 }
 
+/// What the rate is once two looks at it are alike.
+async fn settled_rate(peer: &Peer) -> (f64, f64) {
+    let start = Instant::now();
+    let mut last = rate(peer, LOOK).await;
+    loop {
+        let now = rate(peer, LOOK).await;
+        if (now.0 / last.0 - 1.0).abs() < ALIKE {
+            return now;
+        }
+        assert!(start.elapsed() < LIMIT, "the bitrate does not settle: {last:?}, {now:?}");
+        last = now;
+    }
+}
+
 #[test]
 fn a_peer_that_asks_for_everything_again_gets_its_share_and_disturbs_nobody() {
     if Program::Aiortc.available() {
@@ -102,10 +119,7 @@ async fn in_a_process_of_its_own() {
     anna.until_connected().await;
     let peer = &program.0.peer;
     peer.event("first-video").await;
-    // Until the bitrate has settled.
-    sleep(Duration::from_secs(4)).await;
-
-    let (before, packets_before) = rate(peer, Duration::from_secs(4)).await;
+    let (before, packets_before) = settled_rate(peer).await;
     let memory_before = memory();
     peer.command("flood-nacks");
     let (during, packets) = rate(peer, FLOOD).await;

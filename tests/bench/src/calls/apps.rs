@@ -58,9 +58,10 @@ impl Apps {
             Err(problem) => (None, Held { times: Err(problem.to_string()), ended: false }),
         };
         let ended = held.ended;
-        if let Err(problem) = &held.times {
+        if held.times.is_err() || !ended {
             let load = if busy { "busy" } else { "quiet" };
-            eprintln!("bench: FAILED, {load} machine, {plan}: {problem}; ended: {ended}");
+            let problem = held.times.as_ref().err().map_or("it does not end", String::as_str);
+            eprintln!("bench: FAILED, {load} machine, {plan}: {problem}");
         }
         let came = held.times.is_ok();
         let Times { sound_ms, video_ms } = held.times.unwrap_or_default();

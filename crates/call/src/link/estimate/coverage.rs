@@ -59,6 +59,17 @@ impl Coverage {
         }
     }
 
+    /// Notes all that `feedback`, which came at `now`, covers.
+    fn read(&self, now: Instant, feedback: &TransportLayerCc) {
+        // The last chunk may have more room than is used. rtc reads the rest as missing packets, although these
+        // are still to be sent (draft-holmer-rmcat-transport-wide-cc-extensions-01 section 3.1.4).
+        let covered = usize::from(feedback.packet_status_count).min(PLACES);
+        for one in convert_twcc(feedback).into_iter().take(covered) {
+            let said = if one.arrived { Said::Arrived } else { Said::Missing };
+            self.note(now, one.sequence_number, said);
+        }
+    }
+
     /// What feedback said of `number` in the last seconds; none: no feedback covered it.
     pub(in crate::link) fn said(&self, now: Instant, number: u16) -> Option<Said> {
         let numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -83,13 +94,7 @@ impl Read for CoverageTap {
     fn read(&mut self, packet: &mut TaggedPacket) -> bool {
         if let Packet::Rtcp(packets) = &packet.message.packet {
             for feedback in packets.iter().filter_map(|packet| packet.as_any().downcast_ref::<TransportLayerCc>()) {
-                // The last chunk may have room for more than there is: rtc takes that for missing packets, which are
-                // still to be sent (draft-holmer-rmcat-transport-wide-cc-extensions-01 section 3.1.4).
-                let covered = usize::from(feedback.packet_status_count).min(PLACES);
-                for one in convert_twcc(feedback).into_iter().take(covered) {
-                    let said = if one.arrived { Said::Arrived } else { Said::Missing };
-                    self.coverage.note(packet.now, one.sequence_number, said);
-                }
+                self.coverage.read(packet.now, feedback);
             }
         }
         true
@@ -98,7 +103,35 @@ impl Read for CoverageTap {
 
 #[cfg(test)]
 mod tests {
+    use rtc::rtcp::transport_feedbacks::transport_layer_cc::{
+        PacketStatusChunk, RecvDelta, StatusChunkTypeTcc, StatusVectorChunk, SymbolSizeTypeTcc, SymbolTypeTcc,
+    };
+
     use super::*;
+
+    #[test]
+    fn what_a_chunk_has_room_for_is_not_covered() {
+        let (coverage, now) = (Coverage::default(), Instant::now());
+        let mut symbols = vec![SymbolTypeTcc::PacketNotReceived; 7];
+        symbols[1] = SymbolTypeTcc::PacketReceivedSmallDelta;
+        let feedback = TransportLayerCc {
+            sender_ssrc: 1,
+            media_ssrc: 2,
+            base_sequence_number: 100,
+            packet_status_count: 2,
+            reference_time: 0,
+            fb_pkt_count: 0,
+            packet_chunks: vec![PacketStatusChunk::StatusVectorChunk(StatusVectorChunk {
+                type_tcc: StatusChunkTypeTcc::StatusVectorChunk,
+                symbol_size: SymbolSizeTypeTcc::TwoBit,
+                symbol_list: symbols,
+            })],
+            recv_deltas: vec![RecvDelta { type_tcc_packet: SymbolTypeTcc::PacketReceivedSmallDelta, delta: 250 }],
+        };
+        coverage.read(now, &feedback);
+        let said = [100, 101, 102, 106].map(|number| coverage.said(now, number));
+        assert_eq!(said, [Some(Said::Missing), Some(Said::Arrived), None, None]);
+    }
 
     #[test]
     fn a_late_arrival_takes_back_a_loss_and_a_later_claim_does_not_take_back_an_arrival() {

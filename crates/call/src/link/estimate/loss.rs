@@ -6,7 +6,7 @@
 //! and the rate is given back.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     time::{Duration, Instant},
 };
 
@@ -71,8 +71,6 @@ struct Undecided {
 /// A packet that was reported lately.
 #[derive(Clone, Copy, Debug)]
 struct Reported {
-    /// Stream and number.
-    packet: (u32, u16),
     departure: Instant,
     /// How long after that it left once more, as a copy or a retransmission.
     again: Option<Duration>,
@@ -96,8 +94,10 @@ pub(super) struct LossControl {
     inherent: f64,
     trial: Option<Trial>,
     updated: Option<Instant>,
-    /// Packets that were reported lately, oldest first.
-    reported: VecDeque<Reported>,
+    /// Packets that were reported lately, by stream and number.
+    reported: HashMap<(u32, u16), Reported>,
+    /// The same, oldest first.
+    order: VecDeque<(u32, u16)>,
     /// When the newest packet left that has arrived.
     newest: Option<Instant>,
     /// How far packets overtake each other on this path, and when they last did.
@@ -110,13 +110,16 @@ impl LossControl {
         let (packet, departure) = ((report.ssrc, report.rtp_sequence_number), report.departure);
         self.newest = self.newest.max(report.arrived.then_some(departure));
         // A receiver drops the copy of a packet that it has, before it counts it: that is no loss.
-        if let Some(first) = self.reported.iter_mut().find(|one| one.packet == packet) {
+        if let Some(first) = self.reported.get_mut(&packet) {
             first.again.get_or_insert(departure.saturating_duration_since(first.departure));
             return;
         }
-        self.reported.push_back(Reported { packet, departure, again: None });
-        if self.reported.len() > MAX_REPORTED {
-            self.reported.pop_front();
+        self.reported.insert(packet, Reported { departure, again: None });
+        self.order.push_back(packet);
+        if self.order.len() > MAX_REPORTED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.reported.remove(&oldest);
         }
         if (report.arrived || report.is_twcc) && self.undecided.len() < MAX_UNDECIDED {
             let (number, arrived, due) = (report.twcc_sequence_number, report.arrived, now + GRACE);
@@ -165,7 +168,7 @@ impl LossControl {
     /// copy, so nothing is known of it. If packets do not overtake each other by that much, it was lost.
     fn is_ambiguous(&self, now: Instant, packet: Undecided) -> bool {
         let reordering = self.reordering.filter(|(_, at)| now.saturating_duration_since(*at) <= REORDERING_KEPT);
-        let again = self.reported.iter().find(|one| one.packet == packet.packet).and_then(|one| one.again);
+        let again = self.reported.get(&packet.packet).and_then(|one| one.again);
         again.zip(reordering).is_some_and(|(again, (reordering, _))| again <= reordering)
     }
 

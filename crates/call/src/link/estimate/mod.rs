@@ -94,7 +94,8 @@ const TICK: Duration = Duration::from_millis(100);
 /// Without feedback for so long, and two round trips, the path may be gone: less is sent, so that it is not
 /// full when it is back.
 const FEEDBACK_LIMIT: Duration = Duration::from_millis(600);
-/// So many packets must have left meanwhile: who is silent sends four a second, and little is said of these.
+/// An outage counts only when so many packets have left meanwhile. A silent talker sends four a second, and the
+/// feedback about three in a row is easily lost.
 const UNHEARD_PACKETS: u32 = 10;
 /// What is sent then, each time.
 const FEEDBACK_CUT: f64 = 0.6;

@@ -337,3 +337,31 @@ fn another_ceiling_holds_from_the_next_feedback_on() {
     report(&mut estimator);
     assert_eq!(estimator.target_bitrate(), 150_000.0);
 }
+
+#[test]
+fn missing_feedback_is_an_outage_only_for_who_sends() {
+    let ceiling = Ceiling { video: Bitrate::from_kbps(1500), total: None };
+    for (packets, is_cut) in [(4, false), (20, true)] {
+        let control = SendControl::default();
+        let (mut estimator, _hear) =
+            Estimator::new(ceiling, ProbeTurn::default(), Coverage::default(), control.clone());
+        let start = Instant::now() + Duration::from_secs(100);
+        let report = PacketReport {
+            ssrc: 1,
+            id: 1,
+            rtp_sequence_number: 0,
+            is_twcc: true,
+            twcc_sequence_number: 1,
+            size: 100,
+            arrived: true,
+            departure: start,
+            arrival: Some(Duration::from_secs(1000)),
+            ecn: Default::default(),
+        };
+        estimator.on_reports(start + Duration::from_millis(20), &[report]);
+        let before = estimator.target_bitrate();
+        (0..packets).for_each(|number| control.lock().left(start + Duration::from_millis(100 + number)));
+        (1..50).for_each(|tick| estimator.handle_timeout(start + Duration::from_millis(100 * tick)));
+        assert_eq!(estimator.target_bitrate() < before, is_cut, "{packets} packets without feedback");
+    }
+}

@@ -25,8 +25,8 @@ const MAX_WAITING: usize = 128;
 const BURST: Duration = Duration::from_millis(250);
 /// At least so many bytes at once: two packets.
 const LEAST_BURST: f64 = 2500.0;
-/// A request that has waited for a round trip, and for at least this long, is dropped: who still misses the packet
-/// asks again, and who has got it meanwhile needs it no more.
+/// A request is dropped when it has waited for a round trip, but not before it has waited this long. If the
+/// receiver still misses the packet, it asks again.
 const LEAST_WAIT: Duration = Duration::from_millis(50);
 /// Under this round trip a packet is not sent again sooner than after so long.
 const LEAST_SPACING: Duration = Duration::from_millis(10);
