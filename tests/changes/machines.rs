@@ -51,7 +51,8 @@ impl Machines {
         this.router.enter(|| fs::write("/proc/sys/net/ipv4/ip_forward", "1").expect("the router may forward"));
         this.plug(&this.near, "eth0", 1);
         this.plug(&this.far, "eth0", 9);
-        [&this.near, &this.far].map(|machine| machine.until_up("eth0"));
+        this.near.until_up("eth0");
+        this.far.until_up("eth0");
         this
     }
 
