@@ -23,11 +23,11 @@ use crate::{
     recording::Screen,
 };
 
-/// A page that has heard of the end of a call shows it within this.
+/// The page shows the end of a call within this time.
 const SHOWS_END: Duration = Duration::from_millis(500);
-/// How often a page is looked at.
+/// Interval of polling a page.
 const GLANCE: Duration = Duration::from_millis(50);
-/// The 440 Hz are there from this amplitude on, full scale 1.
+/// The test tone is heard from this amplitude on, full scale 1.
 const TONE: f64 = 0.005;
 
 /// Stats come once a second.
@@ -213,7 +213,7 @@ impl Side {
         }
     }
 
-    /// Does not take the call that rings.
+    /// Declines the call that rings.
     pub async fn declines(&self) {
         match &self.page {
             Some(_) => self.press("[data-test=decline]").await,
@@ -221,7 +221,7 @@ impl Side {
         }
     }
 
-    /// Ends the call, or does not take it, without its page. It may have ended already.
+    /// Ends or declines the call by the app's command instead of the page's button. It may have ended already.
     pub async fn hangs_up_unseen(&self) {
         let calls = self.app.tell("calls_list", json!({})).await;
         let refused = match calls[0]["phase"] == "incoming" {
@@ -237,7 +237,7 @@ impl Side {
         calls.as_array().is_some_and(|calls| calls.iter().all(|call| call["phase"] == "ended"))
     }
 
-    /// Leaves what the page shows of a call that has ended, if it shows anything, and forgets what arrived.
+    /// Closes the page's view of an ended call, if there is one, and forgets what arrived.
     pub async fn clears(&mut self) {
         self.screen = None;
         self.frames.clear();
@@ -254,7 +254,7 @@ impl Side {
         }
     }
 
-    /// When the first sound of the other side, and its first picture, came after `moment`: all in unix ms.
+    /// When the other side's first sound and first frame came after `moment`; all in unix ms.
     pub fn first(&mut self, moment: f64) -> (Option<f64>, Option<f64>) {
         let content = self.content().since(moment);
         let sound = content.levels.iter().find(|level| level.tone > TONE).map(|level| level.at);

@@ -16,11 +16,11 @@ use ahoy_test_support::net::{self, namespace::Namespace};
 /// ```
 /// At first only the `eth0`s are there.
 pub struct Machines {
-    /// Calls.
+    /// The caller's machine.
     pub near: Namespace,
-    /// Is called.
+    /// The callee's machine.
     pub far: Namespace,
-    /// Joins them.
+    /// The router between them.
     pub router: Namespace,
 }
 
@@ -41,7 +41,7 @@ pub fn machine(what: &str) -> Namespace {
 }
 
 impl Machines {
-    /// Makes all three.
+    /// Creates the machines and their first networks.
     ///
     /// # Panics
     /// Where they are not [`available`].
@@ -74,14 +74,14 @@ impl Machines {
         self.plug(machine, device, number);
     }
 
-    /// All that the near machine sends goes through a VPN from now on, which does not carry what comes from the old
-    /// address. That stays.
+    /// Routes all traffic of the near machine through a VPN. The old address stays, but the VPN drops packets that
+    /// come from it.
     pub fn connect_vpn(&self) {
         self.plug(&self.near, "tun0", 3);
         self.refuse_strangers(3);
     }
 
-    /// The VPN is gone.
+    /// Removes the VPN.
     pub fn disconnect_vpn(&self) {
         self.unplug(&self.near, "tun0");
         self.near.ip(["route", "replace", "default", "via", "10.1.0.1"]);

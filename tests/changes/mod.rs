@@ -1,4 +1,4 @@
-//! Calls between two machines whose networks change, and how long their sound is away. The machines are network
+//! Calls between two machines whose networks change, and how long their sound is missing. The machines are network
 //! namespaces, which need root ([`machines::available`]).
 
 pub mod call;
@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use self::{call::Call, machines::Machines};
 use crate::end::unix_ms;
 
-/// Signaling that goes through the same network is back later: its connection has to notice.
+/// Signaling that used the same network comes back this much later: its connection has to notice first.
 const SIGNALING_LATE: Duration = Duration::from_secs(3);
 /// How long the machine sleeps.
 const SLEEP: Duration = Duration::from_secs(10);
@@ -22,23 +22,23 @@ const UNPLUGGED: Duration = Duration::from_secs(4);
 /// What happens to a network in the middle of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// The caller's cable is out, and one of another network is in.
+    /// The caller's cable is unplugged, and the cable of another network is plugged in.
     HandoverOfCaller,
-    /// The same of the callee's.
+    /// The same at the callee.
     HandoverOfCallee,
     /// Both at once.
     HandoverOfBoth,
-    /// The caller gets another address, as from a router that begins anew with another pool.
+    /// The caller gets another address, as after a restart of the router.
     Renumbering,
-    /// All goes through a VPN from now on, which does not carry what comes from the old address.
+    /// A VPN comes up that drops packets from the old address.
     VpnUp,
-    /// The VPN is gone.
+    /// The VPN goes down.
     VpnDown,
-    /// The same cable is out for 4 s and in again.
+    /// The caller's cable is unplugged for 4 s.
     CableOutAndIn,
-    /// Nothing passes for so many seconds.
+    /// The router passes nothing on for so many seconds.
     Outage(u64),
-    /// As [`Change::Outage`], and signaling is back 3 s later still.
+    /// As [`Change::Outage`], and signaling comes back another 3 s later.
     OutageOfSignalingToo(u64),
     /// The caller's machine sleeps for 10 s.
     Sleep,
@@ -62,8 +62,8 @@ impl fmt::Display for Change {
 }
 
 impl Change {
-    /// Lets it happen to a call of its own. Gives how long after it both sides hear each other again: after the end
-    /// of an outage or sleep, and after the beginning of anything else.
+    /// Makes the change in a call of its own. Returns how long it takes until both sides hear each other again,
+    /// from the end of an outage or sleep, and from the beginning of any other change.
     ///
     /// # Panics
     /// Where there is no call, or it has no sound within [`call::LIMIT`] after the change.

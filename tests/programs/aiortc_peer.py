@@ -16,7 +16,7 @@ from test_signal import SAMPLE_RATE, Pattern, Tone, rows_to_read, unix_ms
 
 BLOCK_SAMPLES = SAMPLE_RATE // 50
 VIDEO_CLOCK_HZ = 90000
-# A flood of NACKs: so many a second, each for the last so many packets.
+# A flood of NACKs: FLOOD_HZ a second, each for the last FLOOD_PACKETS packets.
 FLOOD_HZ, FLOOD_PACKETS = 200, 1000
 COUNT_SECONDS = 0.5
 

@@ -13,7 +13,7 @@ from pesq import NoUtterancesError, pesq
 
 RATE, PESQ_RATE, SECONDS = 48000, 16000, 8
 STEP = RATE // PESQ_RATE
-# No call that anybody bears delays a sound for longer.
+# In samples: a second.
 LONGEST_DELAY = RATE
 
 

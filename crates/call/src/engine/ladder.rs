@@ -60,7 +60,7 @@ pub struct VideoLimit {
     pub format: VideoFormat,
     /// Ceiling of the encoder.
     pub bitrate: Bitrate,
-    /// The most that all that is sent to a peer may take, sound and repairs included; none: as much as helps.
+    /// Limit of everything that is sent to a peer, sound and repairs included; none: no limit.
     pub total: Option<Bitrate>,
 }
 

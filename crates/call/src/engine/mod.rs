@@ -66,7 +66,7 @@ pub struct EngineConfig {
     pub largest: Option<VideoFormat>,
     /// Ceiling of the video encoder.
     pub bitrate: Bitrate,
-    /// The most that all that is sent to a peer may take, sound and repairs included; none: as much as helps.
+    /// Limit of everything that is sent to a peer, sound and repairs included; none: no limit.
     pub total: Option<Bitrate>,
     /// Echo, noise, gain.
     pub processing: ProcessingSettings,

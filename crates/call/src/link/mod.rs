@@ -126,7 +126,7 @@ impl PeerLink {
         self.video.push(frame)
     }
 
-    /// There is another ceiling from now on.
+    /// Changes the ceiling of this link.
     pub fn set_ceiling(&self, ceiling: Ceiling) {
         self.control.lock().ceiling = Some(ceiling);
     }

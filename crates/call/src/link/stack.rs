@@ -110,7 +110,7 @@ pub struct LinkConfig {
     pub loopback_only: bool,
     /// What the network does to packets, in tests.
     pub impairment: Option<Impairment>,
-    /// More than this needs is not looked for.
+    /// Limits of what is sent; the estimator does not probe for more.
     pub ceiling: Ceiling,
     /// How a voice is encoded for a fast and clean path.
     pub voice: VoiceEncoding,

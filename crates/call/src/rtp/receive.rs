@@ -47,8 +47,8 @@ const MIN_NACK_INTERVAL: Duration = Duration::from_millis(20);
 /// Over a long path a round is this many NACKs, so that one more loss on either way does not cost a whole
 /// further round trip: at 5 % loss both ways a single NACK fails once in ten, three once in a thousand.
 const NACKS_PER_ROUND: u32 = 3;
-/// Before the second NACK of a round, and before the third. A burst of loss lasts long on the way back, where
-/// little is sent: four packets in a row take some 30 ms.
+/// Pauses before the second NACK of a round and before the third. Few packets travel back to the sender, so a
+/// burst of four lost packets lasts some 30 ms there.
 const NACK_SPACING: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(24)];
 /// A path is long from here on: under this a further round is not seen.
 const LONG_ROUND_TRIP: Duration = Duration::from_millis(40);
@@ -84,7 +84,7 @@ pub struct VideoPacket {
     pub marker: bool,
     /// Payload descriptor and VP8 bytes; empty for padding.
     pub payload: Bytes,
-    /// It is known to have been sent before, so that it was not late on its way.
+    /// It is a retransmission, so its late arrival says nothing about reordering.
     pub repeated: bool,
 }
 

@@ -146,8 +146,8 @@ const BETTER_WEIGHT: f64 = 0.1;
 /// In-band FEC prepares for at least this much loss: at 0 libopus leaves it out, and the first loss of a good
 /// path would be heard.
 const EXPECTED_LOSS_FLOOR: u8 = 5;
-/// Shares of the path that a voice may take with its first copy, in hundredths, and with further ones beside
-/// video. A voice that can be understood comes before video; one that is nearly perfect does not.
+/// Shares of the path, in hundredths, that a voice may take: with one copy or without video, and with more
+/// copies beside video. A voice that can be understood comes before video; a perfect voice does not.
 const FIRST_COPY_SHARE: u64 = 80;
 const FURTHER_COPIES_SHARE: u64 = 50;
 /// From this round trip on each further 20 ms are a burden: 150 ms one way is where talkers begin to notice

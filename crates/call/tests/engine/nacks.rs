@@ -1,4 +1,4 @@
-//! A peer that asks for every packet again, all the time: it gets a share of the bitrate and no more.
+//! A peer that floods NACKs: retransmissions stay within their budget, and other calls are not delayed.
 //!
 //! The peer is aiortc (`tests/programs`), over real sockets. Skipped where that is not installed.
 
@@ -26,16 +26,17 @@ use super::{
     run_alone,
 };
 
-/// The flood lasts so long.
+/// Length of the flood.
 const FLOOD: Duration = Duration::from_secs(10);
-/// A look at the rate before the flood takes this long; two that differ by less than this share are alike.
+/// The rate is measured over this long before the flood. It has settled when two measurements differ by less than
+/// this share.
 const LOOK: Duration = Duration::from_secs(3);
 const ALIKE: f64 = 0.05;
-/// Another call begins within this.
+/// Limit for the beginning of another call.
 const BEGINS: Duration = Duration::from_secs(1);
-/// What is sent may grow by this factor: retransmissions have at most half of the bitrate.
+/// Limit of the growth of the bitrate, as a factor: retransmissions take at most half of it.
 const MOST: f64 = 1.6;
-/// Resident memory may grow by this, in KiB: the statistics and buffers of a call that goes on.
+/// Limit of the growth of resident memory, in KiB: buffers and statistics grow a little in any call.
 const MOST_MEMORY: u64 = 8 << 10;
 
 /// Carries the envelopes between `program`, which is called `name`, and `other`.
@@ -65,8 +66,7 @@ fn connect(exchange: &Exchange, name: &PeerId, program: Running, other: &PeerId)
     program
 }
 
-/// What came through the program's connection from `position` of its lines on, until `span` later: bits a
-/// second, and packets a second.
+/// Measures what the program receives from now on, for `span`: bits a second, and packets a second.
 async fn rate(peer: &Peer, span: Duration) -> (f64, f64) {
     let position = peer.position();
     let spans = span.as_secs_f64();
@@ -81,7 +81,7 @@ async fn rate(peer: &Peer, span: Duration) -> (f64, f64) {
     .await
 }
 
-/// What the rate is once two looks at it are alike.
+/// Waits until the rate has settled, and returns it.
 async fn settled_rate(peer: &Peer) -> (f64, f64) {
     let start = Instant::now();
     let mut last = rate(peer, LOOK).await;

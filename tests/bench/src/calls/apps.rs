@@ -1,5 +1,4 @@
-//! Calls between two apps, as people make them: by the page's buttons and the app's commands, over the app's own
-//! transport.
+//! Calls between two whole apps, over the app's own transport: by the buttons of the page, or by the app's commands.
 
 use std::time::Duration;
 
@@ -15,9 +14,9 @@ use super::{
     plan::{By, Moment, Plan},
 };
 
-/// Two apps hold so many calls before new ones take their place: their lines are read from the beginning.
+/// After so many calls the apps are started anew: the log of a page is read from its beginning at each look.
 const CALLS_OF_APPS: usize = 25;
-/// How often is looked whether something has come.
+/// Interval of polling.
 const GLANCE: Duration = Duration::from_millis(25);
 
 /// The running apps, with the number of their calls.
@@ -43,12 +42,12 @@ impl Apps {
         let (mut both, calls) = match self.0.take_if(|(_, calls)| *calls < CALLS_OF_APPS) {
             Some(running) => running,
             None => {
-                // Those before have to be gone first.
+                // The apps before must end first.
                 self.0 = None;
                 (Both::start().await, 0)
             }
         };
-        // What does not come as it should is a panic in there, which says what was waited for.
+        // A missing event is a panic of `Side`, whose message names the event.
         let call = async move {
             let held = both.hold(&plan).await;
             (both, held)
@@ -124,7 +123,7 @@ async fn reach(plan: &Plan, caller: &mut Side, callee: &mut Side) -> Result<Time
     Ok(times)
 }
 
-/// Waits for the first sound, and for the first picture where there is video, at both sides.
+/// Waits at both sides for the first sound, and where there is video, for the first frame.
 async fn media(caller: &mut Side, callee: &mut Side, video: bool, accepted: (f64, Instant)) -> Result<Times, String> {
     let (at, began) = accepted;
     loop {

@@ -1,4 +1,4 @@
-//! How long sound is away where the network changes in the middle of a call.
+//! How long sound is missing when the network changes in the middle of a call.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use super::{
 };
 use crate::sample::percentile;
 
-/// The beginning of each line's name, which a filter on the command line is looked for in.
+/// The name of each line begins with this; the command line's filter is applied to it.
 const NAME: &str = "change";
 /// How often each change is made.
 const TIMES: usize = 10;
-/// So many of these calls are held at once: each has sound alone, and takes a tenth of a core.
+/// Calls at a time: each has sound alone, and takes a tenth of a core.
 const AT_ONCE: usize = 5;
 
 /// Every line of the table.
@@ -41,8 +41,8 @@ pub fn name(change: Change) -> String {
     format!("{NAME}: {change}")
 }
 
-/// Makes the change to calls of their own, and gives how long after it sound is back in each, in ms: infinite where
-/// it is not.
+/// Repeats the change, each time in a call of its own. Returns for each how long sound was missing, in ms; infinite
+/// where it did not come back.
 pub async fn hold(change: Change) -> Vec<f64> {
     let (mut times, mut running) = (Vec::new(), JoinSet::new());
     for _ in 0..TIMES {
@@ -57,7 +57,7 @@ pub async fn hold(change: Change) -> Vec<f64> {
     times
 }
 
-/// A call without sound is a panic, which has said why.
+/// The time in ms; infinite where the call stayed silent, which is a panic of its task.
 fn took(ended: Result<Duration, tokio::task::JoinError>) -> f64 {
     ended.map_or(f64::INFINITY, milliseconds)
 }

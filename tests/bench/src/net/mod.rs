@@ -76,9 +76,9 @@ pub struct Results {
     several: Vec<Measured<several::Line, &'static [Flow], several::Outcome>>,
     /// Calls over a path that loses a lot.
     connect: Vec<(Ends, connect::Outcome)>,
-    /// How long sound was away, in ms.
+    /// How long sound was missing, in ms, by change.
     changes: Vec<(Change, Vec<f64>)>,
-    /// The scores of speech.
+    /// PESQ scores of speech.
     speech: Vec<Measured<&'static speech::Line, Ends, Vec<Option<f64>>>>,
 }
 

@@ -1,5 +1,4 @@
-//! How well speech comes through a path that loses packets: spoken into the caller's microphone, recorded at the
-//! callee's speaker, judged by PESQ.
+//! Speech over a lossy path: played into the caller's microphone, recorded at the callee's speaker, rated by PESQ.
 
 use std::{
     path::{Path, PathBuf},
@@ -32,14 +31,14 @@ use crate::{
 /// Whose calls are held.
 pub const ENDS: [Ends; 2] = [AHOY, CHROMIUM];
 
-/// A call finds out what its path loses within this.
+/// A call has measured the loss of its path by then.
 const SETTLING: Duration = Duration::from_secs(8);
-/// What is still on its way when the last word was spoken.
+/// The last word is heard within this time.
 const DRAIN: Duration = Duration::from_secs(2);
 const CONNECT_LIMIT: Duration = Duration::from_secs(25);
 const SEED: u64 = 11;
 
-/// The length of a stretch that is judged by itself, as `judge_speech.py` has it.
+/// Length of a stretch, which is rated by itself; the same as in `judge_speech.py`.
 const STRETCH_SECONDS: usize = 8;
 /// One stretch each: the voice of espeak-ng, and its text.
 const TEXTS: [(&str, &str); 4] = [
@@ -87,8 +86,8 @@ impl Line {
     }
 }
 
-/// Holds a call and gives the score of each stretch, 1 to 4.6; none where nothing was heard. None at all where the
-/// call had no sound.
+/// Holds a call. Returns the score of each stretch, 1 to 4.6, or none where nothing was heard in it. The list is
+/// empty where the call had no sound at all.
 pub async fn hold(line: &Line, ends: Ends) -> Vec<Option<f64>> {
     let conditions = Conditions { burst: line.burst, ..Conditions::clean(LONG_DELAY).loss(line.loss) };
     let schedule = Schedule::constant(conditions);
@@ -172,7 +171,7 @@ impl End {
     }
 }
 
-/// Both from the moment at which the first word was spoken.
+/// Both recordings, cut to begin with the first word.
 fn aligned<'a>(spoken: &'a Recording, heard: &'a Recording) -> (&'a [f32], &'a [f32]) {
     const AUDIBLE: f32 = 0.01;
     let begin = spoken.samples.iter().position(|sample| sample.abs() > AUDIBLE).unwrap_or(0);

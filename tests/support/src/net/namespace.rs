@@ -12,7 +12,7 @@ use std::{
 use nix::sched::{CloneFlags, setns};
 use tokio::process::Command;
 
-/// The kernel looks at new links once a second.
+/// The kernel reports a new link's carrier within a second.
 const UP_LIMIT: Duration = Duration::from_secs(5);
 
 /// A network namespace. Dropping it removes it, with the devices in it.
@@ -47,7 +47,7 @@ impl Namespace {
         run("ip", ["-n", &*self.name].into_iter().chain(arguments));
     }
 
-    /// Waits until a device that was set up has a carrier: until then programs take it for unplugged.
+    /// Waits until the device has a carrier. Until then programs take it for unplugged.
     ///
     /// # Panics
     /// Where it has none within 5 s.

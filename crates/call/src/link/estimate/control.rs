@@ -33,7 +33,7 @@ pub(in crate::link) struct Control {
     pub(in crate::link) repair: f64,
     /// Newest round trip.
     pub(in crate::link) round_trip: Duration,
-    /// What feedback may still be about; none: everything has been told of.
+    /// What was sent since the last feedback; none: nothing.
     pub(in crate::link) unheard: Option<Unheard>,
     /// How long the video that waits takes to leave. The encoder waits while it is too long.
     pub(in crate::link) backlog: Duration,
@@ -45,28 +45,28 @@ pub(in crate::link) struct Control {
     pub(in crate::link) sent: Option<ProbeSpan>,
 }
 
-/// What was sent since feedback came last.
+/// Packets that were sent since the last feedback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::link) struct Unheard {
     /// When the first packet left.
     pub(in crate::link) since: Instant,
-    /// How many have left.
+    /// Their number.
     pub(in crate::link) packets: u32,
 }
 
 impl Control {
-    /// A packet leaves.
+    /// Counts a packet that leaves at `now`.
     pub(in crate::link) fn left(&mut self, now: Instant) {
         self.unheard.get_or_insert(Unheard { since: now, packets: 0 }).packets += 1;
     }
 }
 
-/// What is sent to a peer at most.
+/// Limits of what is sent to a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ceiling {
-    /// The video encoder's; what it needs with its repairs is looked for.
+    /// Of the video encoder. The estimator probes for as much as this video and its repairs need.
     pub video: Bitrate,
-    /// Of all that is sent, sound and repairs included; none: as much as helps.
+    /// Of everything that is sent, sound and repairs included; none: no limit.
     pub total: Option<Bitrate>,
 }
 

@@ -19,7 +19,7 @@ use super::coverage::{Coverage, Said};
 const GRACE: Duration = Duration::from_millis(150);
 /// Packets that may wait for that.
 const MAX_UNDECIDED: usize = 4096;
-/// Packets that are remembered to tell a copy from its packet: a second of 1000 packets a second.
+/// Packets that are remembered, so that a copy is not taken for another packet: those of a second at 8 Mbit/s.
 const MAX_REPORTED: usize = 1024;
 /// A path on which packets overtook each other is taken for one where they do for this long.
 const REORDERING_KEPT: Duration = Duration::from_secs(5);
